@@ -1,0 +1,32 @@
+/** The shape of a workflow version, without its handlers: what is stored, drawn and decided on. */
+export interface Graph {
+  workflow: string;
+  version: number;
+  steps: readonly { name: string; after: readonly string[] }[];
+}
+
+/** The steps that can start when the run does. */
+export function firstSteps(graph: Graph): string[] {
+  return graph.steps.filter((step) => step.after.length === 0).map((step) => step.name);
+}
+
+/** The steps that come right after this one. */
+export function stepsAfter(graph: Graph, name: string): string[] {
+  return graph.steps.filter((step) => step.after.includes(name)).map((step) => step.name);
+}
+
+/** Where a step's input comes from: a step's output, or the run's own input. */
+export function inputSource(graph: Graph, name: string): { step: string } | "run" {
+  const before = graph.steps.find((step) => step.name === name)?.after[0];
+  return before === undefined ? "run" : { step: before };
+}
+
+/** The step whose output is the run's. */
+export function lastStep(graph: Graph): string {
+  return graph.steps[graph.steps.length - 1]!.name;
+}
+
+/** `name@version`: what runs, streams and workers say to mean one version of a workflow. */
+export function workflowVersion(graph: { workflow: string; version: number }): string {
+  return `${graph.workflow}@${graph.version}`;
+}

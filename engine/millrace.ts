@@ -1,0 +1,84 @@
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type {
+  DeadLetterView,
+  Page,
+  PageOptions,
+  QueueView,
+  RunStatus,
+  RunSummary,
+  RunView,
+  StartedRun,
+  WatchMessage,
+} from "./views.ts";
+import type { AnyWorkflow } from "./workflow.ts";
+
+export interface ConnectOptions {
+  /** `redis://` or `rediss://`. */
+  url: string;
+  /** Everything is kept under this name in Redis. Default `millrace`. */
+  namespace?: string;
+  /** The definitions that this process knows. The newest version of each is the one that new runs start on. */
+  workflows: readonly AnyWorkflow[];
+  /** Where documents and large outputs live. Without one, an output above 32 KB fails its step. */
+  blobs?: BlobStore;
+}
+
+export interface StartOptions {
+  tenant?: string;
+  /** Kept with the run and shown with it. */
+  metadata?: Record<string, unknown>;
+  /**
+   * Makes starting safe to repeat: the first call with this key in this scope makes the run, every later one gets it.
+   * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
+   */
+  idempotency?: { scope: string; key: string; digest: string };
+}
+
+export interface Tenanted {
+  tenant?: string;
+}
+
+/** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
+export interface Millrace {
+  readonly workflows: ReadonlyMap<string, AnyWorkflow>;
+  readonly blobs: BlobStore;
+  readonly runs: {
+    /**
+     * Checks the input against the workflow's schema and stores a run of its newest version.
+     *
+     * @throws NotFoundError for an unknown workflow, InvalidInputError, ConflictError, UnavailableError
+     */
+    start(workflow: string | AnyWorkflow, input: unknown, options?: StartOptions): Promise<StartedRun>;
+    /** @throws NotFoundError, UnavailableError */
+    get(id: string, options?: Tenanted): Promise<RunView>;
+    /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
+    list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
+    /**
+     * No step of the run is delivered any more; a handler at work sees its signal abort.
+     *
+     * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
+     */
+    cancel(id: string, options?: Tenanted): Promise<void>;
+  };
+  readonly deadLetters: {
+    /** Newest first. @throws InvalidInputError, UnavailableError */
+    list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
+    /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
+    replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
+    /** The run stays failed. @throws NotFoundError */
+    discard(id: string, options?: Tenanted): Promise<void>;
+  };
+  /** Every step of every workflow version that was ever served here, in order. */
+  queues(): Promise<QueueView[]>;
+  /**
+   * The events of a run after `after` (`SEQ` or a cursor; default: from the first), then live, each once and in order.
+   * Ends after the run's last event, or when `signal` is aborted. Rides out lost connections by itself.
+   *
+   * @throws NotFoundError, before the first message; InvalidInputError for a bad `after`
+   */
+  watch(run: string, options?: Tenanted & { after?: string; signal?: AbortSignal }): AsyncGenerator<WatchMessage>;
+  /** Resolves if Redis answers. @throws UnavailableError */
+  ping(): Promise<void>;
+  /** Ends every connection. Idempotent. */
+  close(): Promise<void>;
+}

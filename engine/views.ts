@@ -1,0 +1,110 @@
+import type { ErrorRecord } from "./errors.ts";
+import type { RunEvent } from "./events.ts";
+
+export const RUN_STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export type StepStatus =
+  | "pending"
+  | "queued"
+  | "running"
+  | "waiting"
+  | "retrying"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "skipped";
+
+/** How well an accepted run is stored: `disk` is fsynced before the reply, `memory` is not. */
+export type Durability = "memory" | "disk";
+
+/** A run that was accepted. */
+export interface StartedRun {
+  id: string;
+  workflow: string;
+  version: number;
+  status: RunStatus;
+  durability: Durability;
+  /** False if this is the run of an earlier call with the same idempotency key. */
+  created: boolean;
+}
+
+export interface StepView {
+  status: StepStatus;
+  attempt: number;
+  progress?: number;
+  message?: string;
+  output?: unknown;
+  error?: ErrorRecord;
+  startedAt?: string;
+  endedAt?: string;
+}
+
+/** A run as clients see it. Times are ISO 8601 with milliseconds. */
+export interface RunView {
+  id: string;
+  workflow: string;
+  version: number;
+  status: RunStatus;
+  input: unknown;
+  output?: unknown;
+  error?: ErrorRecord;
+  /** The sequence number of its last event. */
+  seq: number;
+  steps: Record<string, StepView>;
+  createdAt: string;
+  endedAt?: string;
+  metadata?: Record<string, unknown>;
+}
+
+/** A run in a list: without what may be large. */
+export type RunSummary = Omit<RunView, "steps" | "input" | "output">;
+
+export interface Page<T> {
+  data: T[];
+  /** Hand it back as `cursor` for the next page; absent on the last. */
+  next?: string;
+}
+
+export interface PageOptions {
+  /** 1 to 100. Default 20. */
+  limit?: number;
+  cursor?: string;
+}
+
+export interface DeadLetterView {
+  id: string;
+  run: string;
+  workflow: string;
+  version: number;
+  step: string;
+  attempt: number;
+  error: ErrorRecord;
+  at: string;
+}
+
+/** One step of one workflow version, as an operator sees it. */
+export interface QueueView {
+  workflow: string;
+  version: number;
+  step: string;
+  /** Entries that no worker has taken yet. */
+  depth: number;
+  inFlight: number;
+  /** Waiting for a time to come: retries. */
+  delayed: number;
+  dead: number;
+  /** The age of the oldest entry in milliseconds; 0 if there is none. */
+  oldestAgeMs: number;
+  /** Live worker processes that serve it. */
+  workers: number;
+}
+
+/** The log no longer reaches back to where the watcher was, or is another one: start again from this snapshot. */
+export interface Reset {
+  type: "reset";
+  run: string;
+  seq: number;
+  snapshot: RunView;
+}
+
+export type WatchMessage = RunEvent | Reset;
