@@ -1,0 +1,28 @@
+import { upgradeWebSocket } from "hono/deno";
+import { closing, type Serve } from "./serve.ts";
+import { openSockets } from "./sockets.ts";
+
+/** The little of Deno that is used here: its types and Node's do not go into one program. */
+declare const Deno: {
+  serve(
+    options: { hostname: string; port: number; signal: AbortSignal; onListen(): void },
+    handler: (request: Request) => Response | Promise<Response>,
+  ): { addr: { port: number }; shutdown(): Promise<void> };
+};
+
+export const serve: Serve = async (makeApp, { host, port }) => {
+  const sockets = openSockets(upgradeWebSocket);
+  const app = makeApp(sockets.upgradeWebSocket);
+  const cut = new AbortController();
+  const server = Deno.serve({ hostname: host, port, signal: cut.signal, onListen() {} }, (request) =>
+    app.fetch(request),
+  );
+  return {
+    port: server.addr.port,
+    close: closing(
+      sockets,
+      () => server.shutdown(),
+      () => cut.abort(),
+    ),
+  };
+};
