@@ -5,7 +5,7 @@ import { openSockets } from "./sockets.ts";
 /** The little of Deno that is used here: its types and Node's do not go into one program. */
 declare const Deno: {
   serve(
-    options: { hostname: string; port: number; signal: AbortSignal; onListen(): void },
+    options: { hostname: string; port: number; onListen(): void },
     handler: (request: Request) => Response | Promise<Response>,
   ): { addr: { port: number }; shutdown(): Promise<void> };
 };
@@ -13,16 +13,15 @@ declare const Deno: {
 export const serve: Serve = async (makeApp, { host, port }) => {
   const sockets = openSockets(upgradeWebSocket);
   const app = makeApp(sockets.upgradeWebSocket);
-  const cut = new AbortController();
-  const server = Deno.serve({ hostname: host, port, signal: cut.signal, onListen() {} }, (request) =>
-    app.fetch(request),
-  );
+  // Deno has no way to end what is under way once it shuts down: it is left to the end of the process.
+  const cut = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: host, port, onListen() {} }, (request) => app.fetch(request));
   return {
     port: server.addr.port,
     close: closing(
       sockets,
-      () => server.shutdown(),
-      () => cut.abort(),
+      () => Promise.race([server.shutdown(), cut.promise]),
+      () => cut.resolve(),
     ),
   };
 };

@@ -10,8 +10,8 @@ export interface Listening {
   /** The real one, if 0 was asked for. */
   port: number;
   /**
-   * Stops accepting, says 1001 to every socket, lets what is under way end for `CLOSE_MS`, and cuts the rest.
-   * Idempotent.
+   * Stops accepting, says 1001 to every socket, lets what is under way end for `CLOSE_MS`, and cuts the rest
+   * where the runtime can. Idempotent.
    */
   close(): Promise<void>;
 }

@@ -25,9 +25,7 @@ export async function sseResponse(
   const messages = gateway.millrace.watch(run, { tenant: tenantOf(c), after, signal: abort.signal });
   const first = ended ? await messages.next() : undefined;
   if (first?.done === true) return c.body(null, 204);
-  const stream = new EventStream(gateway, run, messages, abort, first);
-  c.req.raw.signal.addEventListener("abort", () => stream.release(), { once: true });
-  return c.body(new ReadableStream(stream), 200, {
+  return c.body(new ReadableStream(new EventStream(gateway, run, messages, abort, first)), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
@@ -70,28 +68,38 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
     clearTimeout(this.#stalled);
     try {
       const next = await this.#nextOrHeartbeat();
+      // The client left in the meantime, and the stream with it.
+      if (this.#abort.signal.aborted) return;
       if (next !== HEARTBEAT) this.#next = undefined;
       if (next !== HEARTBEAT && next.done) {
-        this.release();
-        return controller.close();
+        controller.close();
+        return this.#release();
       }
       controller.enqueue(this.#encoder.encode(next === HEARTBEAT ? ": \n\n" : encode(next.value)));
       this.#watchReader(controller);
     } catch (error) {
+      if (this.#abort.signal.aborted) return;
       // Closed and not failed: a client comes back either way, with the last cursor that it saw.
-      this.#gateway.log.warn("an event stream ended early", { run: this.#run, error });
-      this.release();
+      this.#logEnd(error);
       controller.close();
+      this.#release();
     }
   }
 
+  /** The client is gone. */
   cancel(): void {
-    this.release();
+    this.#release();
   }
 
-  release(): void {
+  #release(): void {
     clearTimeout(this.#stalled);
     this.#abort.abort();
+    // A watcher that is not being waited for does not see the signal.
+    this.#messages.return(undefined).catch((error: unknown) => this.#logEnd(error));
+  }
+
+  #logEnd(error: unknown): void {
+    this.#gateway.log.warn("an event stream ended early", { run: this.#run, error });
   }
 
   async #nextOrHeartbeat(): Promise<IteratorResult<WatchMessage> | typeof HEARTBEAT> {
@@ -111,7 +119,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   #watchReader(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if ((controller.desiredSize ?? 0) > 0) return;
     this.#stalled = setTimeout(() => {
-      this.release();
+      this.#release();
       controller.error(new Error("The client does not read its events."));
     }, this.#gateway.limits.stallMs);
   }

@@ -55,7 +55,7 @@ function preferredWait(prefer: string | undefined, maxMs: number): number | unde
 
 /** Whether a run's last event comes within that time. */
 async function endsWithin(c: Context<Env>, { millrace, log }: Gateway, run: string, ms: number): Promise<boolean> {
-  const signal = AbortSignal.any([AbortSignal.timeout(ms), c.req.raw.signal]);
+  const signal = AbortSignal.timeout(ms);
   try {
     for await (const _ of millrace.watch(run, { tenant: tenantOf(c), signal }));
     return !signal.aborted;
