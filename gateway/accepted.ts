@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { StartedRun } from "../engine/views.ts";
+import type { StartedRun } from "../engine/index.ts";
 import type { Env } from "./context.ts";
 
 /** Where a client goes on with a run. */

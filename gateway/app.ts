@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
-import type { Millrace } from "../engine/millrace.ts";
+import type { Millrace } from "../engine/index.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
@@ -61,7 +61,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.onError((error, c) => {
     const problem = problemOf(error);
     if (problem.status >= 500)
-      gateway.log.error("a request failed", {
+      gateway.log.error("{method} {path} failed: {error}", {
         requestId: c.get("requestId"),
         method: c.req.method,
         path: c.req.path,

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
-import type { Millrace } from "../engine/millrace.ts";
+import type { Millrace } from "../engine/index.ts";
 import type { Limits } from "./limits.ts";
 
 export type Env = { Variables: RequestIdVariables };

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { StartOptions } from "../engine/millrace.ts";
+import type { StartOptions } from "../engine/index.ts";
 import type { Env } from "./context.ts";
 import { ProblemError } from "./problem.ts";
 

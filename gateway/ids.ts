@@ -1,6 +1,5 @@
 import type { Context } from "hono";
-import { NotFoundError } from "../engine/errors.ts";
-import { ID_PATTERN } from "../engine/ids.ts";
+import { ID_PATTERN, NotFoundError } from "../engine/index.ts";
 import type { Env } from "./context.ts";
 
 /**

@@ -7,7 +7,7 @@ import {
   MillraceError,
   NotFoundError,
   UnavailableError,
-} from "../engine/errors.ts";
+} from "../engine/index.ts";
 
 /** An error as clients get it: `application/problem+json` (RFC 9457). */
 export interface Problem {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseCursor } from "../engine/events.ts";
+import { parseCursor } from "../engine/index.ts";
 
 /** `limit` and `cursor` of every list. */
 export const pageQuery = {

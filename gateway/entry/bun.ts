@@ -1,6 +1,6 @@
 import { upgradeWebSocket, websocket } from "hono/bun";
-import { closing, MAX_PAYLOAD, type Serve } from "./serve.ts";
-import { openSockets } from "./sockets.ts";
+import { closing, MAX_PAYLOAD, type Serve } from "../listening.ts";
+import { openSockets } from "../open-sockets.ts";
 
 export const serve: Serve = async (makeApp, { host, port }) => {
   const sockets = openSockets(upgradeWebSocket);

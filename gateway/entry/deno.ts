@@ -1,6 +1,6 @@
 import { upgradeWebSocket } from "hono/deno";
-import { closing, type Serve } from "./serve.ts";
-import { openSockets } from "./sockets.ts";
+import { closing, type Serve } from "../listening.ts";
+import { openSockets } from "../open-sockets.ts";
 
 /** The little of Deno that is used here: its types and Node's do not go into one program. */
 declare const Deno: {

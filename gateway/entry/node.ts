@@ -2,8 +2,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer, upgradeWebSocket } from "@hono/node-server";
 import { WebSocketServer } from "ws";
-import { closing, MAX_PAYLOAD, type Serve } from "./serve.ts";
-import { openSockets } from "./sockets.ts";
+import { closing, MAX_PAYLOAD, type Serve } from "../listening.ts";
+import { openSockets } from "../open-sockets.ts";
 
 /** Headers come within 10 s; a body may take as long as it keeps coming. Peers that vanished are found by TCP. */
 const SERVER_OPTIONS = {

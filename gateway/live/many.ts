@@ -28,7 +28,7 @@ export function liveEvents(gateway: Gateway, tenant: string): WSEvents {
       await socket.feed(run, { tenant, after, signal: mine.signal });
     } catch (error) {
       const problem = problemOf(error);
-      if (problem.status >= 500) gateway.log.warn("a socket's run could not be watched", { run, error });
+      if (problem.status >= 500) gateway.log.warn("{run} could not be watched for a socket: {error}", { run, error });
       if (!mine.signal.aborted) socket.refuse(problem, run);
     } finally {
       // After an unsubscribe the same run may have been subscribed to anew.

@@ -12,7 +12,7 @@ export function runEvents(gateway: Gateway, tenant: string, run: string, after: 
       await socket.feed(run, { tenant, after, signal: socket.signal });
       socket.close(1000, "the run has ended");
     } catch (error) {
-      gateway.log.warn("a socket's run could not be watched", { run, error });
+      gateway.log.warn("{run} could not be watched for a socket: {error}", { run, error });
       socket.refuse(problemOf(error));
       socket.close(1011, "the run cannot be watched");
     }

@@ -1,5 +1,5 @@
 import type { WSContext } from "hono/ws";
-import type { WatchMessage } from "../../engine/views.ts";
+import type { WatchMessage } from "../../engine/index.ts";
 import type { Gateway } from "../context.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 

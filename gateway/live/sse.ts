@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { WatchMessage } from "../../engine/views.ts";
+import type { WatchMessage } from "../../engine/index.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 
 interface SseOptions {
@@ -99,7 +99,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #logEnd(error: unknown): void {
-    this.#gateway.log.warn("an event stream ended early", { run: this.#run, error });
+    this.#gateway.log.warn("the event stream of {run} ended early: {error}", { run: this.#run, error });
   }
 
   async #nextOrHeartbeat(): Promise<IteratorResult<WatchMessage> | typeof HEARTBEAT> {

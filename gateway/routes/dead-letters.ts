@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { ConflictError, NotFoundError } from "../../engine/errors.ts";
+import { ConflictError, NotFoundError } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idParam } from "../ids.ts";
@@ -12,6 +12,7 @@ const listQuery = v.strictObject({ ...pageQuery, ...filter });
 const replayBody = v.strictObject({
   ...filter,
   limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 100),
+  cursor: pageQuery.cursor,
 });
 
 /** What failed for good: to be seen, resumed or dropped. */
@@ -23,21 +24,21 @@ export function deadLetterRoutes({ millrace, limits }: Gateway): Hono<Env> {
     c.json(await deadLetters.list({ tenant: tenantOf(c), ...check(listQuery, c.req.query(), "query") })),
   );
 
-  /** At most 100 at a time, the newest first: `more` says whether to call again. */
+  /** A page of them, the newest first; those after it are the next call's. */
   routes.post("/v1/dead-letters/replay", async (c) => {
     const tenant = tenantOf(c);
     const { value } = await readJson(c, replayBody, limits);
-    const page = await deadLetters.list({ tenant, ...value });
-    const data: { id: string; run: string; step: string }[] = [];
-    for (const { id } of page.data) {
+    const { data, next } = await deadLetters.list({ tenant, ...value });
+    const replayed: { id: string; run: string; step: string }[] = [];
+    for (const { id } of data) {
       try {
-        data.push({ id, ...(await deadLetters.replay(id, { tenant })) });
+        replayed.push({ id, ...(await deadLetters.replay(id, { tenant })) });
       } catch (error) {
         // Somebody else replayed or dropped it in the meantime.
         if (!(error instanceof NotFoundError || error instanceof ConflictError)) throw error;
       }
     }
-    return c.json({ data, more: page.next !== undefined }, 202);
+    return c.json({ data: replayed, next }, 202);
   });
 
   routes.post("/v1/dead-letters/:id/replay", async (c) => {

@@ -1,8 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import type { BlobInfo } from "../../engine/blobs/blob-store.ts";
-import { NotFoundError, UnavailableError } from "../../engine/errors.ts";
-import type { StartedRun } from "../../engine/views.ts";
+import type { BlobInfo, StartedRun } from "../../engine/index.ts";
+import { NotFoundError, UnavailableError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
@@ -59,7 +58,8 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
       return await millrace.runs.start(workflow, { document }, { tenant, ...same });
     } catch (error) {
       // The run may be stored although Redis did not say so: then it needs its document.
-      if (error instanceof UnavailableError) log.warn("kept a document whose run may exist", { document: document.id });
+      if (error instanceof UnavailableError)
+        log.warn("kept document {document}, whose run may exist: {error}", { document: document.id, error });
       else await blobs.delete(tenant, document.id);
       throw error;
     }

@@ -61,7 +61,7 @@ async function endsWithin(c: Context<Env>, { millrace, log }: Gateway, run: stri
     return !signal.aborted;
   } catch (error) {
     // The run is accepted, whatever becomes of the waiting.
-    log.warn("could not wait for a run", { run, error, requestId: c.get("requestId") });
+    log.warn("the end of {run} could not be waited for: {error}", { run, error, requestId: c.get("requestId") });
     return false;
   }
 }

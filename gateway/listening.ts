@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import type { UpgradeWebSocket } from "hono/ws";
-import type { Env } from "../context.ts";
-import type { OpenSockets } from "./sockets.ts";
+import type { Env } from "./context.ts";
+import type { OpenSockets } from "./open-sockets.ts";
 
 /** Makes the app for a runtime's own way of opening sockets. */
 export type MakeApp = (upgradeWebSocket: UpgradeWebSocket) => Hono<Env>;
