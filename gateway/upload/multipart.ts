@@ -113,8 +113,7 @@ class Form {
     if (name !== "file") this.#fail(oneFile(`A file in a part named ${JSON.stringify(name)} has no place here.`));
     else if (this.#file !== undefined) this.#fail(oneFile('There is more than one part named "file".'));
     else {
-      const declared = info.headers["content-type"];
-      this.#file = { name: filename ?? "", type: typeof declared === "string" ? declared : undefined };
+      this.#file = { name: filename ?? "", type: header(info, "content-type") };
     }
     return (chunk) => {
       if (chunk !== null && this.#failure === undefined) this.#chunks.push(chunk);
@@ -122,8 +121,7 @@ class Form {
   }
 
   #disposition(info: PartInfo): Disposition | undefined {
-    const header = info.headers["content-disposition"];
-    const disposition = typeof header === "string" ? parseDisposition(header) : undefined;
+    const disposition = parseDisposition(header(info, "content-disposition") ?? "");
     if (disposition === undefined) this.#fail(malformed("A part has no name."));
     return disposition;
   }
@@ -134,6 +132,12 @@ class Form {
 }
 
 const DASH = 0x2d;
+
+/** Trimmed, since the parser leaves the space before a value that comes in another chunk than its name. */
+function header(info: PartInfo, name: string): string | undefined {
+  const value = info.headers[name];
+  return typeof value === "string" ? value.trim() : undefined;
+}
 
 function problemOf(error: MultipartError): ProblemError {
   switch (error._tag) {
