@@ -31,3 +31,6 @@ export const DEFAULT_LIMITS: Limits = {
   messageBytes: 65_536,
   subscriptions: 1_000,
 };
+
+/** The largest message that a runtime hands to the app, which explains to the client that its own limit is lower. */
+export const MAX_PAYLOAD = 131_072;

@@ -1,6 +1,8 @@
 import { upgradeWebSocket, websocket } from "hono/bun";
-import { closing, MAX_PAYLOAD, type Serve } from "../listening.ts";
+import { closing } from "../closing.ts";
+import { MAX_PAYLOAD } from "../limits.ts";
 import { openSockets } from "../open-sockets.ts";
+import type { Serve } from "./serve.ts";
 
 export const serve: Serve = async (makeApp, { host, port }) => {
   const sockets = openSockets(upgradeWebSocket);

@@ -1,6 +1,7 @@
 import { upgradeWebSocket } from "hono/deno";
-import { closing, type Serve } from "../listening.ts";
+import { closing } from "../closing.ts";
 import { openSockets } from "../open-sockets.ts";
+import type { Serve } from "./serve.ts";
 
 /** The little of Deno that is used here: its types and Node's do not go into one program. */
 declare const Deno: {

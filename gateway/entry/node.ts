@@ -1,9 +1,11 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer, upgradeWebSocket } from "@hono/node-server";
 import { WebSocketServer } from "ws";
-import { closing, MAX_PAYLOAD, type Serve } from "../listening.ts";
+import { closing } from "../closing.ts";
+import { MAX_PAYLOAD } from "../limits.ts";
 import { openSockets } from "../open-sockets.ts";
+import type { Serve } from "./serve.ts";
 
 /** Headers come within 10 s; a body may take as long as it keeps coming. Peers that vanished are found by TCP. */
 const SERVER_OPTIONS = {
@@ -20,7 +22,6 @@ export const serve: Serve = async (makeApp, { host, port }) => {
   const sockets = openSockets(upgradeWebSocket);
   const server = createAdaptorServer({
     fetch: makeApp(sockets.upgradeWebSocket).fetch,
-    createServer,
     serverOptions: SERVER_OPTIONS,
     websocket: { server: new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD, perMessageDeflate: false }) },
   }) as Server;
