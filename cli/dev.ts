@@ -43,7 +43,8 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     const gateway = await serveGateway(millrace, addressOf(command, settings));
     cleanups.push(() => within(gateway.close(), CLOSE_GATEWAY_MS));
 
-    const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis)])]);
+    const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis, worker)])]);
+    // Runs are taken from here on; they are worked on once the worker has said that it is there.
     await Promise.race([ended, within(worker.ready, WORKER_READY_MS)]);
     console.log(greeting(gateway.url, redis, millrace));
     await ended;
@@ -59,8 +60,11 @@ async function startRedis(cleanups: (() => Promise<unknown>)[]): Promise<Private
   return redis;
 }
 
-async function redisEnded(redis: PrivateRedis): Promise<never> {
-  throw new CommandError(`The private Redis server ended by itself (exit code ${await redis.exited}).`);
+async function redisEnded(redis: PrivateRedis, worker: WorkerChild): Promise<never> {
+  const code = await redis.exited;
+  // What it does can be stored nowhere.
+  worker.kill();
+  throw new CommandError(`The private Redis server ended by itself (exit code ${code}).`);
 }
 
 async function failure(worker: WorkerChild): Promise<never> {

@@ -13,6 +13,10 @@ const WELL_MS = 30_000;
 /** More than a worker takes with the drain that it is given. */
 const STOP_MS = 30_000;
 
+/** How a worker's first line begins. */
+const READY = /^worker \S+ serves /m;
+const READY_LENGTH = 1_000;
+
 export interface WorkerChildOptions {
   args: readonly string[];
   env: Record<string, string | undefined>;
@@ -23,8 +27,8 @@ export interface WorkerChildOptions {
  * Started again when it dies. It ends with this process, however that ends: it watches a pipe that only this one holds.
  */
 export class WorkerChild {
-  /** Resolves with a worker's first line, which says what it serves. */
-  readonly ready: Promise<string>;
+  /** Resolves when a worker has said what it serves. */
+  readonly ready: Promise<void>;
   /** Resolves with the reason when starting it again cannot help. */
   readonly failed: Promise<CommandError>;
   readonly #options: WorkerChildOptions;
@@ -33,7 +37,7 @@ export class WorkerChild {
   #restart: ReturnType<typeof setTimeout> | undefined;
   #delayMs = RESTART_FROM_MS;
   #stopping = false;
-  #onReady: (line: string) => void = () => undefined;
+  #onReady: () => void = () => undefined;
   #onFailure: (error: CommandError) => void = () => undefined;
 
   constructor(options: WorkerChildOptions) {
@@ -73,8 +77,11 @@ export class WorkerChild {
       stdio: ["pipe", "pipe", "inherit"],
       detached: true,
     });
+    let said = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (text.startsWith("worker ")) this.#onReady(text.trim());
+      process.stdout.write(text);
+      said = (said + text).slice(-READY_LENGTH);
+      if (READY.test(said)) this.#onReady();
     });
     this.#ended = new Promise((resolve) => {
       child.once("error", (error) => {

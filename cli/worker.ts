@@ -11,12 +11,14 @@ export interface WorkerCommand {
   concurrency?: number;
   leaseMs?: number;
   drainMs: number;
-  /** End as if asked to when standard input ends. */
+  /** End soon after standard input has: its other end was held by a process that is gone. */
   withParent?: boolean;
 }
 
 /** Beyond the drain itself: what is left to be stored and said to Redis, each with its own deadline. */
 const AFTER_DRAIN_MS = 15_000;
+/** Without its parent nobody waits for it, and Redis may be gone as well; others take over what it holds. */
+const ORPHAN_MS = 2_000;
 
 /**
  * `millrace worker`: runs steps until it is asked to stop, then drains.
@@ -27,17 +29,18 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
   const url = requireRedis(settings);
   const definitions = await loadDefinitions(command.workflows);
   const steps = command.steps === undefined ? undefined : parseSteps(command.steps, definitions);
-  const stop = command.withParent ? Promise.race([askedToStop(), parentGone()]) : askedToStop();
+  const { concurrency, leaseMs, drainMs } = command;
+  const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
+  const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
   const { namespace } = settings;
   const millrace = await connect({ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) });
   try {
-    const { concurrency, leaseMs, drainMs } = command;
     const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
     await worker.start();
     console.log(`worker ${worker.id} serves ${worker.serves.join(", ")}`);
-    await stop;
-    await within(worker.stop(), drainMs + AFTER_DRAIN_MS);
+    const timeoutMs = await stop;
+    await within(worker.stop(), timeoutMs);
   } finally {
     await millrace.close();
   }

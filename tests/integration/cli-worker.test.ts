@@ -49,7 +49,7 @@ describe.each(RUNTIMES)("millrace worker under %s", (runtime) => {
 
         const file = `${await temporaryDir()}/go`;
         const slow = await millrace.runs.start("waiting", { file });
-        await worker.line(/^at work$/);
+        await worker.line(/^at work/);
         // As Ctrl-C arrives: from the terminal, and again from whatever started it.
         worker.kill("SIGINT");
         worker.kill("SIGTERM");
@@ -62,7 +62,7 @@ describe.each(RUNTIMES)("millrace worker under %s", (runtime) => {
     test("gives back what is not done when the drain is over", async () => {
       await withWorker(runtime, ["--drain-ms", "0"], async ({ worker, millrace }) => {
         const { id } = await millrace.runs.start("waiting", { file: "/nowhere" });
-        await worker.line(/^at work$/);
+        await worker.line(/^at work/);
         worker.kill("SIGTERM");
         expect(await worker.exited).toEqual({ code: 0, signal: null });
         expect((await millrace.runs.get(id)).steps).toMatchObject({ wait: { status: "queued" } });
@@ -81,7 +81,7 @@ describe.concurrent("millrace worker", () => {
   test("ends at once when it is asked again later", async () => {
     await withWorker("node", ["--drain-ms", "60000"], async ({ worker, millrace }) => {
       await millrace.runs.start("waiting", { file: "/nowhere" });
-      await worker.line(/^at work$/);
+      await worker.line(/^at work/);
       worker.kill("SIGTERM");
       // The first second's are the same request, and nobody says when it is over: ask until it ends.
       const asking = setInterval(() => worker.kill("SIGTERM"), 100);

@@ -13,7 +13,7 @@ export const waiting = workflow("waiting", { input: v.object({ file: v.string() 
 export default [adding, waiting];
 
 async function waitForFile({ file }: { file: string }, { signal }: StepContext): Promise<{ waited: boolean }> {
-  console.log("at work");
+  console.log(`at work in process ${process.pid}`);
   while (!existsSync(file)) {
     signal.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 10));
