@@ -52,9 +52,9 @@ function listensTo(command: Command): Command {
 
 function workflows(): Option {
   const add = (path: string, earlier: string[]) => [...earlier, path];
-  return new Option("--workflows <module>", "a module that exports definitions; repeatable; default: the shipped ones")
+  return new Option("--workflows <module>", "a module that exports definitions; repeatable")
     .argParser(add)
-    .default([], "none");
+    .default([], "the shipped ones");
 }
 
 function concurrency(): Option {
