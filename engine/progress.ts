@@ -15,7 +15,7 @@ const HEARD_LIMIT = 1_048_576;
 const BACKOFF_FROM_MS = 100;
 const BACKOFF_TO_MS = 2_000;
 
-/** A nudge: numbers `first` to `last` were stored; their lines, if they came along. */
+/** A nudge: numbers up to `last` were stored; their lines from `first` on, if they came along. */
 interface Nudge {
   first: number;
   last: number;
@@ -123,11 +123,11 @@ class Inbox {
 
   message(text: string): void {
     const [head, ...lines] = text.split("\n");
-    const [first, last] = (head ?? "").split(" ").map(Number);
-    if (first === undefined || last === undefined || Number.isNaN(first) || Number.isNaN(last)) return;
+    const last = Number(head);
+    if (!Number.isInteger(last)) return;
     if (this.#held + text.length > HEARD_LIMIT) this.missed();
     else {
-      this.#nudges.push({ first, last, lines });
+      this.#nudges.push({ first: last - lines.length + 1, last, lines });
       this.#held += text.length;
     }
     this.#wake?.();

@@ -12,8 +12,6 @@ const BLOCK_MS = 2_000;
 const GRACE_MS = 3_000;
 const BACKOFF_FROM_MS = 50;
 const BACKOFF_TO_MS = 2_000;
-/** With more items than this still to be stored, nothing new is taken. */
-const BACKLOG_LIMIT = 500;
 
 export interface ReaderOptions {
   store: Store;
@@ -22,8 +20,8 @@ export interface ReaderOptions {
   held: HeldAttempts;
   /** Opens a connection of the reader's own; it blocks. */
   connect(): Client;
-  /** How many items are not stored yet. */
-  backlog(): number;
+  /** Resolves once few enough results wait to be stored. */
+  room(): Promise<void>;
   /** Begins the work on entries. */
   begin(entries: Entry[]): void;
   /** Entries that came without a free slot: they are given back. */
@@ -114,11 +112,9 @@ export class Reader {
   }
 
   async #readOnce(client: Client): Promise<void> {
-    const { held, store, consumer, streams, backlog } = this.#options;
-    while (held.free() === 0 || backlog() > BACKLOG_LIMIT) {
-      if (this.#stopping) return;
-      await soon(held.freed(), 100);
-    }
+    const { held, store, consumer, streams, room } = this.#options;
+    while (held.free() === 0 && !this.#stopping) await soon(held.freed(), BLOCK_MS);
+    await room();
     if (this.#stopping) return;
     const wanted = this.#shares();
     const taken = wanted.length === 0 ? [] : await bounded(store.take(client, consumer, wanted), GRACE_MS);

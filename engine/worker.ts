@@ -90,7 +90,7 @@ export class Worker {
       ...{ store, consumer, streams, begin },
       held: this.#held,
       connect: this.#internals.openReader,
-      backlog: () => this.#committer.backlog,
+      room: () => this.#committer.room(),
       surplus: (entries) => this.#giveBack(entries),
       onReconnect: () => this.#heartbeat.outage(),
     });

@@ -15,10 +15,10 @@ export const readLog = script(
   `
 local wrong, any = wrong_types('hl')
 if any then return { WRONG_TYPE } end
-local got = redis.call('HMGET', KEYS[1], 'status', 'log')
+local got = redis.call('HMGET', KEYS[1], 'status', 'trimmed')
 if not got[1] then return { UNKNOWN_RUN } end
 local after, tag = tonumber(ARGV[1]), ARGV[2]
-local trimmed = tonumber(string.match(got[2] or '0 0', '^(%d+)'))
+local trimmed = tonumber(got[2] or 0)
 local last = trimmed + redis.call('LLEN', KEYS[2])
 if after < trimmed or after > last then return { STALE, last, got[1] } end
 if tag ~= '' and after > trimmed then
