@@ -1,7 +1,7 @@
-import { attemptOf, type Entry } from "./entry.ts";
+import { attemptOf, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { workflowVersion } from "./graph.ts";
+import { stepsAfter, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import type { PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -23,30 +23,8 @@ export interface CommitItem {
   end?: { transition: Transition; output?: string };
 }
 
-type KeyKind = "h" | "l" | "s" | "z";
-
-/** The KEYS of a commit: each once, with its type and its number as the script counts. */
-class KeyTable {
-  readonly keys: string[] = [];
-  kinds = "";
-  readonly #numbers = new Map<string, number>();
-
-  number(key: string, kind: KeyKind): number {
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    this.keys.push(key);
-    this.kinds += kind;
-    this.#numbers.set(key, this.keys.length);
-    return this.keys.length;
-  }
-
-  /** A run's number; its log's is the next. */
-  run(keys: PartitionKeys, id: string): number {
-    const number = this.number(keys.run(id), "h");
-    this.number(keys.log(id), "l");
-    return number;
-  }
-}
+type KeyKind = "h" | "l" | "r" | "s" | "z";
+type Arg = string | number;
 
 /** How many more entries than those of a group to ask for when looking for owners: others may lie between them. */
 const OWNER_SLACK = 64;
@@ -56,127 +34,147 @@ export function commitArgs(
   keys: PartitionKeys,
   consumer: string,
   items: readonly CommitItem[],
-): { keys: string[]; args: (string | number)[] } {
-  const table = new KeyTable();
-  const streams = new Map<number, { first: string; last: string; count: number }>();
-  const body: (string | number)[] = [];
-  for (const item of items) {
-    const stream = table.number(item.entry.stream.key, "s");
-    widen(streams, stream, item.entry.id);
-    pushItem(body, table, keys, item, stream);
-  }
-  const args: (string | number)[] = [consumer, table.kinds, streams.size, items.length];
-  for (const [stream, { first, last, count }] of streams) args.push(stream, first, last, count + OWNER_SLACK);
+): { keys: string[]; args: Arg[] } {
+  const group = new Group(keys);
+  const body: Arg[] = [];
+  for (const item of items) pushItem(body, group, item);
+  const args: Arg[] = [
+    consumer,
+    group.kinds,
+    keys.run("").length,
+    group.tenants.size,
+    group.streams.size,
+    items.length,
+  ];
+  for (const { args: tenant } of group.tenants.values()) for (const arg of tenant) args.push(arg);
+  for (const { args: stream, first, last, count, next } of group.streams.values())
+    args.push(...stream, first, last, count + OWNER_SLACK, next.length / 2, ...next);
   for (const arg of body) args.push(arg);
-  return { keys: table.keys, args };
+  return { keys: group.keys, args };
 }
 
-function widen(streams: Map<number, { first: string; last: string; count: number }>, stream: number, id: string): void {
-  const range = streams.get(stream);
-  if (range === undefined) {
-    streams.set(stream, { first: id, last: id, count: 1 });
-    return;
+/** What the items of a group share: keys, each named once, with its type and its number as the script counts. */
+class Group {
+  readonly keys: string[] = [];
+  kinds = "";
+  readonly tenants = new Map<string, { number: number; args: Arg[] }>();
+  readonly streams = new Map<
+    StepStream,
+    { number: number; args: Arg[]; first: string; last: string; count: number; next: Arg[] }
+  >();
+  readonly #partition: PartitionKeys;
+  readonly #numbers = new Map<string, number>();
+
+  constructor(partition: PartitionKeys) {
+    this.#partition = partition;
+    this.#key(partition.timers(), "z");
+    this.#key(partition.delayed(), "h");
   }
-  if (isBefore(id, range.first)) range.first = id;
-  if (isBefore(range.last, id)) range.last = id;
-  range.count += 1;
+
+  #key(key: string, kind: KeyKind): number {
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.keys.push(key);
+      this.kinds += kind;
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
+
+  /** A run's number; its log's is the next. */
+  run(id: string): number {
+    const number = this.#key(this.#partition.run(id), "r");
+    this.#key(this.#partition.log(id), "l");
+    return number;
+  }
+
+  tenant(name: string): number {
+    let tenant = this.tenants.get(name);
+    if (tenant === undefined) {
+      const indexes = ["queued", "running", "completed", "failed"].map((status) =>
+        this.#key(this.#partition.runsByStatus(name, status), "z"),
+      );
+      const args = [name, ...indexes, this.#key(this.#partition.deadLetters(name), "z")];
+      tenant = { number: this.tenants.size + 1, args };
+      this.tenants.set(name, tenant);
+    }
+    return tenant.number;
+  }
+
+  /** A stream's number, widened to where this entry lies. */
+  stream(stream: StepStream, entry: string): number {
+    let known = this.streams.get(stream);
+    if (known === undefined) {
+      const { graph, step } = stream;
+      const dead = this.#key(this.#partition.dead(graph, step.name), "s");
+      const args = [this.#key(stream.key, "s"), step.name, dead, delayedField(graph, step.name)];
+      const next = stepsAfter(graph, step.name).flatMap((name) => [
+        this.#key(this.#partition.step(graph, name), "s"),
+        name,
+      ]);
+      known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, next };
+      this.streams.set(stream, known);
+    }
+    if (isBefore(entry, known.first)) known.first = entry;
+    if (isBefore(known.last, entry)) known.last = entry;
+    known.count += 1;
+    return known.number;
+  }
 }
 
 /** Whether one stream id, `MS-SEQ`, comes before another. */
 function isBefore(a: string, b: string): boolean {
-  const [aMs, aSeq] = split(a);
-  const [bMs, bSeq] = split(b);
+  if (a.length === b.length) return a < b;
+  const [aMs, aSeq] = a.split("-").map(Number) as [number, number];
+  const [bMs, bSeq] = b.split("-").map(Number) as [number, number];
   return aMs < bMs || (aMs === bMs && aSeq < bSeq);
 }
 
-function split(id: string): [number, number] {
-  const dash = id.indexOf("-");
-  return [Number(id.slice(0, dash)), Number(id.slice(dash + 1))];
-}
+const KINDS = { complete: "completed", retry: "retrying", dead: "failed", release: "released" } as const;
 
-function pushItem(
-  body: (string | number)[],
-  table: KeyTable,
-  keys: PartitionKeys,
-  item: CommitItem,
-  stream: number,
-): void {
+function pushItem(body: Arg[], group: Group, item: CommitItem): void {
   const { entry, end } = item;
-  const status = (name: string) => table.number(keys.runsByStatus(entry.tenant, name), "z");
+  const { id, count, run, tenant, failures, crashes } = entry;
   const transition = end?.transition;
-  const kind = transition === undefined ? "events" : transition.kind === "release" ? "released" : "done";
-  body.push(kind, stream, entry.id, entry.count, table.run(keys, entry.run), entry.run, entry.tenant);
-  body.push(
-    entry.stream.step.name,
-    attemptOf(entry),
-    entry.failures + (transition?.kind === "retry" ? 1 : 0),
-    entry.crashes,
-  );
-  body.push(item.startedAgoMs ?? "", item.batch, item.events.length, ...item.events);
-  body.push(item.progress ?? "", status("queued"), status("running"));
+  const kind = transition === undefined ? "events" : KINDS[transition.kind];
+  const failed = failures + (transition?.kind === "retry" ? 1 : 0);
+  body.push(kind, group.stream(entry.stream, id), id, count, group.run(run), group.tenant(tenant));
+  body.push(`${attemptOf(entry)} ${failed} ${crashes}`, item.startedAgoMs ?? "", item.events.length);
+  if (item.events.length > 0) body.push(item.batch, item.progress ?? "", ...item.events);
   switch (transition?.kind) {
-    case "release":
-      body.push(entry.input);
+    case "complete": {
+      const output = end?.output ?? "null";
+      body.push(output, entryInput(output) === "" ? "" : "=");
       break;
-    case "complete":
-      pushCompleted(body, table, keys, entry, transition.next, end?.output ?? "null", status);
+    }
+    case "release":
+      body.push(failures, crashes, entry.input);
       break;
     case "retry":
-      pushRetrying(body, table, keys, entry, transition.error, transition.delayMs);
+      pushRetrying(body, entry, transition.error, transition.delayMs);
       break;
     case "dead":
-      pushFailed(body, table, keys, entry, transition.error, status);
+      pushFailed(body, entry, transition.error);
   }
 }
 
-function stepEvent(type: "step.completed" | "step.retrying" | "step.failed", entry: Entry, data?: unknown): string {
-  return encodeEvent({ type, step: entry.stream.step.name, attempt: attemptOf(entry), data });
-}
-
-function pushCompleted(
-  body: (string | number)[],
-  table: KeyTable,
-  keys: PartitionKeys,
-  entry: Entry,
-  next: string[],
-  output: string,
-  status: (name: string) => number,
-): void {
-  body.push("completed", output, stepEvent("step.completed", entry), next.length);
-  for (const step of next) body.push(table.number(keys.step(entry.stream.graph, step), "s"), step, entryInput(output));
-  if (next.length === 0) body.push(encodeEvent({ type: "run.completed" }), status("completed"));
-}
-
-function pushRetrying(
-  body: (string | number)[],
-  table: KeyTable,
-  keys: PartitionKeys,
-  entry: Entry,
-  error: ErrorRecord,
-  delayMs: number,
-): void {
+function pushRetrying(body: Arg[], entry: Entry, error: ErrorRecord, delayMs: number): void {
   const { graph, step } = entry.stream;
-  const row = { run: entry.run, workflow: graph.workflow, version: graph.version, step: step.name };
-  body.push("retrying", JSON.stringify(error), stepEvent("step.retrying", entry, { error: brief(error), delayMs }));
-  body.push(delayMs, encodeTimerRow({ kind: "retry", ...row, failures: entry.failures + 1 }));
-  body.push(table.number(keys.timers(), "z"), table.number(keys.delayed(), "h"), delayedField(graph, step.name));
+  const { run, failures } = entry;
+  const { workflow, version } = graph;
+  const row = encodeTimerRow({ kind: "retry", run, workflow, version, step: step.name, failures: failures + 1 });
+  body.push(JSON.stringify(error), stepEvent("step.retrying", entry, { error: brief(error), delayMs }), delayMs, row);
 }
 
-function pushFailed(
-  body: (string | number)[],
-  table: KeyTable,
-  keys: PartitionKeys,
-  entry: Entry,
-  error: ErrorRecord,
-  status: (name: string) => number,
-): void {
-  const { graph, step } = entry.stream;
+function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
   const deadLetter = deadLetterId(entry.run, entry.id);
-  const data = { error: brief(error), step: step.name, deadLetter };
-  body.push("failed", JSON.stringify(error), stepEvent("step.failed", entry, { error: brief(error) }));
+  const data = { error: brief(error), step: entry.stream.step.name, deadLetter };
+  body.push(JSON.stringify(error), stepEvent("step.failed", entry, { error: brief(error) }));
   body.push(encodeEvent({ type: "run.failed", data }), deadLetter);
-  body.push(table.number(keys.dead(graph, step.name), "s"), table.number(keys.deadLetters(entry.tenant), "z"));
-  body.push(status("failed"));
+}
+
+function stepEvent(type: "step.retrying" | "step.failed", entry: Entry, data: unknown): string {
+  return encodeEvent({ type, step: entry.stream.step.name, attempt: attemptOf(entry), data });
 }
 
 /** Clients are shown what went wrong, not where in the code: that is for the reader of the dead letter. */

@@ -40,8 +40,8 @@ export function parseEntry(stream: StepStream, id: string, count: number, fields
   for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i]!] = fields[i + 1]!;
   const { run, tenant, failures, crashes, input } = values;
   if (run === undefined || tenant === undefined || input === undefined) return undefined;
-  const failed = Number(failures);
-  const crashed = Number(crashes) + count - 1;
+  const failed = Number(failures ?? 0);
+  const crashed = Number(crashes ?? 0) + count - 1;
   if (!Number.isInteger(failed) || !Number.isInteger(crashed)) return undefined;
   return { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
 }

@@ -15,7 +15,7 @@ const HEARD_LIMIT = 1_048_576;
 const BACKOFF_FROM_MS = 100;
 const BACKOFF_TO_MS = 2_000;
 
-/** A nudge: numbers `first` to `last` were stored; their lines, if they came along. */
+/** A nudge: numbers up to `last` were stored; their lines from `first` on, if they came along. */
 interface Nudge {
   first: number;
   last: number;
@@ -36,7 +36,7 @@ export interface WatchOptions {
 export async function* watch(
   store: Store,
   subscriber: Subscriber,
-  run: string,
+  { run, tenant }: { run: string; tenant: string },
   { after, signal, snapshot }: WatchOptions,
 ): AsyncGenerator<WatchMessage> {
   const cursor = parseCursor(after ?? "0");
@@ -46,7 +46,8 @@ export async function* watch(
   let tag = cursor.at_ms;
   const inbox = new Inbox(signal);
   // A run that does not exist has to be told before the first message, and without a subscription.
-  if (!(await store.readLog(run, seq, tag, 0)).found) throw new NotFoundError("run", run);
+  const there = await store.readLog(run, seq, tag, 0);
+  if (!there.found || there.tenant !== tenant) throw new NotFoundError("run", run);
   const leave = await subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
   let failures = 0;
   try {
@@ -123,11 +124,11 @@ class Inbox {
 
   message(text: string): void {
     const [head, ...lines] = text.split("\n");
-    const [first, last] = (head ?? "").split(" ").map(Number);
-    if (first === undefined || last === undefined || Number.isNaN(first) || Number.isNaN(last)) return;
+    const last = Number(head);
+    if (!Number.isInteger(last)) return;
     if (this.#held + text.length > HEARD_LIMIT) this.missed();
     else {
-      this.#nudges.push({ first, last, lines });
+      this.#nudges.push({ first: last - lines.length + 1, last, lines });
       this.#held += text.length;
     }
     this.#wake?.();

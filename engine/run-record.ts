@@ -30,13 +30,12 @@ function stepWords(fields: Record<string, string>, step: string) {
 
 /** What lists show. */
 export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
-  const trimmed = Number(fields.log?.split(" ")[0] ?? 0);
   const summary: RunSummary = {
     id,
     workflow: fields.workflow!,
     version: Number(fields.version),
     status: fields.status as RunStatus,
-    seq: trimmed + logLength,
+    seq: Number(fields.trimmed ?? 0) + logLength,
     createdAt: iso(fields.createdAt!),
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);

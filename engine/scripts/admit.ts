@@ -21,7 +21,7 @@ local status = redis.call('HGET', KEYS[1], 'status')
 if status then return { ALREADY, status } end
 
 local id, workflow, version, tenant, input, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local now = int(now_ms())
+local now = now_ms()
 local fields = { 'workflow', workflow, 'version', version, 'tenant', tenant, 'status', 'queued', 'createdAt', now,
   'input', input }
 if metadata ~= '' then
@@ -29,14 +29,12 @@ if metadata ~= '' then
   fields[#fields + 1] = metadata
 end
 for i = 1, firsts do
-  local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'failures', '0', 'crashes', '0',
-    'input', ARGV[7])
+  local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'input', ARGV[7])
   fields[#fields + 1] = 'step:' .. ARGV[8 + i]
-  fields[#fields + 1] = step_record('queued', 0, 0, 0, entry, '-', '-', 0)
+  fields[#fields + 1] = 'queued 0 0 0 ' .. entry .. ' - - 0'
 end
-fields[#fields + 1] = 'log'
-fields[#fields + 1] = append(KEYS[1], KEYS[2], nil, { now .. ' ' .. ARGV[8] })
 redis.call('HSET', KEYS[1], unpack(fields))
+append(KEYS[1], KEYS[2], nil, { now .. ' ' .. ARGV[8] }, 1)
 redis.call('ZADD', KEYS[3], now, id)
 redis.call('ZADD', KEYS[4], now, id)
 return { DONE, 'queued' }

@@ -15,8 +15,8 @@ export const cancel = script(
 local steps = #KEYS - 8
 local wrong, any = wrong_types('hlzhzzzz' .. string.rep('s', steps))
 if any then return WRONG_TYPE end
-local id, now = ARGV[1], int(now_ms())
-local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'log')
+local id, now = ARGV[1], now_ms()
+local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed')
 local status = got[1]
 if not status then return UNKNOWN_RUN end
 if status == 'cancelled' then return ALREADY end
@@ -39,13 +39,12 @@ for i = 1, steps do
       redis.call('XDEL', KEYS[8 + i], place)
     end
     fields[#fields + 1] = 'step:' .. step
-    fields[#fields + 1] = step_record('cancelled', attempt, failures, crashes, '-', started, now, batch)
+    fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')
   end
 end
 redis.call('ZADD', KEYS[8], got[2], id)
-fields[#fields + 1] = 'log'
-fields[#fields + 1] = append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] })
 redis.call('HSET', KEYS[1], unpack(fields))
+append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] }, 1)
 redis.call('PUBLISH', ARGV[2], 'cancelled ' .. id)
 return DONE
 `,

@@ -3,24 +3,24 @@ import { script } from "./script.ts";
 /**
  * Commits what up to 100 held entries have come to, each by itself and each with its own reply.
  *
- * KEYS  whatever the items name; an item names a key by its number. A run's log is the key after the run.
- * ARGV  1 consumer  2 a letter per key: its type (h l s z)  3 how many streams  4 how many items
- *       per stream: key, first entry, last entry, count: where to look for the entries' owners, in one call
- *       per item:
- *         kind (`events`, `done`, `released`), stream key, entry, delivery count, run key, run id, tenant, step,
- *         attempt, failures, crashes: the last three as of this attempt
- *         ms since it started, to tell that it did; '' if that was told before
- *         batch (of its events, 1 2 3 …), how many events, the events, the progress to show ('' for none)
- *         keys of the runs by status `queued` and `running`
- *       and for kind released: the input for its new entry
- *       and for kind done: how it ended (`completed`, `retrying`, `failed`), then
- *         completed: output, event step.completed, how many next steps, (stream key, step, input) of each,
- *                    and if there are none: event run.completed, key of the runs by status `completed`
- *         retrying:  error, event step.retrying, delay in ms, timer row, timers key, delayed key, delayed field
- *         failed:    error, event step.failed, event run.failed, dead-letter id, dead-letter stream key, key of the
- *                    tenant's dead letters, key of the runs by status `failed`
- * Returns  a Reply per item: Done, NotOwner, RunEnded, UnknownRun, Stale, WrongType
- * Events  run.started, step.started, the item's own, then as the item says
+ * KEYS  1 timers  2 delayed  then whatever is named below by its number; a run's log is the key after the run
+ * ARGV  1 consumer  2 a letter per key: its type (h l s z; r for a run, whose type its reading shows)
+ *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many streams  6 how many items
+ *       per tenant: its name, keys of its runs by status `queued` `running` `completed` `failed`, key of its dead letters
+ *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
+ *                   for the entries' owners in one call; how many steps come next, (stream key, step) of each
+ *       per item, at its place + …:
+ *         0 what it is: `events`, `released`, `completed`, `retrying`, `failed`  1 which stream  2 entry
+ *         3 delivery count  4 run key  5 which tenant  6 attempt, failures and crashes as of this attempt, in one
+ *         7 ms since it started, to tell that it did; '' if that was told before
+ *         8 how many events; and if there are any: their batch (1 2 3 …), progress to show ('' for none), the events; then
+ *         released:   failures, crashes, input of its new entry
+ *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run)
+ *         retrying:   error, event step.retrying, delay in ms, timer row
+ *         failed:     error, event step.failed, event run.failed, dead-letter id
+ * Returns  a Reply per item: Done, NotOwner, RunEnded, UnknownRun, Stale; or WrongType for all, and nothing is written:
+ *          the caller then sends the items one by one
+ * Events  run.started, step.started, the item's own, step.completed or as the item says, run.completed
  *
  * All is read and checked before the first write. That is XACK, or XCLAIM where no entry is given up: both are allowed
  * over the memory limit, and so is all that follows them. A refused item whose run has ended or is unknown gives its
@@ -29,213 +29,211 @@ import { script } from "./script.ts";
 export const commit = script(
   "commit",
   `
-local consumer, wrong, at = ARGV[1], wrong_types(ARGV[2]), 4
-local function take()
-  at = at + 1
-  return ARGV[at]
-end
-local function take_key() return tonumber(take()) end
+local call, match, ARGV, KEYS = redis.call, string.match, ARGV, KEYS
+local consumer, id_at, item_count = ARGV[1], tonumber(ARGV[3]) + 1, tonumber(ARGV[6])
+local replies = {}
 
--- The delivery counts of the entries that this consumer owns, by stream key.
-local owned, full = {}, {}
-for _ = 1, tonumber(ARGV[3]) do
-  local stream, first, last, count = take_key(), take(), take(), take()
-  local counts = {}
-  if not wrong[stream] then
-    local pending = redis.pcall('XPENDING', KEYS[stream], GROUP, first, last, count, consumer)
-    if not pending.err then
-      for i = 1, #pending do counts[pending[i][1]] = pending[i][4] end
-      full[stream] = #pending >= tonumber(count)
-    end
-  end
-  owned[stream] = counts
+local function refuse_all()
+  for i = 1, item_count do replies[i] = WRONG_TYPE end
+  return replies
 end
-local function delivery_count(stream, entry)
-  local count = owned[stream][entry]
-  if not count and full[stream] then
-    local pending = redis.call('XPENDING', KEYS[stream], GROUP, entry, entry, 1, consumer)
+local _, any_wrong = wrong_types(ARGV[2])
+if any_wrong then return refuse_all() end
+
+local at, tenants, streams = 7, {}, {}
+for i = 1, tonumber(ARGV[4]) do
+  tenants[i] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
+    completed = KEYS[tonumber(ARGV[at + 3])], failed = KEYS[tonumber(ARGV[at + 4])], dead = KEYS[tonumber(ARGV[at + 5])] }
+  at = at + 6
+end
+for i = 1, tonumber(ARGV[5]) do
+  local step, count = ARGV[at + 1], tonumber(ARGV[at + 6])
+  local named = ',"step":"' .. step .. '","attempt":'
+  local stream = { key = KEYS[tonumber(ARGV[at])], step = step, record = 'step:' .. step, output = 'output:' .. step,
+    dead = KEYS[tonumber(ARGV[at + 2])], delayed = ARGV[at + 3], started = ' {"type":"step.started"' .. named,
+    completed = '{"type":"step.completed"' .. named, counts = {}, gone = {}, next = {} }
+  -- The delivery counts of the entries that this consumer owns.
+  local pending = redis.pcall('XPENDING', stream.key, GROUP, ARGV[at + 4], ARGV[at + 5], count, consumer)
+  if not pending.err then
+    for k = 1, #pending do stream.counts[pending[k][1]] = pending[k][4] end
+    stream.more = #pending >= count
+  end
+  for k = 1, tonumber(ARGV[at + 7]) do
+    stream.next[k] = { key = KEYS[tonumber(ARGV[at + 6 + 2 * k])], record = 'step:' .. ARGV[at + 7 + 2 * k] }
+  end
+  streams[i] = stream
+  at = at + 8 + 2 * #stream.next
+end
+
+-- What each item stands for, and what its step's record said.
+local places, stream_of, run_of, was_status, was_counts, was_started, was_batch = {}, {}, {}, {}, {}, {}, {}
+local runs = {}
+local RECORD = '^(%S+) (%S+ %S+ %S+) (%S+) (%S+) %S+ (%S+)$'
+local function check(i, at, stream, entry)
+  local count = stream.counts[entry]
+  if not count and stream.more then
+    local pending = call('XPENDING', stream.key, GROUP, entry, entry, 1, consumer)
     count = pending[1] and pending[1][4]
   end
-  return count
-end
-
-local runs = {}
-local function read_run(key, step)
-  local field = 'step:' .. step
-  local run = runs[key]
+  if count ~= tonumber(ARGV[at + 3]) then return NOT_OWNER end
+  local number, field = tonumber(ARGV[at + 4]), stream.record
+  local run = runs[number]
   if not run then
-    local got = redis.call('HMGET', KEYS[key], 'status', 'createdAt', 'log', field)
-    run = { status = got[1], created = got[2], log = got[3], steps = { [step] = got[4] } }
-    runs[key] = run
-  elseif run.steps[step] == nil then
-    run.steps[step] = redis.call('HGET', KEYS[key], field)
+    local key = KEYS[number]
+    local got = redis.pcall('HMGET', key, 'status', 'createdAt', 'trimmed', field)
+    if got.err then return WRONG_TYPE end
+    run = { key = key, log = KEYS[number + 1], status = got[1], created = got[2], trimmed = got[3], [field] = got[4] }
+    runs[number] = run
+  elseif run[field] == nil then
+    run[field] = call('HGET', run.key, field)
   end
-  return run
-end
-
-local function check(item)
-  for i = 1, #item.keys do
-    if wrong[item.keys[i]] then return WRONG_TYPE end
-  end
-  if delivery_count(item.stream, item.entry) ~= item.count then return NOT_OWNER end
-  local run = read_run(item.run, item.step)
   if not run.status then return UNKNOWN_RUN end
   if not LIVE[run.status] then return RUN_ENDED end
-  local status, attempt, _, _, place, started, _, batch = string.match(run.steps[item.step] or '', STEP)
-  if place ~= item.entry then return STALE end
-  item.was, item.was_attempt, item.was_started, item.was_batch = status, attempt, started, tonumber(batch)
+  local status, counts, place, started, batch = match(run[field] or '', RECORD)
+  if place ~= entry then return STALE end
+  run_of[i], was_status[i], was_counts[i], was_started[i], was_batch[i] = run, status, counts, started, tonumber(batch)
   return DONE
 end
 
-local function parse()
-  local item = { kind = take(), stream = take_key(), entry = take(), count = take_key(), run = take_key(), id = take(),
-    tenant = take(), step = take(), attempt = take(), failures = take(), crashes = take(), ago = take(),
-    batch = take_key(), events = {} }
-  for i = 1, take_key() do item.events[i] = take() end
-  item.progress, item.queued, item.running = take(), take_key(), take_key()
-  item.keys = { item.stream, item.run, item.run + 1, item.queued, item.running }
-  local function key()
-    local number = take_key()
-    item.keys[#item.keys + 1] = number
-    return number
+local EXTRA = { events = 0, released = 3, completed = 2, retrying = 4, failed = 4 }
+local claim
+for i = 1, item_count do
+  local kind, stream, entry, events = ARGV[at], streams[tonumber(ARGV[at + 1])], ARGV[at + 2], tonumber(ARGV[at + 8])
+  local reply = check(i, at, stream, entry)
+  if reply == WRONG_TYPE then return refuse_all() end
+  places[i], stream_of[i], replies[i] = at, stream, reply
+  if reply == DONE and kind == 'events' then
+    claim = claim or i
+  elseif reply ~= NOT_OWNER then
+    stream.gone[#stream.gone + 1] = entry
   end
-  if item.kind == 'released' then item.input = take() end
-  if item.kind ~= 'done' then return item end
-  item.outcome, item.value, item.event = take(), take(), take()
-  if item.outcome == 'completed' then
-    item.next = {}
-    for i = 1, take_key() do item.next[i] = { stream = key(), step = take(), input = take() } end
-    if #item.next == 0 then item.run_event, item.index = take(), key() end
-  elseif item.outcome == 'retrying' then
-    item.delay, item.row, item.timers, item.delayed, item.delayed_field = take_key(), take(), key(), key(), take()
-  else
-    item.run_event, item.dead_id, item.dead, item.dead_index, item.index = take(), take(), key(), key(), key()
-  end
-  return item
+  at = at + 9 + EXTRA[kind] + (events > 0 and events + 2 or 0)
 end
 
-local items, replies, gone, claim = {}, {}, {}, nil
-for i = 1, tonumber(ARGV[4]) do
-  local item = parse()
-  local reply = check(item)
-  items[i], replies[i] = item, reply
-  if (reply == DONE and item.kind ~= 'events') or reply == RUN_ENDED or reply == UNKNOWN_RUN or reply == STALE then
-    local ids = gone[item.stream]
-    if not ids then
-      ids = {}
-      gone[item.stream] = ids
-    end
-    ids[#ids + 1] = item.entry
-  elseif reply == DONE then
-    claim = claim or item
+if claim then call('XCLAIM', stream_of[claim].key, GROUP, consumer, 0, ARGV[places[claim] + 2], 'JUSTID') end
+for i = 1, #streams do
+  local stream = streams[i]
+  if #stream.gone > 0 then
+    call('XACK', stream.key, GROUP, unpack(stream.gone))
+    call('XDEL', stream.key, unpack(stream.gone))
   end
 end
 
-if claim then
-  redis.call('XCLAIM', KEYS[claim.stream], GROUP, consumer, 0, claim.entry, 'JUSTID')
-end
-for stream, ids in pairs(gone) do
-  redis.call('XACK', KEYS[stream], GROUP, unpack(ids))
-  redis.call('XDEL', KEYS[stream], unpack(ids))
-end
+local now = now_ms()
+local now_text, ago_text = now .. '', {}
+local at_now = now_text .. ' '
 
-local now_number = now_ms()
-local now = int(now_number)
-
-local function enter(stream, item, failures, crashes, input)
-  return redis.call('XADD', KEYS[stream], '*', 'run', item.id, 'tenant', item.tenant, 'failures', failures,
-    'crashes', crashes, 'input', input)
-end
-local function move(run, from, to, id)
+local function move(run, id, from, to)
   if from ~= to then
-    redis.call('ZREM', KEYS[from], id)
-    redis.call('ZADD', KEYS[to], run.created, id)
+    call('ZREM', from, id)
+    call('ZADD', to, run.created, id)
   end
 end
 
-local function write(item)
-  local run = runs[item.run]
-  local lines, fields = {}, {}
-  local function set(field, value)
-    fields[#fields + 1] = field
-    fields[#fields + 1] = value
-  end
-  local status, started, batch, ended = item.was, item.was_started, item.was_batch, '-'
-  local attempt, failures, crashes, place = item.attempt, item.failures, item.crashes, item.entry
-  local told = status == 'running' and item.was_attempt == attempt
-  if item.ago ~= '' and not told then
-    started, batch, status = int(now_number - tonumber(item.ago)), 0, 'running'
+local lines, fields = {}, {}
+local function write(i, at)
+  local run, stream, tenant = run_of[i], stream_of[i], tenants[tonumber(ARGV[at + 5])]
+  local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
+  local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
+  local n, f, finish = 0, 2, nil
+  if ago ~= '' and not (status == 'running' and was_counts[i] == counts) then
+    started = ago_text[ago]
+    if not started then
+      started = (now - tonumber(ago)) .. ''
+      ago_text[ago] = started
+    end
+    batch, status = 0, 'running'
     if run.status == 'queued' then
       run.status = 'running'
-      set('status', 'running')
-      move(run, item.queued, item.running, item.id)
-      lines[1] = started .. ' {"type":"run.started"}'
+      fields[f + 1], fields[f + 2] = 'status', 'running'
+      f = f + 2
+      move(run, id, tenant.queued, tenant.running)
+      n = n + 1
+      lines[n] = started .. ' {"type":"run.started"}'
     end
-    lines[#lines + 1] = started .. ' {"type":"step.started","step":"' .. item.step .. '","attempt":' .. attempt .. '}'
+    n = n + 1
+    lines[n] = started .. stream.started .. match(counts, '^%d+') .. '}'
   end
-  if item.batch > batch then
-    batch = item.batch
-    for i = 1, #item.events do lines[#lines + 1] = now .. ' ' .. item.events[i] end
-    if item.progress ~= '' then set('progress:' .. item.step, item.progress) end
+  local events, more = tonumber(ARGV[at + 8]), at + 9
+  if events > 0 then
+    if tonumber(ARGV[more]) > batch then
+      batch = tonumber(ARGV[more])
+      for k = more + 2, more + 1 + events do
+        n = n + 1
+        lines[n] = at_now .. ARGV[k]
+      end
+      if ARGV[more + 1] ~= '' then
+        fields[f + 1], fields[f + 2] = 'progress:' .. stream.step, ARGV[more + 1]
+        f = f + 2
+      end
+    end
+    more = more + 2 + events
   end
 
-  if item.kind == 'released' then
-    place = enter(item.stream, item, failures, crashes, item.input)
+  if kind == 'completed' then
+    local output, input = ARGV[more], ARGV[more + 1]
+    if input == '=' then input = output end
+    status, place, ended = kind, '-', now_text
+    fields[f + 1], fields[f + 2] = stream.output, output
+    f = f + 2
+    n = n + 1
+    lines[n] = at_now .. stream.completed .. match(counts, '^%d+') .. '}'
+    for k = 1, #stream.next do
+      local following = stream.next[k]
+      local entry = call('XADD', following.key, '*', 'run', id, 'tenant', tenant.name, 'input', input)
+      fields[f + 1], fields[f + 2] = following.record, 'queued 0 0 0 ' .. entry .. ' - - 0'
+      f = f + 2
+    end
+    if #stream.next == 0 then
+      finish = tenant.completed
+      fields[f + 1], fields[f + 2] = 'result', stream.step
+      f = f + 2
+      n = n + 1
+      lines[n] = at_now .. '{"type":"run.completed"}'
+    end
+  elseif kind == 'released' then
+    place = call('XADD', stream.key, '*', 'run', id, 'tenant', tenant.name, 'input', ARGV[more + 2],
+      'failures', ARGV[more], 'crashes', ARGV[more + 1])
     status, started, batch = 'queued', '-', 0
-  elseif item.kind == 'done' then
-    status, ended = item.outcome, now
-    lines[#lines + 1] = now .. ' ' .. item.event
-    local finish
-    if status == 'completed' then
-      place = '-'
-      set('output:' .. item.step, item.value)
-      for i = 1, #item.next do
-        local following = item.next[i]
-        local entry = enter(following.stream, item, 0, 0, following.input)
-        set('step:' .. following.step, step_record('queued', 0, 0, 0, entry, '-', '-', 0))
-      end
-      if #item.next == 0 then
-        finish = 'completed'
-        set('result', item.step)
-      end
-    elseif status == 'retrying' then
-      place, ended = 'timer:' .. item.row, '-'
-      set('error:' .. item.step, item.value)
-      redis.call('ZADD', KEYS[item.timers], int(now_number + item.delay), item.row)
-      redis.call('HINCRBY', KEYS[item.delayed], item.delayed_field, 1)
-    else
-      finish = 'failed'
-      local letter = redis.call('XADD', KEYS[item.dead], '*', 'id', item.dead_id, 'run', item.id, 'tenant', item.tenant,
-        'attempt', attempt, 'error', item.value)
-      place = 'dead:' .. letter
-      redis.call('ZADD', KEYS[item.dead_index], now, item.dead_id)
-      set('error:' .. item.step, item.value)
-      set('error', item.value)
-      set('dead:' .. item.entry, item.step .. ' ' .. letter)
-    end
-    if finish then
-      lines[#lines + 1] = now .. ' ' .. item.run_event
-      move(run, run.status == 'queued' and item.queued or item.running, item.index, item.id)
-      run.status = finish
-      set('status', finish)
-      set('endedAt', now)
-    end
+  elseif kind == 'retrying' then
+    status, place = kind, 'timer:' .. ARGV[more + 3]
+    fields[f + 1], fields[f + 2] = 'error:' .. stream.step, ARGV[more]
+    f = f + 2
+    n = n + 1
+    lines[n] = at_now .. ARGV[more + 1]
+    call('ZADD', KEYS[1], now + tonumber(ARGV[more + 2]), ARGV[more + 3])
+    call('HINCRBY', KEYS[2], stream.delayed, 1)
+  elseif kind == 'failed' then
+    local letter = call('XADD', stream.dead, '*', 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name,
+      'attempt', match(counts, '^%d+'), 'error', ARGV[more])
+    call('ZADD', tenant.dead, now_text, ARGV[more + 3])
+    fields[f + 1], fields[f + 2] = 'error:' .. stream.step, ARGV[more]
+    fields[f + 3], fields[f + 4] = 'error', ARGV[more]
+    fields[f + 5], fields[f + 6] = 'dead:' .. place, stream.step .. ' ' .. letter
+    f = f + 6
+    lines[n + 1], lines[n + 2] = at_now .. ARGV[more + 1], at_now .. ARGV[more + 2]
+    n = n + 2
+    status, place, ended, finish = kind, 'dead:' .. letter, now_text, tenant.failed
+  end
+  if finish then
+    move(run, id, run.status == 'queued' and tenant.queued or tenant.running, finish)
+    run.status = status
+    fields[f + 1], fields[f + 2], fields[f + 3], fields[f + 4] = 'status', status, 'endedAt', now_text
+    f = f + 4
   end
 
-  local record = step_record(status, attempt, failures, crashes, place, started, ended, batch)
-  run.steps[item.step] = record
-  set('step:' .. item.step, record)
-  if #lines > 0 then
-    run.log = append(KEYS[item.run], KEYS[item.run + 1], run.log, lines)
-    set('log', run.log)
-  end
-  redis.call('HSET', KEYS[item.run], unpack(fields))
+  local record = status .. ' ' .. counts .. ' ' .. place .. ' ' .. started .. ' ' .. ended .. ' ' .. batch
+  run[stream.record] = record
+  fields[1], fields[2] = stream.record, record
+  call('HSET', run.key, unpack(fields, 1, f))
+  if n > 0 then run.trimmed = append(run.key, run.log, run.trimmed, lines, n) end
 end
 
-for i = 1, #items do
+for i = 1, item_count do
   -- An earlier item of this group may have ended the run: this one's entry is gone, and that is all there is to do.
-  if replies[i] == DONE and not LIVE[runs[items[i].run].status] then replies[i] = RUN_ENDED end
-  if replies[i] == DONE then write(items[i]) end
+  if replies[i] == DONE then
+    if LIVE[run_of[i].status] then write(i, places[i]) else replies[i] = RUN_ENDED end
+  end
 end
 return replies
 `,

@@ -49,7 +49,7 @@ for key = 2, #KEYS do
 end
 if not wrong[1] then
   -- Over the memory limit this write is refused when no claim came before it. The leases matter more.
-  redis.pcall('HSET', KEYS[1], consumer, int(now_ms()) .. ' ' .. ARGV[2])
+  redis.pcall('HSET', KEYS[1], consumer, now_ms() .. ' ' .. ARGV[2])
 end
 return replies
 `,

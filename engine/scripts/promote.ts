@@ -32,7 +32,7 @@ local function retry(row)
   if not due(row) then return ALREADY end
   redis.call('ZREM', KEYS[1], row)
   if wrong[run] or wrong[stream] then
-    redis.call('ZADD', KEYS[1], int(now + 60000), row)
+    redis.call('ZADD', KEYS[1], now + 60000, row)
     return WRONG_TYPE
   end
   redis.call('HINCRBY', KEYS[2], delayed, -1)
@@ -42,9 +42,9 @@ local function retry(row)
   if not LIVE[got[1]] then return RUN_ENDED end
   local _, attempt, failures, crashes, place = string.match(got[3] or '', STEP)
   if place ~= 'timer:' .. row then return STALE end
-  local entry = redis.call('XADD', KEYS[stream], '*', 'run', id, 'tenant', got[2], 'failures', failures,
-    'crashes', crashes, 'input', '')
-  redis.call('HSET', KEYS[run], field, step_record('queued', attempt, failures, crashes, entry, '-', '-', 0))
+  local entry = redis.call('XADD', KEYS[stream], '*', 'run', id, 'tenant', got[2], 'input', '', 'failures', failures,
+    'crashes', crashes)
+  redis.call('HSET', KEYS[run], field, table.concat({ 'queued', attempt, failures, crashes, entry, '- - 0' }, ' '))
   return DONE
 end
 

@@ -16,21 +16,20 @@ local wrong, any = wrong_types('hlszszz')
 if any then return WRONG_TYPE end
 local id, letter_id, step = ARGV[1], ARGV[2], ARGV[4]
 local mark, field = 'dead:' .. ARGV[3], 'step:' .. step
-local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'log', mark, field)
+local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'trimmed', mark, field)
 if not got[1] or not got[5] then return UNKNOWN_RUN end
 local letter = string.match(got[5], '^%S+ (%S+)$')
 local _, attempt, _, _, place = string.match(got[6] or '', STEP)
 if got[1] ~= 'failed' or place ~= 'dead:' .. letter then return STALE end
 
-local entry = redis.call('XADD', KEYS[5], '*', 'run', id, 'tenant', got[2], 'failures', '0', 'crashes', '0', 'input', '')
+local entry = redis.call('XADD', KEYS[5], '*', 'run', id, 'tenant', got[2], 'input', '')
 redis.call('XDEL', KEYS[3], letter)
 redis.call('ZREM', KEYS[4], letter_id)
 redis.call('HDEL', KEYS[1], mark, 'endedAt', 'error', 'error:' .. step)
 redis.call('ZREM', KEYS[6], id)
 redis.call('ZADD', KEYS[7], got[3], id)
-local log = append(KEYS[1], KEYS[2], got[4], { int(now_ms()) .. ' ' .. ARGV[5] })
-redis.call('HSET', KEYS[1], 'status', 'queued', 'log', log,
-  field, step_record('queued', 0, 0, 0, entry, '-', '-', 0))
+redis.call('HSET', KEYS[1], 'status', 'queued', field, 'queued 0 0 0 ' .. entry .. ' - - 0')
+append(KEYS[1], KEYS[2], got[4], { now_ms() .. ' ' .. ARGV[5] }, 1)
 return DONE
 `,
 );

@@ -15,7 +15,7 @@ if any then return { WRONG_TYPE } end
 local got = redis.call('HMGET', KEYS[1], 'run', 'digest')
 if got[1] then return { ALREADY, got[1], got[2] } end
 redis.call('HSET', KEYS[1], 'run', ARGV[2], 'digest', ARGV[1])
-redis.call('ZADD', KEYS[2], int(now_ms() + tonumber(ARGV[3])), ARGV[4])
+redis.call('ZADD', KEYS[2], now_ms() + tonumber(ARGV[3]), ARGV[4])
 return { DONE, ARGV[2] }
 `,
 );

@@ -23,20 +23,20 @@ export const Reply = {
 export type Reply = (typeof Reply)[keyof typeof Reply];
 
 /**
- * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words:
- * status, attempt, failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is:
- * a stream entry's id, `timer:ROW`, or `dead:ID` of a dead letter. The field `log` is two numbers: how many events were
- * trimmed from the log, and how many bytes it holds.
+ * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
+ * failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is: a stream entry's id,
+ * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed`, where there is one, counts the events that are no longer
+ * in the log.
  */
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE = 1, 0, -1, -2, -3, -4, -5
-local LOG_EVENTS, LOG_BYTES, NUDGE_BYTES = 10000, 4194304, 8192
+local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
 local TYPES = { h = 'hash', l = 'list', s = 'stream', z = 'zset' }
+local STEP = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
-local function int(n) return string.format('%.0f', n) end
-
+-- Milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -47,35 +47,34 @@ end
 local function wrong_types(kinds)
   local wrong, any = {}, false
   for i = 1, #KEYS do
-    local type = redis.call('TYPE', KEYS[i]).ok
-    if type ~= 'none' and type ~= TYPES[string.sub(kinds, i, i)] then
-      wrong[i], any = true, true
+    local want = TYPES[string.sub(kinds, i, i)]
+    if want then
+      local type = redis.call('TYPE', KEYS[i]).ok
+      if type ~= want and type ~= 'none' then
+        wrong[i], any = true, true
+      end
     end
   end
   return wrong, any
 end
 
-local STEP = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
-local function step_record(status, attempt, failures, crashes, place, started, ended, batch)
-  return table.concat({ status, attempt, failures, crashes, place, started, ended, batch }, ' ')
-end
-
--- Appends lines to a run's log, drops its oldest past the caps and nudges those who watch. Returns the new log field.
-local function append(run_key, log_key, window, lines)
-  local trimmed, bytes = string.match(window or '0 0', '^(%d+) (%d+)$')
-  trimmed, bytes = tonumber(trimmed), tonumber(bytes)
-  local text = table.concat(lines, '\\n')
-  bytes = bytes + #text - #lines + 1
-  local length = redis.call('RPUSH', log_key, unpack(lines))
-  local last = trimmed + length
-  local head = int(last - #lines + 1) .. ' ' .. int(last)
-  while length > 1 and (length > LOG_EVENTS or bytes > LOG_BYTES) do
-    bytes = bytes - #redis.call('LPOP', log_key)
-    length, trimmed = length - 1, trimmed + 1
+-- Appends the first n lines to a run's log, drops its oldest past the caps and nudges those who watch. Its size in bytes is
+-- looked at every so many events. Returns how many were dropped in all.
+local function append(run_key, log_key, trimmed, lines, n)
+  local length = redis.call('RPUSH', log_key, unpack(lines, 1, n))
+  trimmed = tonumber(trimmed or 0)
+  local last, drop = length + trimmed, 0
+  if length > LOG_EVENTS then drop = length - LOG_EVENTS end
+  if length % LOG_LOOK < n and length > n and redis.call('MEMORY', 'USAGE', log_key) > LOG_BYTES then
+    drop = math.max(drop, math.ceil(length / 8))
   end
-  if #text <= NUDGE_BYTES then head = head .. '\\n' .. text end
-  redis.call('PUBLISH', run_key, head)
-  return int(trimmed) .. ' ' .. int(bytes)
+  if drop > 0 then
+    redis.call('LTRIM', log_key, drop, -1)
+    redis.call('HINCRBY', run_key, 'trimmed', drop)
+  end
+  local text = table.concat(lines, '\\n', 1, n)
+  redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
+  return trimmed + drop
 end
 `;
 

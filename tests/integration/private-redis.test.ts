@@ -113,7 +113,7 @@ describe.concurrent("a private Redis", () => {
     describe.skipIf(missing(runtime))(`of a program under ${runtime}`, () => {
       test("ends when its parent is killed, and can be started again at once", async () => {
         const dir = await temporaryDir();
-        const parent = startFile(runtime, "tests/support/hold-redis.ts", { args: [dir, home] });
+        const parent = startFile(runtime, "tests/support/programs/hold-redis.ts", { args: [dir, home] });
         const { pid, port } = JSON.parse(await parent.line(/^\{/)) as { pid: number; port: number };
         await rawRedis(`redis://127.0.0.1:${port}`).set("by", runtime);
         parent.kill("SIGKILL");
@@ -126,7 +126,10 @@ describe.concurrent("a private Redis", () => {
 
       test("is not reached by Ctrl-C in its parent's terminal", async () => {
         const dir = await temporaryDir();
-        const parent = startFile(runtime, "tests/support/hold-redis.ts", { args: [dir, home], detached: true });
+        const parent = startFile(runtime, "tests/support/programs/hold-redis.ts", {
+          args: [dir, home],
+          detached: true,
+        });
         const { pid, port } = JSON.parse(await parent.line(/^\{/)) as { pid: number; port: number };
         // As a terminal does it: to the whole foreground process group.
         process.kill(-parent.pid, "SIGINT");

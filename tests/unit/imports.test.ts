@@ -3,7 +3,9 @@ import { violations } from "../support/layout.ts";
 import { parseFile, readTree } from "../support/tree.ts";
 
 /** Files of more than 300 lines, and why each is better whole. */
-const LONG_FILES: Record<string, string> = {};
+const LONG_FILES: Record<string, string> = {
+  "engine/store.ts": "the one place that speaks to Redis about runs: a short method for each script and each read",
+};
 
 /** A tree of one file. */
 const one = (path: string, text: string) => violations(new Map([[path, text]]));
@@ -65,6 +67,7 @@ describe("imports go down only", () => {
 describe("inside the engine", () => {
   test.each([
     ["engine/transition.ts", 'import "./store.ts"', "the pure core uses only itself"],
+    ["engine/transition.ts", 'import "./log.ts"', "the pure core uses only itself"],
     ["engine/workflow.ts", 'import "./blobs/blob-store.ts"', "the pure core uses only itself"],
     ["engine/ids.ts", 'import "node:os"', "the pure core does no I/O"],
     ["engine/worker.ts", 'import "./scripts/index.ts"', "only engine/store.ts runs scripts"],
@@ -83,7 +86,7 @@ describe("inside the engine", () => {
       'import type { BlobStore } from "./blobs/blob-store.ts"; import "./graph.ts"; import "uuid"',
     ],
     ["engine/store.ts", 'import "./scripts/index.ts"; import "./redis/connect.ts"; import "./keys.ts"'],
-    ["engine/redis/connect.ts", 'import { Redis } from "ioredis"; import "../errors.ts"; import "./url.ts"'],
+    ["engine/redis/connect.ts", 'import { Redis } from "ioredis"; import "../log.ts"; import "./url.ts"'],
     ["engine/redis/private/start.ts", 'import "./find.ts"; import "../../errors.ts"; import "node:fs/promises"'],
     ["engine/blobs/fs.ts", 'import "node:fs/promises"; import "./blob-store.ts"; import "../ids.ts"'],
   ])("%s may: %s", (path, text) => {
@@ -124,8 +127,8 @@ describe("files stay small", () => {
     expect(one("engine/a.ts", lines(300))).toEqual([]);
     expect(one("engine/a.ts", lines(301))).toEqual(["engine/a.ts has 301 lines, more than 300"]);
     expect(one("engine/scripts/a.lua", lines(301))).toEqual(["engine/scripts/a.lua has 301 lines, more than 300"]);
-    expect(one("gateway/entry/a.ts", lines(40))).toEqual([]);
-    expect(one("gateway/entry/a.ts", lines(41))).toEqual(["gateway/entry/a.ts has 41 lines, more than 40"]);
+    expect(one("gateway/entry/bun.ts", lines(40))).toEqual([]);
+    expect(one("gateway/entry/bun.ts", lines(41))).toEqual(["gateway/entry/bun.ts has 41 lines, more than 40"]);
     expect(violations(new Map([["engine/a.ts", lines(301)]]), { "engine/a.ts": "a table" })).toEqual([]);
   });
 

@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { getLogger } from "@logtape/logtape";
+import { logger } from "../../log.ts";
 
 const execute = promisify(execFile);
-const log = getLogger(["millrace", "redis"]);
+const log = logger("redis");
 
 /** Where the server and its libraries stand in a folder that `fetchRedis` made. */
 export const SERVER = "bin/redis-server";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 
 /** How long a program has to end by itself after SIGTERM. */
-export const ENDING_MS = 10_000;
+const ENDING_MS = 10_000;
 
 /**
  * The shell that stands between this process and the program. Its standard input is a pipe that only this process
