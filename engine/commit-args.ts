@@ -38,7 +38,14 @@ export function commitArgs(
   const group = new Group(keys);
   const body: Arg[] = [];
   for (const item of items) pushItem(body, group, item);
-  const args: Arg[] = [consumer, group.kinds, keys.run("").length, group.tenants.size, group.streams.size, items.length];
+  const args: Arg[] = [
+    consumer,
+    group.kinds,
+    keys.run("").length,
+    group.tenants.size,
+    group.streams.size,
+    items.length,
+  ];
   for (const { args: tenant } of group.tenants.values()) for (const arg of tenant) args.push(arg);
   for (const { args: stream, first, last, count, next } of group.streams.values())
     args.push(...stream, first, last, count + OWNER_SLACK, next.length / 2, ...next);

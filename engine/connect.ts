@@ -3,7 +3,9 @@ import { noBlobs } from "./blobs/no-blobs.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
+import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace, Tenanted } from "./millrace.ts";
+import { Namespace } from "./namespace.ts";
 import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
@@ -15,6 +17,7 @@ import type { AnyWorkflow } from "./workflow.ts";
 
 /** What a worker needs of a connection beside its public face. */
 interface Internals {
+  client: Client;
   store: Store;
   records: Records;
   blobs: BlobStore;
@@ -42,16 +45,17 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   const { url, namespace = "millrace", workflows: definitions, blobs = noBlobs } = options;
   const workflows = newestOf(definitions);
   const client = openClient(url, `millrace:${namespace}`);
-  const store = new Store(client, namespace);
+  const space = new Namespace(client, new NamespaceKeys(namespace));
+  const store = new Store(client, space.keys);
   try {
-    await store.open(definitions.map((workflow) => workflow.graph));
+    await space.open(definitions.map((workflow) => workflow.graph));
   } catch (error) {
     client.close();
     throw error;
   }
   const records = new Records(client, store);
-  const graphs = graphsOf(store, definitions);
-  const runs = new Runs(store, records, blobs, workflows, graphs);
+  const graphs = graphsOf(space, definitions);
+  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -63,17 +67,17 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
-    queues: () => queues(store, records),
+    queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
-      watchRun(run, tenant, { ...rest, store, records, runs, subscribe }),
-    ping: () => store.ping(),
+      watchRun(run, tenant, { ...rest, store, runs, subscribe }),
+    ping: () => space.ping(),
     close: async () => {
       subscriber?.close();
       client.close();
     },
   };
   internals.set(millrace, {
-    ...{ store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
@@ -86,18 +90,21 @@ async function* watchRun(
     after?: string;
     signal?: AbortSignal;
     store: Store;
-    records: Records;
     runs: Runs;
     subscribe: () => Subscriber;
   },
 ): AsyncGenerator<WatchMessage> {
-  const { store, records, runs, subscribe, ...rest } = options;
-  if ((await records.run(run, tenant)) === undefined) throw new NotFoundError("run", run);
-  yield* watch(store, subscribe(), run, { ...rest, snapshot: () => runs.get(run, { tenant } satisfies Tenanted) });
+  const { store, runs, subscribe, ...rest } = options;
+  yield* watch(
+    store,
+    subscribe(),
+    { run, tenant },
+    { ...rest, snapshot: () => runs.get(run, { tenant } satisfies Tenanted) },
+  );
 }
 
-async function queues(store: Store, records: Records): Promise<QueueView[]> {
-  const graphs = await store.graphs();
+async function queues(space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
+  const graphs = await space.graphs();
   graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
   const parts = await Promise.all(store.allPartitions.map((keys) => records.queues(graphs, keys)));
   return parts.flat();
@@ -118,13 +125,13 @@ function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow>
   return newest;
 }
 
-function graphsOf(store: Store, definitions: readonly AnyWorkflow[]): Graphs {
+function graphsOf(space: Namespace, definitions: readonly AnyWorkflow[]): Graphs {
   const known = new Map(definitions.map(({ graph }) => [`${graph.workflow}@${graph.version}`, graph]));
   return {
     async of(workflow: string, version: number): Promise<Graph> {
       const name = `${workflow}@${version}`;
       const graph =
-        known.get(name) ?? (await store.graphs()).find((each) => `${each.workflow}@${each.version}` === name);
+        known.get(name) ?? (await space.graphs()).find((each) => `${each.workflow}@${each.version}` === name);
       if (graph === undefined) throw new NotFoundError("workflow version", name);
       known.set(name, graph);
       return graph;

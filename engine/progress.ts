@@ -36,7 +36,7 @@ export interface WatchOptions {
 export async function* watch(
   store: Store,
   subscriber: Subscriber,
-  run: string,
+  { run, tenant }: { run: string; tenant: string },
   { after, signal, snapshot }: WatchOptions,
 ): AsyncGenerator<WatchMessage> {
   const cursor = parseCursor(after ?? "0");
@@ -46,7 +46,8 @@ export async function* watch(
   let tag = cursor.at_ms;
   const inbox = new Inbox(signal);
   // A run that does not exist has to be told before the first message, and without a subscription.
-  if (!(await store.readLog(run, seq, tag, 0)).found) throw new NotFoundError("run", run);
+  const there = await store.readLog(run, seq, tag, 0);
+  if (!there.found || there.tenant !== tenant) throw new NotFoundError("run", run);
   const leave = await subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
   let failures = 0;
   try {

@@ -4,6 +4,7 @@ import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import type { Store } from "./store.ts";
+import { ensureGroups, take, takeOne } from "./streams.ts";
 
 const log = logger("reader");
 
@@ -20,6 +21,8 @@ export interface ReaderOptions {
   held: HeldAttempts;
   /** Opens a connection of the reader's own; it blocks. */
   connect(): Client;
+  /** Ends the blocking read of the connection of this id. True if there was one. */
+  unblock(connection: number): Promise<boolean>;
   /** Resolves once few enough results wait to be stored. */
   room(): Promise<void>;
   /** Begins the work on entries. */
@@ -90,11 +93,11 @@ export class Reader {
   }
 
   async #connect(again: boolean): Promise<Client> {
-    const { store, streams, connect, onReconnect } = this.#options;
+    const { streams, connect, onReconnect } = this.#options;
     const client = connect();
     this.#client = client;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
-    await store.ensureGroups(streams);
+    await ensureGroups(client, streams);
     if (again) {
       onReconnect();
       await this.#recoverOwn();
@@ -112,12 +115,12 @@ export class Reader {
   }
 
   async #readOnce(client: Client): Promise<void> {
-    const { held, store, consumer, streams, room } = this.#options;
+    const { held, consumer, streams, room } = this.#options;
     while (held.free() === 0 && !this.#stopping) await soon(held.freed(), BLOCK_MS);
     await room();
     if (this.#stopping) return;
     const wanted = this.#shares();
-    const taken = wanted.length === 0 ? [] : await bounded(store.take(client, consumer, wanted), GRACE_MS);
+    const taken = wanted.length === 0 ? [] : await bounded(take(client, consumer, wanted), GRACE_MS);
     this.#readAt = performance.now();
     this.#accept(taken);
     if (taken.length > 0 || this.#stopping) return;
@@ -127,7 +130,7 @@ export class Reader {
     this.#leftOut = new Set(streams.filter((stream) => !open.includes(stream)));
     this.#blocking = true;
     try {
-      this.#accept(await bounded(store.takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS));
+      this.#accept(await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS));
     } finally {
       this.#blocking = false;
     }
@@ -169,7 +172,7 @@ export class Reader {
     const connection = this.#connection;
     for (let tries = 0; tries < 20 && this.#blocking && connection === this.#connection; tries += 1) {
       try {
-        if (await this.#options.store.unblock(connection)) return;
+        if (await this.#options.unblock(connection)) return;
       } catch (error) {
         log.debug("unblock: {error}", { error });
         return;

@@ -18,7 +18,17 @@ export interface WorkerInfo {
 const ALIVE_MS = 30_000;
 
 /** What lists show of a run, in the order in which they are read. */
-const SUMMARY_FIELDS = ["workflow", "version", "tenant", "status", "createdAt", "endedAt", "error", "metadata", "trimmed"];
+const SUMMARY_FIELDS = [
+  "workflow",
+  "version",
+  "tenant",
+  "status",
+  "createdAt",
+  "endedAt",
+  "error",
+  "metadata",
+  "trimmed",
+];
 
 /** The reads that change nothing and need no script. */
 export class Records {

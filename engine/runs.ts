@@ -10,6 +10,7 @@ import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { Reply, type Store } from "./store.ts";
 import {
+  type Durability,
   type Page,
   type PageOptions,
   RUN_STATUSES,
@@ -28,31 +29,27 @@ export interface Graphs {
   of(workflow: string, version: number): Promise<Graph>;
 }
 
+export interface RunsParts {
+  store: Store;
+  records: Records;
+  blobs: BlobStore;
+  /** The newest version of each. */
+  workflows: ReadonlyMap<string, AnyWorkflow>;
+  graphs: Graphs;
+  durability: () => Durability;
+}
+
 /** What can be done with runs from outside. */
 export class Runs implements RunsApi {
-  readonly #store: Store;
-  readonly #records: Records;
-  readonly #blobs: BlobStore;
-  readonly #workflows: ReadonlyMap<string, AnyWorkflow>;
-  readonly #graphs: Graphs;
+  readonly #parts: RunsParts;
 
-  constructor(
-    store: Store,
-    records: Records,
-    blobs: BlobStore,
-    workflows: ReadonlyMap<string, AnyWorkflow>,
-    graphs: Graphs,
-  ) {
-    this.#store = store;
-    this.#records = records;
-    this.#blobs = blobs;
-    this.#workflows = workflows;
-    this.#graphs = graphs;
+  constructor(parts: RunsParts) {
+    this.#parts = parts;
   }
 
   async start(which: string | AnyWorkflow, input: unknown, options: StartOptions = {}): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
-    const workflow = this.#workflows.get(name);
+    const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
     const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
     const valid = await validate(workflow.input, input, "input");
@@ -61,14 +58,14 @@ export class Runs implements RunsApi {
     let id = newRunId(0);
     if (idempotency !== undefined) {
       const hash = await sha256(`${idempotency.scope}\n${idempotency.key}`);
-      id = await this.#store.reserve(tenant, hash, idempotency.digest, id);
+      id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#blobs, tenant, "input", encodeValue(valid));
+    const stored = await storeValue(this.#parts.blobs, tenant, "input", encodeValue(valid));
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
-    const created = await this.#store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
+    const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
     const { version } = workflow;
-    const { durability } = this.#store;
+    const durability = this.#parts.durability();
     if (created) return { id, workflow: name, version, status: "queued", durability, created };
     const { fields } = await this.#find(id, tenant);
     return {
@@ -81,8 +78,8 @@ export class Runs implements RunsApi {
 
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
-    const graph = await this.#graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#blobs);
+    const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
+    return viewOf(record, graph, this.#parts.blobs);
   }
 
   async list(
@@ -90,7 +87,7 @@ export class Runs implements RunsApi {
   ): Promise<Page<RunSummary>> {
     const { tenant = DEFAULT_TENANT, workflow, status } = options;
     const statuses = status === undefined ? RUN_STATUSES : [status];
-    const indexes = this.#store.allPartitions.map((keys) => ({
+    const indexes = this.#parts.store.allPartitions.map((keys) => ({
       byStatus: statuses.map((each) => keys.runsByStatus(tenant, each)),
       byWorkflow: workflow === undefined ? [] : [keys.runsByWorkflow(tenant, workflow)],
     }));
@@ -99,12 +96,14 @@ export class Runs implements RunsApi {
     // With two filters the smaller index is read, and the other filter applied to what it gives.
     let chosen = workflow === undefined ? byStatus : byWorkflow;
     if (workflow !== undefined && status !== undefined) {
-      const sizes = await this.#records.sizes([...byStatus, ...byWorkflow]);
+      const sizes = await this.#parts.records.sizes([...byStatus, ...byWorkflow]);
       const total = (from: number, to: number) => sizes.slice(from, to).reduce((sum, size) => sum + size, 0);
       if (total(0, byStatus.length) < total(byStatus.length, sizes.length)) chosen = byStatus;
     }
-    return pageOf(this.#records, chosen, options, async (ids) => {
-      const summaries = new Map((await this.#records.summaries(ids)).map((record) => [record.id, summaryOf(record)]));
+    return pageOf(this.#parts.records, chosen, options, async (ids) => {
+      const summaries = new Map(
+        (await this.#parts.records.summaries(ids)).map((record) => [record.id, summaryOf(record)]),
+      );
       return ids.map((id) => {
         const summary = summaries.get(id);
         const left = summary === undefined || (workflow !== undefined && summary.workflow !== workflow);
@@ -115,8 +114,8 @@ export class Runs implements RunsApi {
 
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
     const { fields } = await this.#find(id, tenant);
-    const graph = await this.#graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#store.cancel(id, graph, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const reply = await this.#parts.store.cancel(id, graph, tenant);
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -125,7 +124,7 @@ export class Runs implements RunsApi {
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
-    const record = await this.#records.run(id, tenant);
+    const record = await this.#parts.records.run(id, tenant);
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }

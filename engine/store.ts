@@ -1,14 +1,13 @@
 import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
-import { type Entry, parseEntry, type StepStream } from "./entry.ts";
+import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
-import { GROUP, NamespaceKeys, type PartitionKeys, SCHEMA_VERSION } from "./keys.ts";
+import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import { entryInput } from "./payload.ts";
-import type { Call, Client } from "./redis/client.ts";
-import { pairs } from "./run-record.ts";
+import type { Client } from "./redis/client.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
@@ -21,8 +20,9 @@ import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
+import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow, parseTimerRow, type TimerRow } from "./timer-rows.ts";
-import type { Durability, RunStatus } from "./views.ts";
+import type { RunStatus } from "./views.ts";
 
 export { Reply };
 
@@ -30,9 +30,6 @@ const log = logger("store");
 
 /** How long an idempotency key stands for its run. */
 const ONCE_MS = 86_400_000;
-/** The partitions of a namespace. Every run is in the first one. */
-const PARTITIONS = 1;
-
 export interface Admission {
   id: string;
   graph: Graph;
@@ -47,17 +44,11 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
-  #durability: Durability = "memory";
 
-  constructor(client: Client, namespace: string) {
+  constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
-    this.keys = new NamespaceKeys(namespace);
-    this.#first = this.keys.partition(0);
-  }
-
-  /** What a reply to an admission can promise: fsynced before the reply only where Redis is set so. */
-  get durability(): Durability {
-    return this.#durability;
+    this.keys = keys;
+    this.#first = keys.partition(0);
   }
 
   /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
@@ -68,63 +59,6 @@ export class Store {
 
   get allPartitions(): PartitionKeys[] {
     return [this.#first];
-  }
-
-  /**
-   * Checks that this code knows the namespace's schema, and stores the graphs of the definitions.
-   *
-   * @throws MillraceError `schema_version`, `graph_changed`
-   */
-  async open(graphs: readonly Graph[]): Promise<void> {
-    const meta = this.keys.meta();
-    const [, , schema, partitions] = await this.#client.pipeline([
-      ["HSETNX", meta, "schema", SCHEMA_VERSION],
-      ["HSETNX", meta, "partitions", PARTITIONS],
-      ["HGET", meta, "schema"],
-      ["HGET", meta, "partitions"],
-    ]);
-    if (Number(schema) !== SCHEMA_VERSION || Number(partitions) !== PARTITIONS)
-      throw new MillraceError(
-        "schema_version",
-        `Namespace ${this.keys.namespace} has schema ${schema} in ${partitions} partitions; ` +
-          `this code knows schema ${SCHEMA_VERSION} in ${PARTITIONS}.`,
-      );
-    for (const graph of graphs) await this.#storeGraph(graph);
-    this.#durability = await this.#probeDurability();
-  }
-
-  async #storeGraph(graph: Graph): Promise<void> {
-    const field = workflowVersion(graph);
-    const json = JSON.stringify(graph);
-    if ((await this.#client.call("HSETNX", this.keys.graphs(), field, json)) === 1) return;
-    const stored = await this.#client.call("HGET", this.keys.graphs(), field);
-    if (stored === json) return;
-    throw new MillraceError(
-      "graph_changed",
-      `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
-        "raise its version.",
-    );
-  }
-
-  async #probeDurability(): Promise<Durability> {
-    try {
-      const appendOnly = pairs((await this.#client.call("CONFIG", "GET", "append*")) as string[]);
-      return appendOnly.appendonly === "yes" && appendOnly.appendfsync === "always" ? "disk" : "memory";
-    } catch (error) {
-      // Managed servers forbid CONFIG; what cannot be known is not promised.
-      log.debug("durability is not known: {error}", { error });
-      return "memory";
-    }
-  }
-
-  /** The graphs of every workflow version that was ever served here. */
-  async graphs(): Promise<Graph[]> {
-    const stored = pairs((await this.#client.call("HGETALL", this.keys.graphs())) as string[]);
-    return Object.values(stored).map((json) => JSON.parse(json) as Graph);
-  }
-
-  async ping(): Promise<void> {
-    await this.#client.call("PING");
   }
 
   /** Stores a run. True if it is new, false if it was there. */
@@ -203,55 +137,7 @@ export class Store {
   ): Promise<Entry[]> {
     const args = [consumer, mode, idleMs, limit, ...held.map((entry) => entry.id)];
     const taken = (await this.#run(reclaim, [stream.key], args)) as [string, number, string[]][];
-    return this.#decode(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
-  }
-
-  /** Makes the groups of these streams, and the streams. Idempotent. */
-  async ensureGroups(streams: readonly StepStream[]): Promise<void> {
-    for (const { key } of streams) {
-      try {
-        await this.#client.call("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM");
-      } catch (error) {
-        if (!(error instanceof Error && error.message.includes("BUSYGROUP"))) throw error;
-      }
-    }
-  }
-
-  /** Reads new entries over a connection of the caller's: of each stream its own count, without waiting. */
-  async take(reader: Client, consumer: string, wanted: readonly [StepStream, number][]): Promise<Entry[]> {
-    const calls = wanted.map(
-      ([stream, count]): Call => ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "STREAMS", stream.key, ">"],
-    );
-    const replies = (await reader.pipeline(calls)) as (unknown[] | null)[];
-    return this.#decode(replies.flatMap((reply, i) => read(reply, [wanted[i]![0]])));
-  }
-
-  /** Waits up to `blockMs` for a new entry in any of these streams. */
-  async takeOne(reader: Client, consumer: string, streams: readonly StepStream[], blockMs: number): Promise<Entry[]> {
-    const call: Call = ["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1, "BLOCK", blockMs, "STREAMS"];
-    for (const stream of streams) call.push(stream.key);
-    for (let i = 0; i < streams.length; i += 1) call.push(">");
-    return this.#decode(read((await reader.call(...call)) as unknown[] | null, streams));
-  }
-
-  /** Ends a blocking read of another connection. True if there was one. */
-  async unblock(connection: number): Promise<boolean> {
-    return (await this.#client.call("CLIENT", "UNBLOCK", connection)) === 1;
-  }
-
-  #decode(raw: { stream: StepStream; id: string; count: number; fields: string[] }[]): Entry[] {
-    const entries: Entry[] = [];
-    for (const { stream, id, count, fields } of raw) {
-      const entry = parseEntry(stream, id, count, fields);
-      if (entry !== undefined) entries.push(entry);
-      else
-        log.error("entry {id} of {key} is not one of ours, and is left pending: {fields}", {
-          id,
-          key: stream.key,
-          fields,
-        });
-    }
-    return entries;
+    return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 
   /** The stored input of an entry that does not carry it; undefined if its run is gone. */
@@ -368,10 +254,10 @@ export class Store {
   async readLog(run: string, after: number, tag: number | undefined, limit: number): Promise<LogPage> {
     const keys = this.partitionKeys(run);
     const reply = await this.#run(readLog, [keys.run(run), keys.log(run)], [after, tag ?? "", limit]);
-    const [code, last, status, ...lines] = reply as [Reply, number, RunStatus, ...string[]];
+    const [code, last, status, tenant, ...lines] = reply as [Reply, number, RunStatus, string, ...string[]];
     this.#refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
-    return { found: true, stale: code === Reply.Stale, last, status, lines };
+    return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
   }
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
@@ -387,15 +273,4 @@ export class Store {
 export type LogPage =
   | { found: false }
   /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
-  | { found: true; stale: boolean; last: number; status: RunStatus; lines: string[] };
-
-/** The entries of a reply of XREADGROUP: stream keys and their entries in turn. */
-function read(reply: unknown[] | null, streams: readonly StepStream[]) {
-  const raw: { stream: StepStream; id: string; count: number; fields: string[] }[] = [];
-  for (let i = 0; reply !== null && i + 1 < reply.length; i += 2) {
-    const stream = streams.find((each) => each.key === reply[i]);
-    if (stream === undefined) continue;
-    for (const [id, fields] of reply[i + 1] as [string, string[]][]) raw.push({ stream, id, count: 1, fields });
-  }
-  return raw;
-}
+  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };

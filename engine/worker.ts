@@ -12,6 +12,7 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
 
 const log = logger("worker");
@@ -90,6 +91,7 @@ export class Worker {
       ...{ store, consumer, streams, begin },
       held: this.#held,
       connect: this.#internals.openReader,
+      unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
       room: () => this.#committer.room(),
       surplus: (entries) => this.#giveBack(entries),
       onReconnect: () => this.#heartbeat.outage(),
@@ -108,8 +110,8 @@ export class Worker {
 
   /** Makes its groups, then reads and works until `stop`. @throws UnavailableError if Redis cannot be reached */
   async start(): Promise<void> {
-    const { store, subscriber } = this.#internals;
-    await store.ensureGroups(this.#streams);
+    const { client, store, subscriber } = this.#internals;
+    await ensureGroups(client, this.#streams);
     const [keys] = store.allPartitions;
     this.#stopListening = await subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),

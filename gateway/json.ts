@@ -24,8 +24,14 @@ export async function readJson<S extends v.GenericSchema>(
   for await (const chunk of readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }))
     chunks.push(chunk);
   const bytes = concat(chunks);
-  return { value: check(schema, parseJson(decode(bytes), "body"), "body"), bytes };
+  return { value: check(schema, check(plainObject, parseJson(decode(bytes), "body"), "body"), "body"), bytes };
 }
+
+/** What valibot takes for an object may still be a list. */
+export const plainObject = v.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "An object is wanted.",
+);
 
 /** @throws ProblemError 422 with one error per place that does not fit */
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {

@@ -5,12 +5,12 @@ import { accepted, runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { check, readJson } from "../json.ts";
+import { check, plainObject, readJson } from "../json.ts";
 import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
-  metadata: v.optional(v.record(v.string(), v.unknown())),
+  metadata: v.optional(plainObject),
   priority: unsupportedPriority,
   delay: unsupportedDelay,
 });

@@ -89,5 +89,8 @@ const goals = [
 }));
 console.table(goals);
 await mkdir(".millrace", { recursive: true });
-await writeFile(".millrace/bench.json", JSON.stringify({ at: new Date().toISOString(), runtime, rows, goals }, null, 2));
+await writeFile(
+  ".millrace/bench.json",
+  JSON.stringify({ at: new Date().toISOString(), runtime, rows, goals }, null, 2),
+);
 console.log("the same as JSON: .millrace/bench.json");
