@@ -6,15 +6,23 @@ const REPORT_BYTES = 30 * 1024;
 
 /** Puts the result together, and deletes what only the steps before needed. */
 export default async function report(input: Analysed, ctx: StepContext): Promise<Analysis> {
-  const { sentences, ...found } = input;
   const result: Analysis = {
-    ...found,
-    keySentences: [...found.keySentences],
-    dates: [...found.dates],
-    amounts: [...found.amounts],
+    document: input.document,
+    title: input.title,
+    pageCount: input.pageCount,
+    language: input.language,
+    textFound: input.textFound,
+    wordCount: input.wordCount,
+    sentenceCount: input.sentenceCount,
+    keySentences: [...input.keySentences],
+    dates: [...input.dates],
+    amounts: [...input.amounts],
+    totals: input.totals,
+    pages: input.pages,
+    warnings: input.warnings,
   };
   while (bytesOf(result) > REPORT_BYTES && shorten(result));
-  await ctx.blobs.delete(ctx.run.tenant, sentences.document.id);
+  await ctx.blobs.delete(ctx.run.tenant, input.sentences.document.id);
   ctx.progress(1);
   return result;
 }
