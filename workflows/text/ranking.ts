@@ -13,6 +13,7 @@ const SHORTLIST = 200;
 const LEAST_SHARE = 0.2;
 /** How much more a word of the title weighs (Edmundson, New Methods in Automatic Extracting, 1969). */
 const TITLE_WEIGHT = 2;
+const LEAD_WEIGHT = 0.5;
 /** From this share of the same terms on, a sentence says again what one before it has said. */
 const SAME = 0.5;
 
@@ -39,7 +40,10 @@ export async function rankByCentroid(
 ): Promise<Ranked[]> {
   const corpus = await Corpus.of(sentences, language, pace, (fraction) => progress(fraction / 2));
   const centroid = corpus.centroid(title);
-  const scores = await scoreAll(sentences.length, pace, (index) => corpus.likeness(sentences[index]!, centroid));
+  const scores = await scoreAll(sentences.length, pace, (index) => {
+    // What a text begins with says what it is about (Edmundson's location method).
+    return corpus.likeness(sentences[index]!, centroid) * (1 + LEAD_WEIGHT / (1 + index));
+  });
   progress(1);
   return pick(scores, count, (index) => corpus.termsOf(sentences[index]!));
 }
