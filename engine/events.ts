@@ -1,6 +1,12 @@
 import type { ErrorRecord } from "./errors.ts";
 
-export type RunEventType = "run.queued" | "run.started" | "run.waiting" | "run.completed" | "run.failed" | "run.cancelled";
+export type RunEventType =
+  | "run.queued"
+  | "run.started"
+  | "run.waiting"
+  | "run.completed"
+  | "run.failed"
+  | "run.cancelled";
 export type StepEventType =
   | "step.started"
   | "step.progress"

@@ -38,36 +38,42 @@ export interface Tenanted {
   tenant?: string;
 }
 
+/** What can be done with runs from outside. */
+export interface RunsApi {
+  /**
+   * Checks the input against the workflow's schema and stores a run of its newest version.
+   *
+   * @throws NotFoundError for an unknown workflow, InvalidInputError, ConflictError, UnavailableError
+   */
+  start(workflow: string | AnyWorkflow, input: unknown, options?: StartOptions): Promise<StartedRun>;
+  /** @throws NotFoundError, UnavailableError */
+  get(id: string, options?: Tenanted): Promise<RunView>;
+  /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
+  list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
+  /**
+   * No step of the run is delivered any more; a handler at work sees its signal abort.
+   *
+   * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
+   */
+  cancel(id: string, options?: Tenanted): Promise<void>;
+}
+
+/** What operators do with steps that failed for good. */
+export interface DeadLettersApi {
+  /** Newest first. @throws InvalidInputError, UnavailableError */
+  list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
+  /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
+  replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
+  /** The run stays failed. @throws NotFoundError */
+  discard(id: string, options?: Tenanted): Promise<void>;
+}
+
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
 export interface Millrace {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
-  readonly runs: {
-    /**
-     * Checks the input against the workflow's schema and stores a run of its newest version.
-     *
-     * @throws NotFoundError for an unknown workflow, InvalidInputError, ConflictError, UnavailableError
-     */
-    start(workflow: string | AnyWorkflow, input: unknown, options?: StartOptions): Promise<StartedRun>;
-    /** @throws NotFoundError, UnavailableError */
-    get(id: string, options?: Tenanted): Promise<RunView>;
-    /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
-    list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
-    /**
-     * No step of the run is delivered any more; a handler at work sees its signal abort.
-     *
-     * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
-     */
-    cancel(id: string, options?: Tenanted): Promise<void>;
-  };
-  readonly deadLetters: {
-    /** Newest first. @throws InvalidInputError, UnavailableError */
-    list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
-    /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
-    replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
-    /** The run stays failed. @throws NotFoundError */
-    discard(id: string, options?: Tenanted): Promise<void>;
-  };
+  readonly runs: RunsApi;
+  readonly deadLetters: DeadLettersApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

@@ -16,7 +16,11 @@ export class FsBlobStore implements BlobStore {
     this.#dir = dir;
   }
 
-  async put(source: BlobSource, body: AsyncIterable<Uint8Array>, options: { maxBytes?: number } = {}): Promise<BlobInfo> {
+  async put(
+    source: BlobSource,
+    body: AsyncIterable<Uint8Array>,
+    options: { maxBytes?: number } = {},
+  ): Promise<BlobInfo> {
     const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     const id = newId();
     const path = this.#path(source.tenant, id);
@@ -68,7 +72,8 @@ export class FsBlobStore implements BlobStore {
 
   /** Ids are time-ordered, so their last characters spread them over folders. */
   #path(tenant: string, id: string): string {
-    if (!ID_PATTERN.test(tenant)) throw new MillraceError("bad_tenant", "A tenant's name is 1 to 64 of A-Z a-z 0-9 _ -");
+    if (!ID_PATTERN.test(tenant))
+      throw new MillraceError("bad_tenant", "A tenant's name is 1 to 64 of A-Z a-z 0-9 _ -");
     return join(this.#dir, tenant, id.slice(-2), id);
   }
 }

@@ -1,0 +1,41 @@
+import { FsBlobStore } from "../engine/blobs/fs.ts";
+import { connect } from "../engine/index.ts";
+import { loadDefinitions } from "./definitions.ts";
+import { type Address, serveGateway } from "./serve.ts";
+import { requireRedis, type Settings } from "./settings.ts";
+import { askedToStop, within } from "./stop.ts";
+
+export interface GatewayCommand {
+  workflows: string[];
+  port?: number;
+  host?: string;
+}
+
+/** The gateway's own bound is lower. */
+export const CLOSE_GATEWAY_MS = 10_000;
+
+/**
+ * `millrace gateway`: serves HTTP until it is asked to stop.
+ *
+ * @throws UsageError, CommandError, and what `connect` throws
+ */
+export async function runGateway(command: GatewayCommand, settings: Settings): Promise<void> {
+  const url = requireRedis(settings);
+  const { namespace } = settings;
+  const workflows = await loadDefinitions(command.workflows);
+  const stop = askedToStop();
+  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(settings.blobs) });
+  try {
+    const gateway = await serveGateway(millrace, addressOf(command, settings));
+    console.log(`listening on ${gateway.url}`);
+    await stop;
+    await within(gateway.close(), CLOSE_GATEWAY_MS);
+  } finally {
+    await millrace.close();
+  }
+}
+
+/** Options stand above variables. */
+export function addressOf(command: GatewayCommand, settings: Settings): Address {
+  return { host: command.host ?? settings.host, port: command.port ?? settings.port };
+}

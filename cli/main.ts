@@ -1,0 +1,36 @@
+import { CommanderError } from "commander";
+import { DefinitionError, MillraceError } from "../engine/index.ts";
+import { CommandError } from "./errors.ts";
+import { configureLogging } from "./logging.ts";
+import { makeProgram } from "./program.ts";
+import { readSettings, type Settings } from "./settings.ts";
+
+/** Each command is loaded when it is asked for: a worker has no need of the gateway. */
+const program = makeProgram({
+  dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
+  gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
+  worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
+});
+
+async function start(command: (settings: Settings) => Promise<void>): Promise<void> {
+  const settings = readSettings(process.env);
+  await configureLogging(settings.logLevel);
+  await command(settings);
+}
+
+/** Says what went wrong. @returns the exit code: 2 for what was asked wrongly, else 1 */
+function report(error: unknown): number {
+  // Commander has said it already; asking for help is no error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const isExpected = error instanceof CommandError || error instanceof MillraceError;
+  console.error(isExpected ? `millrace: ${error.message}` : error);
+  if (error instanceof CommandError) return error.exitCode;
+  return error instanceof DefinitionError ? 2 : 1;
+}
+
+try {
+  await program.parseAsync(process.argv.slice(2), { from: "user" });
+  process.exit(0);
+} catch (error) {
+  process.exit(report(error));
+}

@@ -1,0 +1,93 @@
+import { UsageError } from "./errors.ts";
+
+/** What the environment says, checked. */
+export interface Settings {
+  /** Undefined where none is set: `millrace dev` starts a server of its own then. */
+  redisUrl: string | undefined;
+  port: number;
+  host: string;
+  logLevel: LogLevel;
+  namespace: string;
+  /** The directory of the blob store. */
+  blobs: string;
+}
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Every variable that Millrace itself reads. Handlers find all others in `ctx.env`. */
+export const VARIABLES = [
+  "REDIS_URL",
+  "VALKEY_URL",
+  "PORT",
+  "HOST",
+  "LOG_LEVEL",
+  "MILLRACE_NAMESPACE",
+  "MILLRACE_BLOBS",
+] as const;
+
+/** Where things are kept that belong to this directory's own Millrace, relative to it. */
+export const HOME = ".millrace";
+
+/**
+ * Reads the settings from environment variables. An empty one counts as not set.
+ *
+ * @throws UsageError naming the variable and what it takes
+ */
+export function readSettings(env: Environment): Settings {
+  const value = (name: (typeof VARIABLES)[number]) => env[name]?.trim() || undefined;
+  return {
+    redisUrl: redisUrl("REDIS_URL", value("REDIS_URL")) ?? redisUrl("VALKEY_URL", value("VALKEY_URL")),
+    port: parsePort("PORT", value("PORT") ?? "8787"),
+    host: value("HOST") ?? "127.0.0.1",
+    logLevel: logLevel(value("LOG_LEVEL") ?? "info"),
+    namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
+    blobs: value("MILLRACE_BLOBS") ?? `${HOME}/blobs`,
+  };
+}
+
+/** For the commands that do not start a server. @throws UsageError */
+export function requireRedis({ redisUrl }: Settings): string {
+  if (redisUrl === undefined)
+    throw new UsageError(
+      "REDIS_URL is not set, for example to redis://localhost:6379. (millrace dev starts a server of its own.)",
+    );
+  return redisUrl;
+}
+
+/** A port, 0 for any that is free. @throws UsageError */
+export function parsePort(name: string, text: string): number {
+  return parseWhole(name, text, 0, 65_535);
+}
+
+/** A whole number in plain digits. @throws UsageError */
+export function parseWhole(name: string, text: string, min: number, max: number): number {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number >= min && number <= max))
+    throw new UsageError(`${name} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}.`);
+  return number;
+}
+
+function redisUrl(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  // The value may hold a password, so it is not repeated.
+  if (!URL.canParse(text) || !/^rediss?:$/.test(new URL(text).protocol))
+    throw new UsageError(`${name} takes a URL that begins with redis:// or rediss://, such as redis://localhost:6379.`);
+  return text;
+}
+
+function logLevel(text: string): LogLevel {
+  const wanted = text.toLowerCase() === "warn" ? "warning" : text.toLowerCase();
+  const level = LOG_LEVELS.find((each) => each === wanted);
+  if (level === undefined)
+    throw new UsageError(`LOG_LEVEL takes one of ${LOG_LEVELS.join(", ")}, not ${JSON.stringify(text)}.`);
+  return level;
+}
+
+function namespace(text: string): string {
+  if (!/^[A-Za-z0-9_-]{1,40}$/.test(text))
+    throw new UsageError(`MILLRACE_NAMESPACE takes 1 to 40 of A-Z a-z 0-9 _ -, not ${JSON.stringify(text)}.`);
+  return text;
+}

@@ -1,0 +1,47 @@
+import { FsBlobStore } from "../engine/blobs/fs.ts";
+import { connect, createWorker } from "../engine/index.ts";
+import { loadDefinitions } from "./definitions.ts";
+import { requireRedis, type Settings } from "./settings.ts";
+import { parseSteps } from "./steps.ts";
+import { askedToStop, parentGone, within } from "./stop.ts";
+
+export interface WorkerCommand {
+  workflows: string[];
+  steps?: string;
+  concurrency?: number;
+  leaseMs?: number;
+  drainMs: number;
+  /** End soon after standard input has: its other end was held by a process that is gone. */
+  withParent?: boolean;
+}
+
+/** Beyond the drain itself: what is left to be stored and said to Redis, each with its own deadline. */
+const AFTER_DRAIN_MS = 15_000;
+/** Without its parent nobody waits for it, and Redis may be gone as well; others take over what it holds. */
+const ORPHAN_MS = 2_000;
+
+/**
+ * `millrace worker`: runs steps until it is asked to stop, then drains.
+ *
+ * @throws UsageError, and what `connect` throws
+ */
+export async function runWorker(command: WorkerCommand, settings: Settings): Promise<void> {
+  const url = requireRedis(settings);
+  const definitions = await loadDefinitions(command.workflows);
+  const steps = command.steps === undefined ? undefined : parseSteps(command.steps, definitions);
+  const { concurrency, leaseMs, drainMs } = command;
+  const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
+  const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
+
+  const { namespace } = settings;
+  const millrace = await connect({ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) });
+  try {
+    const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
+    await worker.start();
+    console.log(`worker ${worker.id} serves ${worker.serves.join(", ")}`);
+    const timeoutMs = await stop;
+    await within(worker.stop(), timeoutMs);
+  } finally {
+    await millrace.close();
+  }
+}

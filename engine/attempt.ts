@@ -1,0 +1,219 @@
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type { CommitItem } from "./commit-args.ts";
+import type { Committer } from "./committer.ts";
+import { attemptOf, type Entry } from "./entry.ts";
+import { FatalError, MillraceError } from "./errors.ts";
+import { encodeEvent } from "./events.ts";
+import { logger } from "./log.ts";
+import { encodeValue } from "./payload.ts";
+import { Reply } from "./store.ts";
+import type { StepContext, StepLog } from "./workflow.ts";
+
+const log = logger("step");
+
+/** Progress and output are told at most this often. */
+const TELL_EVERY_MS = 250;
+/** Neighbouring texts are joined up to this many characters, and longer ones are cut there. */
+const TEXT_LIMIT = 8_192;
+const OBJECT_LIMIT = 65_536;
+/** What a handler emits faster than it can be stored is kept up to this many characters; then `emit` throws. */
+const BUFFER_LIMIT = 4_194_304;
+/** So many events travel in one commit at the most. */
+const BATCH_SIZE = 50;
+
+/** What every attempt of a worker shares. */
+export interface AttemptSetting {
+  committer: Committer;
+  blobs: BlobStore;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Called when the commit of an attempt's events was refused. */
+  lost(attempt: Attempt): void;
+}
+
+/** One attempt of one step: what its handler is given, and what of it is still to be told. */
+export class Attempt implements StepContext {
+  readonly entry: Entry;
+  readonly attempt: number;
+  readonly #setting: AttemptSetting;
+  readonly #startedAt = performance.now();
+  #abort: AbortController | undefined;
+  #abortReason: Error | undefined;
+  #onAbort: ((reason: Error) => void) | undefined;
+  #startTold = false;
+  #batch = 0;
+  #events: string[] = [];
+  #buffered = 0;
+  #text = "";
+  #progress: { progress: number; message?: string } | undefined;
+  #telling: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #over = false;
+
+  constructor(entry: Entry, setting: AttemptSetting) {
+    this.entry = entry;
+    this.attempt = attemptOf(entry);
+    this.#setting = setting;
+  }
+
+  get run(): StepContext["run"] {
+    const { graph } = this.entry.stream;
+    return { id: this.entry.run, workflow: graph.workflow, version: graph.version, tenant: this.entry.tenant };
+  }
+
+  get step(): string {
+    return this.entry.stream.step.name;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason);
+    }
+    return this.#abort.signal;
+  }
+
+  get idempotencyKey(): string {
+    return `${this.entry.run}:${this.step}`;
+  }
+
+  get fence(): string {
+    return `${this.entry.id}:${this.entry.count}`;
+  }
+
+  get blobs(): BlobStore {
+    return this.#setting.blobs;
+  }
+
+  get env(): Readonly<Record<string, string | undefined>> {
+    return this.#setting.env;
+  }
+
+  get log(): StepLog {
+    return log.with({ run: this.entry.run, step: this.step, attempt: this.attempt });
+  }
+
+  progress(fraction: number, message?: string): void {
+    if (this.#over) return;
+    if (!(fraction >= 0 && fraction <= 1)) throw new FatalError(`Progress is from 0 to 1, not ${fraction}.`);
+    this.#progress = message === undefined ? { progress: fraction } : { progress: fraction, message };
+    this.#tellSoon();
+  }
+
+  emit(output: string | object): void {
+    if (this.#over) return;
+    if (typeof output === "string") this.#emitText(output);
+    else this.#emitObject(output);
+    if (this.#buffered + this.#text.length > BUFFER_LIMIT)
+      throw new MillraceError("emit_overflow", "More was emitted than could be stored; await something now and then.");
+    this.#tellSoon();
+  }
+
+  #emitText(text: string): void {
+    this.#text += text;
+    while (this.#text.length > TEXT_LIMIT) {
+      this.#push({ text: this.#text.slice(0, TEXT_LIMIT) });
+      this.#text = this.#text.slice(TEXT_LIMIT);
+    }
+  }
+
+  #emitObject(output: object): void {
+    const json = encodeValue(output);
+    if (json.length > OBJECT_LIMIT)
+      throw new FatalError(`An emitted value has ${OBJECT_LIMIT} characters of JSON at most.`, { code: "emit_limit" });
+    this.#closeText();
+    this.#push(output);
+  }
+
+  #closeText(): void {
+    if (this.#text !== "") this.#push({ text: this.#text });
+    this.#text = "";
+  }
+
+  #push(data: object): void {
+    const event = encodeEvent({ type: "step.output", step: this.step, attempt: this.attempt, data });
+    this.#events.push(event);
+    this.#buffered += event.length;
+  }
+
+  /** Aborts the attempt: first whoever waits for the handler, then the handler's signal. The first reason stays. */
+  abort(reason: Error): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    this.#onAbort?.(reason);
+    this.#abort?.abort(reason);
+  }
+
+  onAbort(listener: (reason: Error) => void): void {
+    this.#onAbort = listener;
+  }
+
+  get aborted(): Error | undefined {
+    return this.#abortReason;
+  }
+
+  /** Whether its end is decided, stored or not. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Tells that the attempt has started, if that has not been told with something else. */
+  tellStart(): void {
+    if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
+  }
+
+  /**
+   * The attempt is over: nothing is told any more but what this returns, the item that ends it. It holds all that the
+   * handler said and that has not been told yet.
+   */
+  async end(): Promise<Omit<CommitItem, "end">> {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    if (this.#telling !== undefined) await this.#telling;
+    this.#closeText();
+    while (this.#events.length > BATCH_SIZE) await this.#store(this.#item());
+    return this.#item();
+  }
+
+  #tellSoon(): void {
+    if (this.#timer !== undefined || this.#telling !== undefined) return;
+    const inMs = Math.max(0, this.#toldAt + TELL_EVERY_MS - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tell();
+    }, inMs);
+  }
+
+  #tell(): void {
+    this.#toldAt = performance.now();
+    this.#closeText();
+    this.#telling = this.#store(this.#item()).then(() => {
+      this.#telling = undefined;
+      if (!this.#over && (this.#events.length > 0 || this.#text !== "" || this.#progress !== undefined))
+        this.#tellSoon();
+    });
+  }
+
+  async #store(item: CommitItem): Promise<void> {
+    const reply = await this.#setting.committer.submit(item);
+    if (reply !== Reply.Done) this.#setting.lost(this);
+  }
+
+  /** Takes what is to be told now. */
+  #item(): CommitItem {
+    const events = this.#events.splice(0, BATCH_SIZE);
+    for (const event of events) this.#buffered -= event.length;
+    const item: CommitItem = { entry: this.entry, batch: this.#batch, events };
+    if (this.#progress !== undefined) {
+      item.progress = JSON.stringify(this.#progress);
+      events.push(encodeEvent({ type: "step.progress", step: this.step, attempt: this.attempt, data: this.#progress }));
+      this.#progress = undefined;
+    }
+    if (events.length > 0) item.batch = ++this.#batch;
+    if (!this.#startTold) {
+      this.#startTold = true;
+      item.startedAgoMs = Math.max(0, Math.round(performance.now() - this.#startedAt));
+    }
+    return item;
+  }
+}

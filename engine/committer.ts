@@ -1,0 +1,95 @@
+import type { CommitItem } from "./commit-args.ts";
+import { UnavailableError } from "./errors.ts";
+import { logger } from "./log.ts";
+import { Reply, type Store } from "./store.ts";
+
+const log = logger("committer");
+
+/** A script looks at no more items than this. */
+const GROUP_SIZE = 100;
+/** So many groups are under way at once: one is stored while the next one travels. */
+const GROUPS_AT_ONCE = 3;
+/** With a group under way, fewer items than this wait for it: what joins them meanwhile is stored at no extra cost. */
+const WORTH_A_GROUP = 25;
+/** With more items than this waiting, the worker takes nothing new. */
+const BACKLOG_LIMIT = 300;
+const RETRY_FROM_MS = 50;
+const RETRY_TO_MS = 1_000;
+
+interface Waiting {
+  item: CommitItem;
+  resolve(reply: Reply | undefined): void;
+}
+
+/**
+ * Stores what attempts come to, in groups: what becomes ready in one tick, or while earlier groups are under way, goes
+ * to Redis together. A group that Redis did not answer is sent again for up to a lease: the script makes that safe, and
+ * the handlers are not run again for it.
+ */
+export class Committer {
+  readonly #store: Store;
+  readonly #consumer: string;
+  readonly #leaseMs: number;
+  #queue: Waiting[] = [];
+  #onRoom: (() => void)[] = [];
+  #underWay = 0;
+  #scheduled = false;
+
+  constructor(store: Store, consumer: string, leaseMs: number) {
+    this.#store = store;
+    this.#consumer = consumer;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** Resolves once few enough items wait to be stored that more work may be taken on. */
+  async room(): Promise<void> {
+    while (this.#queue.length > BACKLOG_LIMIT) await new Promise<void>((resolve) => this.#onRoom.push(resolve));
+  }
+
+  /** The script's reply; undefined if it could not be had within a lease: the entry is another worker's by then. */
+  submit(item: CommitItem): Promise<Reply | undefined> {
+    return new Promise((resolve) => {
+      this.#queue.push({ item, resolve });
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#flush();
+      });
+    });
+  }
+
+  #flush(): void {
+    while (this.#underWay < GROUPS_AT_ONCE && this.#queue.length > 0) {
+      if (this.#underWay > 0 && this.#queue.length < WORTH_A_GROUP) return;
+      const group = this.#queue.splice(0, GROUP_SIZE);
+      this.#underWay += 1;
+      void this.#send(group).finally(() => {
+        this.#underWay -= 1;
+        for (const resolve of this.#onRoom.splice(0)) resolve();
+        this.#flush();
+      });
+    }
+  }
+
+  async #send(group: Waiting[]): Promise<void> {
+    const replies = await this.#commit(group.map((waiting) => waiting.item));
+    // A key of the wrong type refuses its whole group: one by one, it refuses only what needs it.
+    if (group.length > 1 && replies?.[0] === Reply.WrongType) for (const waiting of group) await this.#send([waiting]);
+    else for (const [i, waiting] of group.entries()) waiting.resolve(replies?.[i]);
+  }
+
+  async #commit(items: CommitItem[]): Promise<Reply[] | undefined> {
+    const deadline = performance.now() + this.#leaseMs;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.#store.commit(this.#consumer, items);
+      } catch (error) {
+        log.warn("a group of {size} was not stored: {error}", { size: items.length, error });
+        if (!(error instanceof UnavailableError) || performance.now() > deadline) return undefined;
+        const ceiling = Math.min(RETRY_TO_MS, RETRY_FROM_MS * 2 ** Math.min(tries, 10));
+        await new Promise((resolve) => setTimeout(resolve, ceiling * (0.5 + Math.random() / 2)));
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import type { BlobStore } from "./blobs/blob-store.ts";
+import { noBlobs } from "./blobs/no-blobs.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
+import type { Graph } from "./graph.ts";
+import { NamespaceKeys } from "./keys.ts";
+import type { ConnectOptions, Millrace, Tenanted } from "./millrace.ts";
+import { Namespace } from "./namespace.ts";
+import { watch } from "./progress.ts";
+import { Records } from "./records.ts";
+import { type Client, openClient, openReader } from "./redis/client.ts";
+import { Subscriber } from "./redis/subscriber.ts";
+import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Store } from "./store.ts";
+import type { QueueView, WatchMessage } from "./views.ts";
+import type { AnyWorkflow } from "./workflow.ts";
+
+/** What a worker needs of a connection beside its public face. */
+interface Internals {
+  client: Client;
+  store: Store;
+  records: Records;
+  blobs: BlobStore;
+  /** Every version of every definition. */
+  definitions: readonly AnyWorkflow[];
+  openReader: () => Client;
+  subscriber: () => Subscriber;
+}
+
+const internals = new WeakMap<Millrace, Internals>();
+
+export function internalsOf(millrace: Millrace): Internals {
+  const found = internals.get(millrace);
+  if (found === undefined) throw new MillraceError("not_connected", "This is not a connection that connect() made.");
+  return found;
+}
+
+/**
+ * Connects to Redis, checks that this code knows what the namespace holds, and stores the graphs of the definitions.
+ *
+ * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
+ *   `graph_changed`; UnavailableError
+ */
+export async function connect(options: ConnectOptions): Promise<Millrace> {
+  const { url, namespace = "millrace", workflows: definitions, blobs = noBlobs } = options;
+  const workflows = newestOf(definitions);
+  const client = openClient(url, `millrace:${namespace}`);
+  const space = new Namespace(client, new NamespaceKeys(namespace));
+  const store = new Store(client, space.keys);
+  try {
+    await space.open(definitions.map((workflow) => workflow.graph));
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+  const records = new Records(client, store);
+  const graphs = graphsOf(space, definitions);
+  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+
+  let subscriber: Subscriber | undefined;
+  const subscribe = () => {
+    subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
+    return subscriber;
+  };
+  const millrace: Millrace = {
+    workflows,
+    blobs,
+    runs,
+    deadLetters: new DeadLetters(store, records, graphs),
+    queues: () => queues(space, store, records),
+    watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
+      watchRun(run, tenant, { ...rest, store, runs, subscribe }),
+    ping: () => space.ping(),
+    close: async () => {
+      subscriber?.close();
+      client.close();
+    },
+  };
+  internals.set(millrace, {
+    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    openReader: () => openReader(url, `millrace:${namespace}:reader`),
+  });
+  return millrace;
+}
+
+async function* watchRun(
+  run: string,
+  tenant: string,
+  options: {
+    after?: string;
+    signal?: AbortSignal;
+    store: Store;
+    runs: Runs;
+    subscribe: () => Subscriber;
+  },
+): AsyncGenerator<WatchMessage> {
+  const { store, runs, subscribe, ...rest } = options;
+  yield* watch(
+    store,
+    subscribe(),
+    { run, tenant },
+    { ...rest, snapshot: () => runs.get(run, { tenant } satisfies Tenanted) },
+  );
+}
+
+async function queues(space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
+  const graphs = await space.graphs();
+  graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
+  const parts = await Promise.all(store.allPartitions.map((keys) => records.queues(graphs, keys)));
+  return parts.flat();
+}
+
+function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow> {
+  const newest = new Map<string, AnyWorkflow>();
+  for (const workflow of definitions) {
+    const where = `Workflow ${JSON.stringify(workflow.name)}`;
+    if (workflow.steps.length === 0) throw new DefinitionError(`${where} has no steps`);
+    if (
+      definitions.some((each) => each !== workflow && each.name === workflow.name && each.version === workflow.version)
+    )
+      throw new DefinitionError(`${where} has version ${workflow.version} twice`);
+    const known = newest.get(workflow.name);
+    if (known === undefined || known.version < workflow.version) newest.set(workflow.name, workflow);
+  }
+  return newest;
+}
+
+function graphsOf(space: Namespace, definitions: readonly AnyWorkflow[]): Graphs {
+  const known = new Map(definitions.map(({ graph }) => [`${graph.workflow}@${graph.version}`, graph]));
+  return {
+    async of(workflow: string, version: number): Promise<Graph> {
+      const name = `${workflow}@${version}`;
+      const graph =
+        known.get(name) ?? (await space.graphs()).find((each) => `${each.workflow}@${each.version}` === name);
+      if (graph === undefined) throw new NotFoundError("workflow version", name);
+      known.set(name, graph);
+      return graph;
+    },
+  };
+}

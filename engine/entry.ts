@@ -1,0 +1,47 @@
+import type { Graph } from "./graph.ts";
+import type { Step } from "./workflow.ts";
+
+/** One step of one workflow version as a worker serves it. */
+export interface StepStream {
+  readonly graph: Graph;
+  readonly step: Step;
+  /** The key of its stream. */
+  readonly key: string;
+}
+
+/** A stream entry that this process holds: one attempt of one step of one run. */
+export interface Entry {
+  readonly stream: StepStream;
+  readonly id: string;
+  /** How often it was delivered, this time included: with the id and the consumer, the fence. */
+  readonly count: number;
+  readonly run: string;
+  readonly tenant: string;
+  /** How often its handler failed before. */
+  readonly failures: number;
+  /** How many workers died of it, this entry's deliveries included. */
+  readonly crashes: number;
+  /** Its input as stored; empty if it is to be read from the run. */
+  readonly input: string;
+}
+
+/** 1 for the first attempt; failures and crashes count, interruptions do not. */
+export function attemptOf(entry: Entry): number {
+  return entry.failures + entry.crashes + 1;
+}
+
+/**
+ * Reads a stream entry's fields.
+ *
+ * @returns undefined for one that no script of ours has written
+ */
+export function parseEntry(stream: StepStream, id: string, count: number, fields: string[]): Entry | undefined {
+  const values: Record<string, string> = Object.create(null);
+  for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i]!] = fields[i + 1]!;
+  const { run, tenant, failures, crashes, input } = values;
+  if (run === undefined || tenant === undefined || input === undefined) return undefined;
+  const failed = Number(failures ?? 0);
+  const crashed = Number(crashes ?? 0) + count - 1;
+  if (!Number.isInteger(failed) || !Number.isInteger(crashed)) return undefined;
+  return { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
+}

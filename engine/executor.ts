@@ -1,0 +1,145 @@
+import type { Attempt } from "./attempt.ts";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type { Committer } from "./committer.ts";
+import { FatalError, MillraceError, UnavailableError } from "./errors.ts";
+import { logger } from "./log.ts";
+import { encodeValue, loadValue, storeValue } from "./payload.ts";
+import { Reply, type Store } from "./store.ts";
+import { decide, type Outcome, type Transition } from "./transition.ts";
+import type { Handler } from "./workflow.ts";
+
+const log = logger("executor");
+
+/** The worker stops: the attempt is given back and starts again elsewhere, uncharged. */
+export class Interrupted extends MillraceError {
+  constructor() {
+    super("interrupted", "The worker is stopping; this step will be run again elsewhere.");
+  }
+}
+
+/** The lease is gone or the run has ended: whatever the handler comes to is not wanted any more. */
+export class Unwanted extends MillraceError {}
+
+class TimedOut extends MillraceError {
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super("step_timeout", `The attempt took longer than ${timeoutMs} ms.`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** Runs attempts: input in, handler, decision, commit. */
+export class Executor {
+  readonly #store: Store;
+  readonly #blobs: BlobStore;
+  readonly #committer: Committer;
+  readonly #onTimer: (inMs: number) => void;
+  readonly #handlers = new Map<object, Handler<unknown, unknown>>();
+
+  /** @param onTimer told when a timer was set, and in how many ms it is due */
+  constructor(store: Store, blobs: BlobStore, committer: Committer, onTimer: (inMs: number) => void) {
+    this.#store = store;
+    this.#blobs = blobs;
+    this.#committer = committer;
+    this.#onTimer = onTimer;
+  }
+
+  /**
+   * Runs one attempt to its end. Never throws.
+   *
+   * @param settled called when the handler is done and its slot is free, before its end is stored
+   */
+  async run(attempt: Attempt, settled: () => void): Promise<void> {
+    const { crashes, failures, stream } = attempt.entry;
+    let outcome: Outcome;
+    let output: string | undefined;
+    try {
+      if (crashes >= stream.step.crashes) outcome = { kind: "crashed", crashes };
+      else {
+        output = await this.#attempt(attempt);
+        outcome = { kind: "completed" };
+      }
+    } catch (error) {
+      if (error instanceof Unwanted) return settled();
+      outcome = outcomeOf(error);
+    }
+    settled();
+    const held = { step: stream.step.name, failures };
+    await this.#report(attempt, decide(stream.graph, stream.step.retry, held, outcome, Math.random()), output);
+  }
+
+  /** The output as Redis holds it. */
+  async #attempt(attempt: Attempt): Promise<string> {
+    const { step } = attempt.entry.stream;
+    const input = await this.#input(attempt);
+    const handler = this.#handlers.get(step) ?? (await this.#load(attempt));
+    if (attempt.aborted !== undefined) throw attempt.aborted;
+    const result = handler(input, attempt);
+    const output = isPromise(result) ? await untilAborted(result, attempt, step.timeoutMs) : result;
+    return storeValue(this.#blobs, attempt.entry.tenant, attempt.step, encodeValue(output));
+  }
+
+  async #load(attempt: Attempt): Promise<Handler<unknown, unknown>> {
+    const { step } = attempt.entry.stream;
+    const handler = await step.load();
+    this.#handlers.set(step, handler);
+    return handler;
+  }
+
+  async #input({ entry }: Attempt): Promise<unknown> {
+    if (entry.input !== "") return JSON.parse(entry.input);
+    const stored = await this.#store.readInput(entry).catch((error: unknown) => {
+      // The step has not begun: that Redis is away is none of its failures.
+      throw error instanceof UnavailableError ? new Interrupted() : error;
+    });
+    if (stored === undefined) throw new FatalError("The input of this step is gone.", { code: "value_lost" });
+    return loadValue(this.#blobs, entry.tenant, stored);
+  }
+
+  async #report(attempt: Attempt, transition: Transition, output: string | undefined): Promise<void> {
+    const { run, id } = attempt.entry;
+    if (transition.kind === "retry" || transition.kind === "dead")
+      log.warn("{step} of run {run} failed, {kind}: {error}", {
+        step: attempt.step,
+        run,
+        kind: transition.kind,
+        error: transition.error,
+      });
+    const end = output === undefined ? { transition } : { transition, output };
+    const reply = await this.#committer.submit({ ...(await attempt.end()), end });
+    if (reply === Reply.Done && transition.kind === "retry") this.#onTimer(transition.delayMs);
+    if (reply !== Reply.Done) log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
+  }
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof Interrupted) return { kind: "interrupted" };
+  if (error instanceof TimedOut) return { kind: "timed_out", timeoutMs: error.timeoutMs };
+  return { kind: "threw", error };
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+/** The handler's result, or what aborted it: a handler that does not heed its signal does not hold up its slot. */
+function untilAborted(result: PromiseLike<unknown>, attempt: Attempt, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => attempt.abort(new TimedOut(timeoutMs)), timeoutMs);
+    attempt.onAbort((reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    });
+    result.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}

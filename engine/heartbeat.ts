@@ -1,0 +1,80 @@
+import type { Entry, StepStream } from "./entry.ts";
+import { Unwanted } from "./executor.ts";
+import type { HeldAttempts } from "./held.ts";
+import { logger } from "./log.ts";
+import { Loop, type Service } from "./service.ts";
+import type { Store } from "./store.ts";
+
+const log = logger("heartbeat");
+
+/** Keeps this worker's leases: three heartbeats to a lease. An attempt whose lease is lost is told to stop. */
+export class Heartbeat implements Service {
+  readonly #loop: Loop;
+  readonly #store: Store;
+  readonly #consumer: string;
+  readonly #streams: readonly StepStream[];
+  readonly #held: HeldAttempts;
+  readonly #leaseMs: number;
+  #beatAt = performance.now();
+  #outageUntil: number;
+
+  constructor(store: Store, consumer: string, streams: readonly StepStream[], held: HeldAttempts, leaseMs: number) {
+    this.#store = store;
+    this.#consumer = consumer;
+    this.#streams = streams;
+    this.#held = held;
+    this.#leaseMs = leaseMs;
+    this.#outageUntil = performance.now() + leaseMs;
+    this.#loop = new Loop("heartbeat", leaseMs / 3, () => this.runOnce());
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** Beats as soon as it can: after a lost connection, or when a run is said to be cancelled. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /**
+   * Whether leases that have run out may be taken over. Not in the first lease after a start or an outage: idle time goes
+   * on while nobody can reach Redis, so everyone beats once before anyone takes over.
+   */
+  get mayReclaim(): boolean {
+    return performance.now() >= this.#outageUntil;
+  }
+
+  /** Redis was away, or may have been. */
+  outage(): void {
+    this.#outageUntil = performance.now() + this.#leaseMs;
+    this.wake();
+  }
+
+  async runOnce(): Promise<number | undefined> {
+    const held = this.#streams.map((stream) => this.#held.of(stream).sort(byId));
+    const lost = await this.#store.heartbeat(this.#consumer, this.#streams, held);
+    const now = performance.now();
+    // A beat that came late by more than half a lease: others, too, may not have got through.
+    if (now - this.#beatAt > this.#leaseMs) this.#outageUntil = now + this.#leaseMs;
+    this.#beatAt = now;
+    for (const entry of lost) {
+      const attempt = this.#held.find(entry);
+      // One that has just been committed is not this worker's any more either.
+      if (attempt === undefined || attempt.entry !== entry || attempt.over) continue;
+      log.warn("the lease of {step} in run {run} is lost", { step: attempt.step, run: entry.run });
+      attempt.abort(new Unwanted("lease_lost", "This attempt's lease is gone: the run has ended or another has it."));
+    }
+    return undefined;
+  }
+}
+
+function byId(a: Entry, b: Entry): number {
+  const [aMs, aSeq] = a.id.split("-").map(Number) as [number, number];
+  const [bMs, bSeq] = b.id.split("-").map(Number) as [number, number];
+  return aMs - bMs || aSeq - bSeq;
+}

@@ -1,0 +1,109 @@
+import { MillraceError } from "./errors.ts";
+import { workflowVersion } from "./graph.ts";
+
+/** The consumer group of every step stream. */
+export const GROUP = "workers";
+
+/** The schema version of a namespace: raised when what the keys hold changes in a way older code cannot read. */
+export const SCHEMA_VERSION = 1;
+
+type Version = { workflow: string; version: number };
+
+/** Every key and channel of a namespace that belongs to no partition. */
+export class NamespaceKeys {
+  readonly namespace: string;
+
+  constructor(namespace: string) {
+    if (!/^[A-Za-z0-9_-]{1,40}$/.test(namespace))
+      throw new MillraceError("bad_namespace", "A namespace is 1 to 40 of A-Z a-z 0-9 _ -");
+    this.namespace = namespace;
+  }
+
+  /** Hash: `schema`, `partitions`. */
+  meta(): string {
+    return `{${this.namespace}}:meta`;
+  }
+
+  /** Hash: `workflow@version` to the graph as JSON. */
+  graphs(): string {
+    return `{${this.namespace}}:graphs`;
+  }
+
+  partition(p: number): PartitionKeys {
+    return new PartitionKeys(`{${this.namespace}:${p}}`);
+  }
+}
+
+/** Every key and channel of one partition. They share a hash tag, so one script may touch them all. */
+export class PartitionKeys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** Hash: a run's record. */
+  run(id: string): string {
+    return `${this.#prefix}:run:${id}`;
+  }
+
+  /** Channel: the events of a run as they are stored. Named like its record. */
+  runChannel(id: string): string {
+    return this.run(id);
+  }
+
+  /** List: a run's events, one a line. */
+  log(id: string): string {
+    return `${this.#prefix}:log:${id}`;
+  }
+
+  /** Stream with the group `workers`: the entries of a step. */
+  step(version: Version, step: string): string {
+    return `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Stream: the dead letters of a step. */
+  dead(version: Version, step: string): string {
+    return `${this.#prefix}:dead:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Sorted set: timer rows by the time they are due, in milliseconds. */
+  timers(): string {
+    return `${this.#prefix}:timers`;
+  }
+
+  /** Hash: `workflow@version:step` to how many timer rows wait for that step. */
+  delayed(): string {
+    return `${this.#prefix}:delayed`;
+  }
+
+  /** Hash: consumer name to `SEEN_MS JSON` of a worker process. */
+  workers(): string {
+    return `${this.#prefix}:workers`;
+  }
+
+  /** Sorted set: a tenant's runs in one status by the time they were made. */
+  runsByStatus(tenant: string, status: string): string {
+    return `${this.#prefix}:runs:${tenant}:status:${status}`;
+  }
+
+  /** Sorted set: a tenant's runs of one workflow by the time they were made. */
+  runsByWorkflow(tenant: string, workflow: string): string {
+    return `${this.#prefix}:runs:${tenant}:workflow:${workflow}`;
+  }
+
+  /** Sorted set: a tenant's dead letters by the time they died. */
+  deadLetters(tenant: string): string {
+    return `${this.#prefix}:dead-letters:${tenant}`;
+  }
+
+  /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
+  once(tenant: string, hash: string): string {
+    return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
+  control(): string {
+    return `${this.#prefix}:control`;
+  }
+}

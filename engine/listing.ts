@@ -1,0 +1,116 @@
+import { InvalidInputError } from "./errors.ts";
+import type { Records } from "./records.ts";
+import type { Page, PageOptions } from "./views.ts";
+
+/** So many members are looked at for one page at the most; a filter that is rarely met gives short pages. */
+const SCAN_LIMIT = 2_000;
+const CHUNK = 100;
+
+type Position = { ms: number; id: string };
+
+/**
+ * A page of what several indexes hold together, newest first.
+ *
+ * @param read turns members into what is listed, in order; those that the filter leaves out are undefined
+ * @throws InvalidInputError for a bad limit or cursor
+ */
+export async function pageOf<T>(
+  records: Records,
+  indexes: readonly string[],
+  { limit = 20, cursor }: PageOptions,
+  read: (ids: string[]) => Promise<(T | undefined)[]>,
+): Promise<Page<T>> {
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 100)) throw invalid("limit", "Expected 1 to 100");
+  const from = cursor === undefined ? { ms: Number.MAX_SAFE_INTEGER, id: "~" } : parsePosition(cursor);
+  const sources = indexes.map((index) => new Source(records, index, from));
+  const data: T[] = [];
+  let last: Position | undefined;
+  for (let scanned = 0; scanned < SCAN_LIMIT; ) {
+    const chunk = await merge(sources, Math.min(CHUNK, Math.max(limit - data.length, 10)));
+    if (chunk.length === 0) return { data };
+    scanned += chunk.length;
+    const found = await read(chunk.map((position) => position.id));
+    for (const [i, item] of found.entries()) {
+      last = chunk[i];
+      if (item === undefined) continue;
+      data.push(item);
+      if (data.length === limit) return (await hasMore(sources, chunk, i)) ? { data, next: encode(last!) } : { data };
+    }
+  }
+  return { data, next: encode(last!) };
+}
+
+async function hasMore(sources: Source[], chunk: Position[], used: number): Promise<boolean> {
+  if (used < chunk.length - 1) return true;
+  for (const source of sources) if ((await source.peek()) !== undefined) return true;
+  return false;
+}
+
+async function merge(sources: Source[], count: number): Promise<Position[]> {
+  const merged: Position[] = [];
+  while (merged.length < count) {
+    let newest: { source: Source; position: Position } | undefined;
+    for (const source of sources) {
+      const position = await source.peek();
+      if (position !== undefined && (newest === undefined || isNewer(position, newest.position)))
+        newest = { source, position };
+    }
+    if (newest === undefined) break;
+    newest.source.advance();
+    // A member can be seen in two indexes while it moves from one to the other.
+    if (merged[merged.length - 1]?.id !== newest.position.id) merged.push(newest.position);
+  }
+  return merged;
+}
+
+/** One index from a position on, a chunk at a time. */
+class Source {
+  readonly #records: Records;
+  readonly #index: string;
+  readonly #from: Position;
+  #chunk: Position[] = [];
+  #offset = 0;
+  #done = false;
+
+  constructor(records: Records, index: string, from: Position) {
+    this.#records = records;
+    this.#index = index;
+    this.#from = from;
+  }
+
+  async peek(): Promise<Position | undefined> {
+    while (this.#chunk.length === 0 && !this.#done) {
+      const members = await this.#records.newest(this.#index, this.#from.ms, this.#offset, CHUNK);
+      this.#offset += members.length;
+      this.#done = members.length < CHUNK;
+      this.#chunk = members
+        .map(([id, ms]) => ({ id, ms }))
+        .filter((position) => isNewer(this.#from, position))
+        .reverse();
+    }
+    return this.#chunk[this.#chunk.length - 1];
+  }
+
+  advance(): void {
+    this.#chunk.pop();
+  }
+}
+
+/** The order of a sorted set read backwards: by time, then by id. */
+function isNewer(a: Position, b: Position): boolean {
+  return a.ms > b.ms || (a.ms === b.ms && a.id > b.id);
+}
+
+function encode({ ms, id }: Position): string {
+  return `${ms.toString(36)}_${id}`;
+}
+
+function parsePosition(cursor: string): Position {
+  const match = /^([0-9a-z]{1,11})_([A-Za-z0-9_-]{1,64})$/.exec(cursor);
+  if (match === null) throw invalid("cursor", "Expected the next of an earlier page");
+  return { ms: Number.parseInt(match[1]!, 36), id: match[2]! };
+}
+
+function invalid(path: string, message: string): InvalidInputError {
+  return new InvalidInputError(`${path}: ${message}`, [{ path: [path], message }]);
+}

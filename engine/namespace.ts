@@ -1,0 +1,86 @@
+import { MillraceError } from "./errors.ts";
+import { type Graph, workflowVersion } from "./graph.ts";
+import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
+import { logger } from "./log.ts";
+import type { Client } from "./redis/client.ts";
+import { pairs } from "./run-record.ts";
+import type { Durability } from "./views.ts";
+
+const log = logger("namespace");
+
+/** The partitions of a namespace. Every run is in the first one. */
+const PARTITIONS = 1;
+
+/** What a namespace holds beside its runs: its schema version and the graphs of every workflow version. */
+export class Namespace {
+  readonly keys: NamespaceKeys;
+  readonly #client: Client;
+  #durability: Durability = "memory";
+
+  constructor(client: Client, keys: NamespaceKeys) {
+    this.#client = client;
+    this.keys = keys;
+  }
+
+  /** What a reply to an admission can promise: fsynced before the reply only where Redis is set so. */
+  get durability(): Durability {
+    return this.#durability;
+  }
+
+  /**
+   * Checks that this code knows the namespace's schema, and stores the graphs of the definitions.
+   *
+   * @throws MillraceError `schema_version`, `graph_changed`
+   */
+  async open(graphs: readonly Graph[]): Promise<void> {
+    const meta = this.keys.meta();
+    const [, , schema, partitions] = await this.#client.pipeline([
+      ["HSETNX", meta, "schema", SCHEMA_VERSION],
+      ["HSETNX", meta, "partitions", PARTITIONS],
+      ["HGET", meta, "schema"],
+      ["HGET", meta, "partitions"],
+    ]);
+    if (Number(schema) !== SCHEMA_VERSION || Number(partitions) !== PARTITIONS)
+      throw new MillraceError(
+        "schema_version",
+        `Namespace ${this.keys.namespace} has schema ${schema} in ${partitions} partitions; ` +
+          `this code knows schema ${SCHEMA_VERSION} in ${PARTITIONS}.`,
+      );
+    for (const graph of graphs) await this.#storeGraph(graph);
+    this.#durability = await this.#probeDurability();
+  }
+
+  async #storeGraph(graph: Graph): Promise<void> {
+    const field = workflowVersion(graph);
+    const json = JSON.stringify(graph);
+    if ((await this.#client.call("HSETNX", this.keys.graphs(), field, json)) === 1) return;
+    const stored = await this.#client.call("HGET", this.keys.graphs(), field);
+    if (stored === json) return;
+    throw new MillraceError(
+      "graph_changed",
+      `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
+        "raise its version.",
+    );
+  }
+
+  async #probeDurability(): Promise<Durability> {
+    try {
+      const appendOnly = pairs((await this.#client.call("CONFIG", "GET", "append*")) as string[]);
+      return appendOnly.appendonly === "yes" && appendOnly.appendfsync === "always" ? "disk" : "memory";
+    } catch (error) {
+      // Managed servers forbid CONFIG; what cannot be known is not promised.
+      log.debug("durability is not known: {error}", { error });
+      return "memory";
+    }
+  }
+
+  /** The graphs of every workflow version that was ever served here. */
+  async graphs(): Promise<Graph[]> {
+    const stored = pairs((await this.#client.call("HGETALL", this.keys.graphs())) as string[]);
+    return Object.values(stored).map((json) => JSON.parse(json) as Graph);
+  }
+
+  async ping(): Promise<void> {
+    await this.#client.call("PING");
+  }
+}

@@ -1,0 +1,44 @@
+import { type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+import { FatalError, NotFoundError } from "./errors.ts";
+
+/** Values whose JSON is longer than this, in characters, live in the blob store. */
+export const INLINE_LIMIT = 32_768;
+
+/** Values whose JSON is longer than this, in characters, are read from the run instead of travelling in an entry. */
+export const ENTRY_LIMIT = 256;
+
+/** No JSON begins with it, so it marks a value that is in the blob store. */
+const BLOB_MARK = "@";
+
+/** A value as JSON; `undefined` is null. @throws FatalError `not_json` for what JSON cannot hold */
+export function encodeValue(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "null";
+  } catch (cause) {
+    throw new FatalError("The output cannot be written as JSON.", { code: "not_json", cause });
+  }
+}
+
+/** What Redis holds for a value: its JSON, or where that is. */
+export async function storeValue(blobs: BlobStore, tenant: string, name: string, json: string): Promise<string> {
+  if (json.length <= INLINE_LIMIT) return json;
+  const blob = await blobs.put({ tenant, name: `${name}.json`, type: "application/json" }, bodyOf(json));
+  return BLOB_MARK + blob.id;
+}
+
+/** The value again. @throws FatalError `value_lost` if its blob is gone */
+export async function loadValue(blobs: BlobStore, tenant: string, stored: string): Promise<unknown> {
+  if (!stored.startsWith(BLOB_MARK)) return JSON.parse(stored);
+  const id = stored.slice(BLOB_MARK.length);
+  try {
+    return JSON.parse(new TextDecoder().decode(await readBlob(blobs, tenant, id)));
+  } catch (cause) {
+    if (!(cause instanceof NotFoundError)) throw cause;
+    throw new FatalError(`The value in blob ${id} is gone.`, { code: "value_lost", cause });
+  }
+}
+
+/** The value as an entry carries it; empty if the worker must read it from the run. */
+export function entryInput(stored: string): string {
+  return stored.length <= ENTRY_LIMIT && !stored.startsWith(BLOB_MARK) ? stored : "";
+}

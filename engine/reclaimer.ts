@@ -1,0 +1,71 @@
+import type { Entry, StepStream } from "./entry.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { HeldAttempts } from "./held.ts";
+import { logger } from "./log.ts";
+import type { Records } from "./records.ts";
+import { Loop, type Service } from "./service.ts";
+import type { Store } from "./store.ts";
+
+const log = logger("reclaimer");
+
+/** A worker that was not heard of for so many leases is taken off the list, once nothing is pending for it. */
+const RETIRE_LEASES = 6;
+/** So many dead workers are looked at in one go. */
+const RETIRE_AT_ONCE = 50;
+
+export interface ReclaimerOptions {
+  store: Store;
+  records: Records;
+  consumer: string;
+  streams: readonly StepStream[];
+  held: HeldAttempts;
+  heartbeat: Heartbeat;
+  leaseMs: number;
+  begin(entries: Entry[]): void;
+}
+
+/** Takes over, for free slots, what workers that died had in hand; and takes them off the list. */
+export class Reclaimer implements Service {
+  readonly #options: ReclaimerOptions;
+  readonly #loop: Loop;
+
+  constructor(options: ReclaimerOptions) {
+    this.#options = options;
+    this.#loop = new Loop("reclaimer", options.leaseMs / 10, () => this.runOnce());
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async runOnce(): Promise<number | undefined> {
+    const { store, consumer, streams, held, heartbeat, leaseMs, begin } = this.#options;
+    if (!heartbeat.mayReclaim) return undefined;
+    // Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
+    const idleMs = Math.ceil(leaseMs * 0.9);
+    for (const stream of streams) {
+      const free = held.freeOf(stream);
+      if (free <= 0) continue;
+      const taken = await store.reclaim(stream, consumer, "expired", idleMs, free, held.of(stream));
+      for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
+      begin(taken);
+    }
+    await this.#retireTheDead();
+    return undefined;
+  }
+
+  async #retireTheDead(): Promise<void> {
+    const { store, records, consumer, leaseMs } = this.#options;
+    for (const keys of store.allPartitions) {
+      const workers = await records.workers(keys);
+      const dead = workers.filter((each) => each.seenAgoMs > RETIRE_LEASES * leaseMs && each.consumer !== consumer);
+      for (const worker of dead.slice(0, RETIRE_AT_ONCE)) {
+        if (await store.retire(worker.consumer, worker.streams)) log.info("retired {consumer}", { ...worker });
+      }
+    }
+  }
+}

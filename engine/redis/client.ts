@@ -1,0 +1,160 @@
+import { Redis, type RedisOptions } from "ioredis";
+import { MillraceError, UnavailableError } from "../errors.ts";
+import { logger } from "../log.ts";
+
+const log = logger("redis");
+
+/** One command: its name and arguments. */
+export type Call = [name: string, ...args: (string | number)[]];
+
+/** A script as `run` takes it. */
+export interface Runnable {
+  readonly name: string;
+  readonly source: string;
+}
+
+/** Replies of a server that is there but cannot serve just now; the same call may succeed later. */
+const PASSING = /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH)\b/;
+
+const CALL_DEADLINE_MS = 5_000;
+const RECONNECT_FROM_MS = 50;
+const RECONNECT_TO_MS = 2_000;
+
+/**
+ * One connection to Redis. It reconnects by itself for as long as it is open; a call made meanwhile waits for that, up
+ * to its deadline. A call that was under way when a connection broke is sent again on the next, so every write made over
+ * it must be idempotent.
+ */
+export class Client {
+  readonly #redis: Redis;
+  readonly #shas = new Map<string, string>();
+  #connected = 0;
+
+  constructor(redis: Redis, onReconnect?: () => void) {
+    this.#redis = redis;
+    redis.on("ready", () => {
+      this.#connected += 1;
+      if (this.#connected > 1) onReconnect?.();
+    });
+    // Every call reports its own failure; this tells of attempts to reconnect.
+    redis.on("error", (error) => log.debug("connection: {error}", { error }));
+  }
+
+  /** @throws UnavailableError if Redis cannot be reached, does not answer in time or cannot serve now; MillraceError
+   *   `redis` for any other error reply */
+  async call(...[name, ...args]: Call): Promise<unknown> {
+    try {
+      return await this.#redis.call(name, ...args);
+    } catch (error) {
+      throw classify(name, error);
+    }
+  }
+
+  /** Sends calls together; their replies in order. @throws as `call`, for the first that failed */
+  async pipeline(calls: Call[]): Promise<unknown[]> {
+    return allOf(await this.replies(calls));
+  }
+
+  /** Sends calls together; of each its reply or its MillraceError. @throws UnavailableError */
+  async replies(calls: Call[]): Promise<unknown[]> {
+    return exec(this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
+  }
+
+  /** Sends calls as one transaction: no other client's command comes between them. @throws as `pipeline` */
+  async transaction(calls: Call[]): Promise<unknown[]> {
+    return allOf(await exec(this.#redis.multi(calls.map(([name, ...args]) => ["call", name, ...args]))));
+  }
+
+  /** Runs a script by its digest, and by its source where the server does not know it (any more). */
+  async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
+    let sha = this.#shas.get(script.name);
+    if (sha === undefined) {
+      sha = await sha1(script.source);
+      this.#shas.set(script.name, sha);
+    }
+    try {
+      return await this.#redis.call("EVALSHA", sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw classify(script.name, error);
+    }
+    return this.call("EVAL", script.source, keys.length, ...keys, ...args);
+  }
+
+  /** Ends the connection at once. Idempotent. */
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
+
+/** Opens a connection for calls that must settle: each has a deadline. */
+export function openClient(url: string, name: string, onReconnect?: () => void): Client {
+  const options = { ...commonOptions(name), commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
+  return new Client(openRedis(url, { ...options, maxRetriesPerRequest: 20 }), onReconnect);
+}
+
+/**
+ * Opens a connection for blocking reads. Nothing is sent twice over it: a read whose connection broke fails, so that its
+ * owner can look for what was delivered to the broken one.
+ */
+export function openReader(url: string, name: string): Client {
+  const options = { ...commonOptions(name), autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 };
+  return new Client(openRedis(url, options));
+}
+
+/** What every connection is opened with. */
+export function commonOptions(name: string): RedisOptions {
+  return {
+    protocol: 3,
+    connectionName: name,
+    connectTimeout: 5_000,
+    keepAlive: 30_000,
+    retryStrategy: (times) => {
+      const ceiling = Math.min(RECONNECT_TO_MS, RECONNECT_FROM_MS * 2 ** Math.min(times, 10));
+      return Math.round(ceiling * (0.5 + Math.random() / 2));
+    },
+  };
+}
+
+/** @throws MillraceError `bad_redis_url` */
+export function openRedis(url: string, options: RedisOptions): Redis {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (cause) {
+    throw new MillraceError("bad_redis_url", "REDIS_URL is not a URL such as redis://localhost:6379", { cause });
+  }
+  if (parsed.protocol !== "redis:" && parsed.protocol !== "rediss:")
+    throw new MillraceError(
+      "bad_redis_url",
+      `REDIS_URL must begin with redis:// or rediss://, not ${parsed.protocol}//`,
+    );
+  return new Redis(url, options);
+}
+
+async function exec(pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[]> {
+  let replies: [Error | null, unknown][] | null;
+  try {
+    replies = await pipeline.exec();
+  } catch (error) {
+    throw classify("pipeline", error);
+  }
+  return (replies ?? []).map(([error, reply]) => (error === null ? reply : classify("pipeline", error)));
+}
+
+function allOf(replies: unknown[]): unknown[] {
+  for (const reply of replies) if (reply instanceof MillraceError) throw reply;
+  return replies;
+}
+
+function classify(what: string, error: unknown): MillraceError {
+  const message = error instanceof Error ? error.message : String(error);
+  const replied = error instanceof Error && error.name === "ReplyError";
+  if (!replied || PASSING.test(message))
+    return new UnavailableError(`Redis is not available: ${message}`, { cause: error });
+  return new MillraceError("redis", `${what}: ${message}`, { cause: error });
+}
+
+async function sha1(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,56 @@
+import { script } from "./script.ts";
+
+/**
+ * Keeps the leases of a worker's entries, and the worker's place among the living.
+ *
+ * KEYS  1 workers  2… streams
+ * ARGV  1 consumer  2 what is kept of the worker (JSON)
+ *       per stream: how many entries, then (entry, delivery count) of each, in the order of their ids
+ * Returns  a Reply per entry: Done, or NotOwner where the lease is lost
+ *
+ * Only the owner's own claim resets the idle time: a heartbeat that claimed unasked would steal entries back.
+ */
+export const heartbeat = script(
+  "heartbeat",
+  `
+local wrong = wrong_types('h' .. string.rep('s', #KEYS - 1))
+local consumer, at, replies = ARGV[1], 2, {}
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+for key = 2, #KEYS do
+  local entries, counts, keep = {}, {}, {}
+  for i = 1, tonumber(take()) do
+    entries[i] = take()
+    counts[entries[i]] = tonumber(take())
+  end
+  local owned = {}
+  if #entries > 0 and not wrong[key] then
+    local pending = redis.pcall('XPENDING', KEYS[key], GROUP, entries[1], entries[#entries], #entries, consumer)
+    for i = 1, #pending do owned[pending[i][1]] = pending[i][4] end
+    -- Entries between these that are not asked about can fill the page: look for the rest one by one.
+    local full = #pending == #entries
+    for i = 1, #entries do
+      local entry = entries[i]
+      if full and not owned[entry] then
+        local one = redis.call('XPENDING', KEYS[key], GROUP, entry, entry, 1, consumer)[1]
+        owned[entry] = one and one[4]
+      end
+      if owned[entry] == counts[entry] then keep[#keep + 1] = entry end
+    end
+    if #keep > 0 then
+      redis.call('XCLAIM', KEYS[key], GROUP, consumer, 0, unpack(keep), 'JUSTID')
+    end
+  end
+  for i = 1, #entries do
+    replies[#replies + 1] = owned[entries[i]] == counts[entries[i]] and DONE or NOT_OWNER
+  end
+end
+if not wrong[1] then
+  -- Over the memory limit this write is refused when no claim came before it. The leases matter more.
+  redis.pcall('HSET', KEYS[1], consumer, now_ms() .. ' ' .. ARGV[2])
+end
+return replies
+`,
+);

@@ -1,0 +1,51 @@
+import { script } from "./script.ts";
+
+/**
+ * Takes over entries of one stream whose lease has run out; or takes up those of this consumer that it does not know
+ * of, because a reply was lost on its way.
+ *
+ * KEYS  1 stream
+ * ARGV  1 consumer  2 `expired` or `own`  3 the idle time in ms from which a lease has run out (expired)
+ *       4 how many at most  5… the entries that this consumer holds
+ * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an own
+ *          one stays, since nobody has run it.
+ */
+export const reclaim = script(
+  "reclaim",
+  `
+if wrong_types('s')[1] then return {} end
+local consumer, mode, idle, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local held, holding = {}, #ARGV - 4
+for i = 5, #ARGV do held[ARGV[i]] = true end
+
+local pending
+if mode == 'own' then
+  pending = redis.pcall('XPENDING', KEYS[1], GROUP, '-', '+', limit + holding, consumer)
+else
+  pending = redis.pcall('XPENDING', KEYS[1], GROUP, 'IDLE', idle, '-', '+', limit + holding)
+end
+if pending.err then return {} end
+
+local taken = {}
+for i = 1, #pending do
+  if #taken >= limit then break end
+  local entry, owner, count = pending[i][1], pending[i][2], pending[i][4]
+  if not (owner == consumer and held[entry]) then
+    local claimed
+    if mode == 'own' then
+      claimed = redis.call('XCLAIM', KEYS[1], GROUP, consumer, 0, entry, 'RETRYCOUNT', count)
+    else
+      count = count + 1
+      claimed = redis.call('XCLAIM', KEYS[1], GROUP, consumer, idle, entry)
+    end
+    if claimed[1] then
+      taken[#taken + 1] = { entry, count, claimed[1][2] }
+    else
+      -- Deleted while pending, which no script of ours does: Redis 6.2 keeps it pending for ever, later ones drop it.
+      redis.call('XACK', KEYS[1], GROUP, entry)
+    end
+  end
+end
+return taken
+`,
+);

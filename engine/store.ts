@@ -1,0 +1,276 @@
+import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
+import type { Entry, StepStream } from "./entry.ts";
+import { ConflictError, MillraceError } from "./errors.ts";
+import { encodeEvent } from "./events.ts";
+import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
+import { partitionOf } from "./ids.ts";
+import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
+import { logger } from "./log.ts";
+import { entryInput } from "./payload.ts";
+import type { Client } from "./redis/client.ts";
+import { admit } from "./scripts/admit.ts";
+import { cancel } from "./scripts/cancel.ts";
+import { commit } from "./scripts/commit.ts";
+import { discard } from "./scripts/discard.ts";
+import { heartbeat } from "./scripts/heartbeat.ts";
+import { promote } from "./scripts/promote.ts";
+import { readLog } from "./scripts/read-log.ts";
+import { reclaim } from "./scripts/reclaim.ts";
+import { replay } from "./scripts/replay.ts";
+import { reserve } from "./scripts/reserve.ts";
+import { retire } from "./scripts/retire.ts";
+import { Reply, type Script } from "./scripts/script.ts";
+import { decodeEntries } from "./streams.ts";
+import { encodeTimerRow, parseTimerRow, type TimerRow } from "./timer-rows.ts";
+import type { RunStatus } from "./views.ts";
+
+export { Reply };
+
+const log = logger("store");
+
+/** How long an idempotency key stands for its run. */
+const ONCE_MS = 86_400_000;
+export interface Admission {
+  id: string;
+  graph: Graph;
+  tenant: string;
+  /** As Redis holds it. */
+  input: string;
+  metadata?: string;
+}
+
+/** Every read and write of what Redis holds of runs. */
+export class Store {
+  readonly keys: NamespaceKeys;
+  readonly #client: Client;
+  readonly #first: PartitionKeys;
+
+  constructor(client: Client, keys: NamespaceKeys) {
+    this.#client = client;
+    this.keys = keys;
+    this.#first = keys.partition(0);
+  }
+
+  /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
+  partitionKeys(id: string): PartitionKeys {
+    const p = partitionOf(id) ?? 0;
+    return p === 0 ? this.#first : this.keys.partition(p);
+  }
+
+  get allPartitions(): PartitionKeys[] {
+    return [this.#first];
+  }
+
+  /** Stores a run. True if it is new, false if it was there. */
+  async admit({ id, graph, tenant, input, metadata }: Admission): Promise<boolean> {
+    const keys = this.partitionKeys(id);
+    const firsts = firstSteps(graph);
+    const reply = (await this.#run(
+      admit,
+      [
+        keys.run(id),
+        keys.log(id),
+        keys.runsByStatus(tenant, "queued"),
+        keys.runsByWorkflow(tenant, graph.workflow),
+        ...firsts.map((step) => keys.step(graph, step)),
+      ],
+      [
+        id,
+        graph.workflow,
+        graph.version,
+        tenant,
+        input,
+        metadata ?? "",
+        entryInput(input),
+        encodeEvent({ type: "run.queued" }),
+        ...firsts,
+      ],
+    )) as [Reply, string?];
+    this.#refuseWrongType(reply[0], `run ${id}`);
+    return reply[0] === Reply.Done;
+  }
+
+  /** The run id that an idempotency key stands for: `run`, if the key is new. @throws ConflictError */
+  async reserve(tenant: string, hash: string, digest: string, run: string): Promise<string> {
+    const row = encodeTimerRow({ kind: "forget", tenant, hash });
+    const keys = [this.#first.once(tenant, hash), this.#first.timers()];
+    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row])) as [Reply, string, string?];
+    this.#refuseWrongType(reply[0], "the idempotency key");
+    if (reply[0] === Reply.Already && reply[2] !== digest)
+      throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
+    return reply[1];
+  }
+
+  /** Commits up to 100 items of one partition; a reply for each. */
+  async commit(consumer: string, items: readonly CommitItem[]): Promise<Reply[]> {
+    const { keys, args } = commitArgs(this.partitionKeys(items[0]!.entry.run), consumer, items);
+    return (await this.#run(commit, keys, args)) as Reply[];
+  }
+
+  /** Renews the leases of entries, grouped by stream. The entries whose lease is lost. */
+  async heartbeat(consumer: string, streams: readonly StepStream[], held: readonly Entry[][]): Promise<Entry[]> {
+    const args: (string | number)[] = [consumer, JSON.stringify({ streams: streams.map((stream) => stream.key) })];
+    const asked: Entry[] = [];
+    for (const entries of held) {
+      args.push(entries.length);
+      for (const entry of entries) {
+        args.push(entry.id, entry.count);
+        asked.push(entry);
+      }
+    }
+    const keys = [this.#first.workers(), ...streams.map((stream) => stream.key)];
+    const replies = (await this.#run(heartbeat, keys, args)) as Reply[];
+    return asked.filter((_, i) => replies[i] !== Reply.Done);
+  }
+
+  /**
+   * Takes over entries whose lease has run out (`expired`), or takes up this consumer's own that it does not hold
+   * (`own`).
+   */
+  async reclaim(
+    stream: StepStream,
+    consumer: string,
+    mode: "expired" | "own",
+    idleMs: number,
+    limit: number,
+    held: readonly Entry[],
+  ): Promise<Entry[]> {
+    const args = [consumer, mode, idleMs, limit, ...held.map((entry) => entry.id)];
+    const taken = (await this.#run(reclaim, [stream.key], args)) as [string, number, string[]][];
+    return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
+  }
+
+  /** The stored input of an entry that does not carry it; undefined if its run is gone. */
+  async readInput(entry: Entry): Promise<string | undefined> {
+    const source = inputSource(entry.stream.graph, entry.stream.step.name);
+    const field = source === "run" ? "input" : `output:${source.step}`;
+    const stored = await this.#client.call("HGET", this.partitionKeys(entry.run).run(entry.run), field);
+    return (stored as string | null) ?? undefined;
+  }
+
+  /** Timer rows that are due, and in how many ms the next one is; rows that cannot be read are dropped. */
+  async dueTimers(limit: number): Promise<{ due: TimerRow[]; nextMs?: number }> {
+    const timers = this.#first.timers();
+    const [time, flat] = (await this.#client.pipeline([["TIME"], ["ZRANGE", timers, 0, limit, "WITHSCORES"]])) as [
+      [string, string],
+      [string, string | number][],
+    ];
+    const now = Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000);
+    const due: TimerRow[] = [];
+    for (const [member, score] of flat) {
+      if (Number(score) > now) return { due, nextMs: Number(score) - now };
+      const row = parseTimerRow(member);
+      if (row !== undefined) due.push(row);
+      else {
+        log.error("timer row {member} is not one of ours, and is dropped", { member });
+        await this.#client.call("ZREM", timers, member);
+      }
+    }
+    return { due };
+  }
+
+  /** Carries out timer rows; a reply for each. */
+  async promote(rows: readonly TimerRow[]): Promise<Reply[]> {
+    const keys = [this.#first.timers(), this.#first.delayed()];
+    let kinds = "zh";
+    const args: (string | number)[] = [];
+    for (const row of rows) {
+      args.push(encodeTimerRow(row), row.kind);
+      if (row.kind === "retry") {
+        keys.push(this.#first.run(row.run), this.#first.step(row, row.step));
+        args.push(row.run, row.step, delayedField(row, row.step));
+        kinds += "hs";
+      } else {
+        keys.push(this.#first.once(row.tenant, row.hash));
+        kinds += "h";
+      }
+    }
+    return (await this.#run(promote, keys, [kinds, rows.length, ...args])) as Reply[];
+  }
+
+  /** Lets a failed run go on from its dead letter. */
+  async replay(
+    deadLetter: string,
+    run: string,
+    entry: string,
+    graph: Graph,
+    tenant: string,
+    step: string,
+  ): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    return (await this.#run(
+      replay,
+      [
+        keys.run(run),
+        keys.log(run),
+        keys.dead(graph, step),
+        keys.deadLetters(tenant),
+        keys.step(graph, step),
+        keys.runsByStatus(tenant, "failed"),
+        keys.runsByStatus(tenant, "queued"),
+      ],
+      [run, deadLetter, entry, step, encodeEvent({ type: "run.queued" })],
+    )) as Reply;
+  }
+
+  /** Drops a dead letter. */
+  async discard(
+    deadLetter: string,
+    run: string,
+    entry: string,
+    graph: Graph,
+    tenant: string,
+    step: string,
+  ): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    const touched = [keys.run(run), keys.dead(graph, step), keys.deadLetters(tenant)];
+    return (await this.#run(discard, touched, [deadLetter, entry])) as Reply;
+  }
+
+  /** Ends a run by wish, and tells the workers. */
+  async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    const names = graph.steps.map((step) => step.name);
+    return (await this.#run(
+      cancel,
+      [
+        keys.run(run),
+        keys.log(run),
+        keys.timers(),
+        keys.delayed(),
+        ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
+        ...names.map((step) => keys.step(graph, step)),
+      ],
+      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...names],
+    )) as Reply;
+  }
+
+  /** Takes a worker off the list. False while entries are pending for it. */
+  async retire(consumer: string, streams: readonly string[]): Promise<boolean> {
+    return (await this.#run(retire, [this.#first.workers(), ...streams], [consumer])) === Reply.Done;
+  }
+
+  /** Reads on in a run's log: up to `limit` lines after number `after`, whose time was `tag` if that is known. */
+  async readLog(run: string, after: number, tag: number | undefined, limit: number): Promise<LogPage> {
+    const keys = this.partitionKeys(run);
+    const reply = await this.#run(readLog, [keys.run(run), keys.log(run)], [after, tag ?? "", limit]);
+    const [code, last, status, tenant, ...lines] = reply as [Reply, number, RunStatus, string, ...string[]];
+    this.#refuseWrongType(code, `run ${run}`);
+    if (code === Reply.UnknownRun) return { found: false };
+    return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
+  }
+
+  #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
+    return this.#client.run(script, keys, args);
+  }
+
+  #refuseWrongType(reply: Reply, what: string): void {
+    if (reply === Reply.WrongType)
+      throw new MillraceError("wrong_type", `A key of ${what} holds another type than Millrace keeps there.`);
+  }
+}
+
+export type LogPage =
+  | { found: false }
+  /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
+  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };

@@ -1,0 +1,203 @@
+import { Attempt, type AttemptSetting } from "./attempt.ts";
+import { Committer } from "./committer.ts";
+import { internalsOf } from "./connect.ts";
+import type { Entry, StepStream } from "./entry.ts";
+import { MillraceError } from "./errors.ts";
+import { Executor, Interrupted, Unwanted } from "./executor.ts";
+import { workflowVersion } from "./graph.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { HeldAttempts } from "./held.ts";
+import { newId } from "./ids.ts";
+import { logger } from "./log.ts";
+import type { Millrace } from "./millrace.ts";
+import { Reader } from "./reader.ts";
+import { Reclaimer } from "./reclaimer.ts";
+import { ensureGroups } from "./streams.ts";
+import { Timers } from "./timers.ts";
+
+const log = logger("worker");
+
+export interface WorkerOptions {
+  /** How many attempts this process runs at once. Default 32. */
+  concurrency?: number;
+  /** Which steps it serves. Default: every step of every workflow. */
+  steps?: (workflow: string, step: string) => boolean;
+  /** What handlers find in `ctx.env`. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** How long an attempt is this worker's without a heartbeat, in ms. Default 10,000. The same for all workers. */
+  leaseMs?: number;
+  /** How long handlers may go on when the worker is stopped, in ms. Default 10,000. */
+  drainMs?: number;
+}
+
+/** How long a start of an attempt may stay untold: a shorter attempt tells it together with its end. */
+const TELL_START_MS = 5;
+/** How long what is left is given to be stored once the handlers are done. */
+const LAST_COMMITS_MS = 5_000;
+
+/** A process that runs steps. Made by `createWorker`. */
+export class Worker {
+  /** Unique for every start of a process: its name in the consumer groups. */
+  readonly id = newId();
+  readonly #options: Required<Omit<WorkerOptions, "steps">>;
+  readonly #streams: StepStream[];
+  readonly #held: HeldAttempts;
+  readonly #committer: Committer;
+  readonly #executor: Executor;
+  readonly #reader: Reader;
+  readonly #heartbeat: Heartbeat;
+  readonly #reclaimer: Reclaimer;
+  readonly #timers: Timers;
+  readonly #internals: ReturnType<typeof internalsOf>;
+  readonly #setting: AttemptSetting;
+  readonly #working = new Set<Promise<void>>();
+  #untold: Attempt[] = [];
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  #stopListening: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(millrace: Millrace, options: WorkerOptions = {}) {
+    const { concurrency = 32, steps = () => true, env = {}, leaseMs = 10_000, drainMs = 10_000 } = options;
+    if (!(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 10_000))
+      throw new MillraceError("bad_option", "concurrency must be a whole number from 1 to 10000");
+    if (!(leaseMs >= 100)) throw new MillraceError("bad_option", "leaseMs must be 100 or more");
+    if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
+    this.#options = { concurrency, env, leaseMs, drainMs };
+    this.#internals = internalsOf(millrace);
+    const { store, records, blobs } = this.#internals;
+    const [keys] = store.allPartitions;
+    this.#streams = this.#internals.definitions.flatMap((workflow) =>
+      workflow.steps
+        .filter((step) => steps(workflow.name, step.name))
+        .map((step) => ({ graph: workflow.graph, step, key: keys!.step(workflow.graph, step.name) })),
+    );
+    if (this.#streams.length === 0) throw new MillraceError("bad_option", "There is no step for this worker to serve.");
+
+    const consumer = this.id;
+    const streams = this.#streams;
+    this.#held = new HeldAttempts(streams, concurrency);
+    this.#committer = new Committer(store, consumer, leaseMs);
+    this.#timers = new Timers(store);
+    this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
+    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(lostLease()) };
+    this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
+    const begin = (entries: Entry[]) => this.#begin(entries);
+    this.#reclaimer = new Reclaimer({
+      ...{ store, records, consumer, streams, leaseMs, begin },
+      held: this.#held,
+      heartbeat: this.#heartbeat,
+    });
+    this.#reader = new Reader({
+      ...{ store, consumer, streams, begin },
+      held: this.#held,
+      connect: this.#internals.openReader,
+      unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
+      room: () => this.#committer.room(),
+      surplus: (entries) => this.#giveBack(entries),
+      onReconnect: () => this.#heartbeat.outage(),
+    });
+  }
+
+  /** The steps that it serves, as `workflow@version:step`. */
+  get serves(): string[] {
+    return this.#streams.map((stream) => `${workflowVersion(stream.graph)}:${stream.step.name}`);
+  }
+
+  /** How long ago a read of its streams last came back, in ms. */
+  get silentMs(): number {
+    return this.#reader.silentMs;
+  }
+
+  /** Makes its groups, then reads and works until `stop`. @throws UnavailableError if Redis cannot be reached */
+  async start(): Promise<void> {
+    const { client, store, subscriber } = this.#internals;
+    await ensureGroups(client, this.#streams);
+    const [keys] = store.allPartitions;
+    this.#stopListening = await subscriber().listen(keys!.control(), {
+      message: () => this.#heartbeat.wake(),
+      missed: () => this.#heartbeat.outage(),
+    });
+    this.#heartbeat.start();
+    this.#timers.start();
+    this.#reclaimer.start();
+    this.#reader.start();
+  }
+
+  /**
+   * Takes nothing new, lets the handlers finish for `drainMs`, aborts those that have not, and gives their steps back,
+   * uncharged. Idempotent.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    await within(Promise.all(this.#working), this.#options.drainMs);
+    for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
+    await within(Promise.all(this.#working), LAST_COMMITS_MS);
+    clearTimeout(this.#telling);
+    await this.#heartbeat.stop();
+    this.#stopListening?.();
+    try {
+      await this.#internals.store.retire(
+        this.id,
+        this.#streams.map((stream) => stream.key),
+      );
+    } catch (error) {
+      log.info("not taken off the list, which others will do: {error}", { error });
+    }
+  }
+
+  #begin(entries: Entry[]): void {
+    for (const entry of entries) {
+      if (this.#held.has(entry)) continue;
+      const attempt = new Attempt(entry, this.#setting);
+      this.#held.add(attempt);
+      this.#untold.push(attempt);
+      const work = this.#executor
+        .run(attempt, () => this.#held.freeSlot(attempt))
+        .finally(() => {
+          this.#held.remove(attempt);
+          this.#working.delete(work);
+        });
+      this.#working.add(work);
+    }
+    if (this.#untold.length > 0) this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+  }
+
+  #tellStarts(): void {
+    this.#telling = undefined;
+    const untold = this.#untold;
+    this.#untold = [];
+    for (const attempt of untold) attempt.tellStart();
+  }
+
+  #giveBack(entries: Entry[]): void {
+    for (const entry of entries) {
+      const work = this.#committer
+        .submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } })
+        .then(() => void this.#working.delete(work));
+      this.#working.add(work);
+    }
+  }
+}
+
+/** A worker for the workflows that `millrace` was connected with. Nothing happens until it is started. */
+export function createWorker(millrace: Millrace, options?: WorkerOptions): Worker {
+  return new Worker(millrace, options);
+}
+
+function lostLease(): Unwanted {
+  return new Unwanted("lease_lost", "This attempt's lease is gone: the run has ended or another has it.");
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, deadline]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,76 @@
+import { ProblemError } from "./problem.ts";
+
+/**
+ * A request's body, chunk by chunk as it is asked for, with its bytes counted here: what Content-Length says is only
+ * believed when it already says too much.
+ *
+ * @throws ProblemError 413 past `maxBytes`, 408 after `idleMs` of silence, 400 if it was cut, 415 if it is compressed
+ */
+export async function* readBody(
+  request: Request,
+  { maxBytes, idleMs }: { maxBytes: number; idleMs: number },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity")
+    throw new ProblemError(415, "content_encoding", "Send the body without a Content-Encoding.");
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  if (request.body === null) return;
+
+  const reader = request.body.getReader();
+  let size = 0;
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await readInTime(reader, idleMs);
+      if (done) break;
+      size += value.byteLength;
+      if (size > maxBytes) throw tooLarge(maxBytes);
+      yield value;
+    }
+    ended = true;
+    // Not every runtime tells a body that was cut from one that ended.
+    if (declared !== null && Number(declared) !== size) throw cut();
+  } finally {
+    // What is left on the wire is the server's to drain or drop; the reply does not wait for it.
+    if (!ended) reader.cancel().catch(() => reader.releaseLock());
+  }
+}
+
+async function readInTime(reader: ReadableStreamDefaultReader<Uint8Array>, idleMs: number) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new ProblemError(408, "body_timeout", `Nothing of the body came for ${idleMs} ms.`)),
+      idleMs,
+    );
+  });
+  try {
+    return await Promise.race([reader.read().catch(failCut), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function failCut(cause: unknown): never {
+  throw cut(cause);
+}
+
+function cut(cause?: unknown): ProblemError {
+  return new ProblemError(400, "body_cut", "The body ended before it was complete.", { cause });
+}
+
+function tooLarge(maxBytes: number): ProblemError {
+  return new ProblemError(413, "body_too_large", `The body is larger than ${maxBytes} bytes.`);
+}
+
+/** Several chunks as one. */
+export function concat(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}

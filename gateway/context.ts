@@ -1,0 +1,26 @@
+import type { Context } from "hono";
+import type { RequestIdVariables } from "hono/request-id";
+import type { UpgradeWebSocket } from "hono/ws";
+import type { Millrace } from "../engine/index.ts";
+import type { Limits } from "./limits.ts";
+
+export type Env = { Variables: RequestIdVariables };
+
+export interface Log {
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+  error(message: string, properties?: Record<string, unknown>): void;
+}
+
+/** What every route is given. */
+export interface Gateway {
+  readonly millrace: Millrace;
+  readonly upgradeWebSocket: UpgradeWebSocket;
+  readonly limits: Limits;
+  readonly log: Log;
+}
+
+/** Whose request this is. There are no keys yet, so everything belongs to one tenant. */
+export function tenantOf(_c: Context<Env>): string {
+  return "default";
+}

@@ -1,0 +1,28 @@
+import { upgradeWebSocket } from "hono/deno";
+import { closing } from "../closing.ts";
+import { openSockets } from "../open-sockets.ts";
+import type { Serve } from "./serve.ts";
+
+/** The little of Deno that is used here: its types and Node's do not go into one program. */
+declare const Deno: {
+  serve(
+    options: { hostname: string; port: number; onListen(): void },
+    handler: (request: Request) => Response | Promise<Response>,
+  ): { addr: { port: number }; shutdown(): Promise<void> };
+};
+
+export const serve: Serve = async (makeApp, { host, port }) => {
+  const sockets = openSockets(upgradeWebSocket);
+  const app = makeApp(sockets.upgradeWebSocket);
+  // Deno has no way to end what is under way once it shuts down: it is left to the end of the process.
+  const cut = Promise.withResolvers<void>();
+  const server = Deno.serve({ hostname: host, port, onListen() {} }, (request) => app.fetch(request));
+  return {
+    port: server.addr.port,
+    close: closing(
+      sockets,
+      () => Promise.race([server.shutdown(), cut.promise]),
+      () => cut.resolve(),
+    ),
+  };
+};

@@ -1,0 +1,19 @@
+import type { Hono } from "hono";
+import type { UpgradeWebSocket } from "hono/ws";
+import type { Env } from "../context.ts";
+
+/** Makes the app for a runtime's own way of opening sockets. */
+export type MakeApp = (upgradeWebSocket: UpgradeWebSocket) => Hono<Env>;
+
+export interface Listening {
+  /** The real one, if 0 was asked for. */
+  port: number;
+  /**
+   * Stops accepting, says 1001 to every socket, lets what is under way end for 3 s, and cuts the rest where the
+   * runtime can. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** What each runtime's entry exports. Rejects if the port is taken. */
+export type Serve = (makeApp: MakeApp, address: { host: string; port: number }) => Promise<Listening>;

@@ -1,0 +1,38 @@
+import type { Context } from "hono";
+import type { StartOptions } from "../engine/index.ts";
+import type { Env } from "./context.ts";
+import { ProblemError } from "./problem.ts";
+
+/**
+ * The request's `Idempotency-Key`; undefined without one.
+ * (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)
+ *
+ * @throws ProblemError 400 for one that is not 1 to 255 printable ASCII characters
+ */
+export function idempotencyKey(c: Context<Env>): string | undefined {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
+  throw new ProblemError(400, "idempotency_key", "An Idempotency-Key is 1 to 255 printable ASCII characters.");
+}
+
+/**
+ * What makes starting a run safe to repeat: the key holds within its route, and for one content.
+ *
+ * @param scope the route
+ * @param sent everything that two calls with one key must agree on
+ */
+export async function idempotency(
+  key: string | undefined,
+  scope: string,
+  sent: readonly (string | Uint8Array<ArrayBuffer>)[],
+): Promise<Pick<StartOptions, "idempotency">> {
+  if (key === undefined) return {};
+  const digests = await Promise.all(sent.map(sha256));
+  return { idempotency: { scope, key, digest: await sha256(digests.join()) } };
+}
+
+async function sha256(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,109 @@
+import type { Context } from "hono";
+import * as v from "valibot";
+import { concat, readBody } from "./body.ts";
+import type { Env } from "./context.ts";
+import type { Limits } from "./limits.ts";
+import { ProblemError } from "./problem.ts";
+
+const MAX_DEPTH = 64;
+
+/**
+ * The JSON body of a request, checked against a schema, and its bytes as they were sent.
+ *
+ * @throws ProblemError 415 for another Content-Type, 413, 400 if it is not JSON, 422 if it does not fit
+ */
+export async function readJson<S extends v.GenericSchema>(
+  c: Context<Env>,
+  schema: S,
+  limits: Limits,
+): Promise<{ value: v.InferOutput<S>; bytes: Uint8Array<ArrayBuffer> }> {
+  const type = c.req.header("content-type") ?? "";
+  if (!/^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type))
+    throw new ProblemError(415, "content_type", "Send JSON, with Content-Type: application/json.");
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }))
+    chunks.push(chunk);
+  const bytes = concat(chunks);
+  return { value: check(schema, check(plainObject, parseJson(decode(bytes), "body"), "body"), "body"), bytes };
+}
+
+/** What valibot takes for an object may still be a list. */
+export const plainObject = v.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "An object is wanted.",
+);
+
+/** @throws ProblemError 422 with one error per place that does not fit */
+export function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const errors = result.issues.slice(0, 50).map((issue) => ({
+    path: (issue.path ?? []).map((part) => String(part.key)),
+    message: issue.message,
+  }));
+  throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
+}
+
+/**
+ * JSON from outside. Beside what JSON.parse refuses: more than 64 levels, a key twice in one object, and `__proto__`.
+ *
+ * @throws ProblemError 400
+ */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    scan(text, what);
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw malformed(`The ${what} is not JSON: ${error.message.slice(0, 200)}`);
+    throw error;
+  }
+}
+
+/** Reads the text once, keeping the keys of every object that is open. Leaves syntax to JSON.parse. */
+function scan(text: string, what: string): void {
+  const open: (Set<string> | undefined)[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === "{" || char === "[") {
+      if (open.push(char === "{" ? new Set() : undefined) > MAX_DEPTH)
+        throw malformed(`The ${what} is nested more than ${MAX_DEPTH} levels deep.`);
+    } else if (char === "}" || char === "]") open.pop();
+    else if (char === '"') {
+      const start = i;
+      i = endOfString(text, i);
+      const keys = open[open.length - 1];
+      if (keys !== undefined && isKey(text, i)) addKey(keys, text.slice(start, i + 1));
+    }
+  }
+}
+
+function addKey(keys: Set<string>, quoted: string): void {
+  const key = String(JSON.parse(quoted));
+  if (key === "__proto__") throw malformed('The key "__proto__" is not accepted.');
+  if (keys.has(key)) throw malformed(`The key ${quoted.slice(0, 100)} stands twice in one object.`);
+  keys.add(key);
+}
+
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (i < text.length && text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
+  return i;
+}
+
+function isKey(text: string, quote: number): boolean {
+  let i = quote + 1;
+  while (text[i] === " " || text[i] === "\n" || text[i] === "\r" || text[i] === "\t") i++;
+  return text[i] === ":";
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new ProblemError(400, "malformed_json", "The body is not UTF-8.", { cause });
+  }
+}
+
+function malformed(detail: string): ProblemError {
+  return new ProblemError(400, "malformed_json", detail);
+}

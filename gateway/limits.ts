@@ -1,0 +1,36 @@
+/** What a client may ask of one gateway process. Sizes in bytes, times in milliseconds. */
+export interface Limits {
+  /** A JSON body. */
+  jsonBytes: number;
+  /** An uploaded document. */
+  uploadBytes: number;
+  /** How long the sender of a body may be silent. */
+  bodyIdleMs: number;
+  /** The longest `Prefer: wait`. */
+  waitMs: number;
+  /** The pause after which a quiet event stream carries a comment. */
+  heartbeatMs: number;
+  /** How long a reader of events may leave what was sent to it unread. */
+  stallMs: number;
+  /** What may wait in a socket for its client. */
+  socketBufferBytes: number;
+  /** A message from a client. */
+  messageBytes: number;
+  /** Runs that are watched over one `/v1/live` socket. */
+  subscriptions: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  jsonBytes: 1_048_576,
+  uploadBytes: 1_073_741_824,
+  bodyIdleMs: 15_000,
+  waitMs: 60_000,
+  heartbeatMs: 15_000,
+  stallMs: 10_000,
+  socketBufferBytes: 1_048_576,
+  messageBytes: 65_536,
+  subscriptions: 1_000,
+};
+
+/** The largest message that a runtime hands to the app, which explains to the client that its own limit is lower. */
+export const MAX_PAYLOAD = 131_072;

@@ -1,0 +1,98 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import {
+  ConflictError,
+  InvalidInputError,
+  type Issue,
+  MillraceError,
+  NotFoundError,
+  UnavailableError,
+} from "../engine/index.ts";
+
+/** An error as clients get it: `application/problem+json` (RFC 9457). */
+export interface Problem {
+  /** `about:blank` where the status says it all, else `urn:millrace:problem:CODE`. */
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  /** Where a value does not fit: `path` is the keys from the root of what was sent. */
+  errors?: Issue[];
+  /** On a socket of many runs: the one that it is about. */
+  run?: string;
+}
+
+const TITLES: Record<number, string> = {
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  409: "Conflict",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  426: "Upgrade Required",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/** Thrown anywhere below a route to answer with a problem. `code` is the last part of its type. */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  readonly status: ContentfulStatusCode;
+  readonly code: string | undefined;
+  readonly errors: Issue[] | undefined;
+  readonly headers: Record<string, string>;
+
+  constructor(
+    status: ContentfulStatusCode,
+    code: string | undefined,
+    detail: string,
+    more: { errors?: Issue[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: more.cause });
+    this.status = status;
+    this.code = code;
+    this.errors = more.errors;
+    this.headers = more.headers ?? {};
+  }
+
+  toProblem(): Problem {
+    return {
+      type: this.code === undefined ? "about:blank" : `urn:millrace:problem:${this.code.replaceAll("_", "-")}`,
+      title: TITLES[this.status] ?? "Error",
+      status: this.status,
+      detail: this.message,
+      ...(this.errors === undefined ? {} : { errors: this.errors }),
+    };
+  }
+}
+
+/** What is answered to anything that was thrown. What nobody foresaw is a 500 that tells nothing of the inside. */
+export function problemOf(thrown: unknown): ProblemError {
+  if (thrown instanceof ProblemError) return thrown;
+  if (thrown instanceof NotFoundError) return new ProblemError(404, thrown.code, thrown.message);
+  if (thrown instanceof InvalidInputError)
+    return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
+  if (thrown instanceof ConflictError)
+    return new ProblemError(thrown.code === "idempotency_mismatch" ? 422 : 409, thrown.code, thrown.message);
+  if (thrown instanceof UnavailableError)
+    return new ProblemError(503, thrown.code, "The store cannot be reached at the moment. Try again.", {
+      headers: { "Retry-After": "1" },
+      cause: thrown,
+    });
+  if (thrown instanceof MillraceError && thrown.code === "blob_too_large")
+    return new ProblemError(413, thrown.code, `The document is too large. ${thrown.message}`);
+  return new ProblemError(500, undefined, "Something went wrong here. The request's id is in the log.", {
+    cause: thrown,
+  });
+}
+
+/** A problem as the reply to a request. */
+export function problemResponse(c: Context, error: ProblemError): Response {
+  return c.body(JSON.stringify(error.toProblem()), error.status, {
+    "Content-Type": "application/problem+json",
+    "Cache-Control": "no-store",
+    ...error.headers,
+  });
+}

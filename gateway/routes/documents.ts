@@ -1,0 +1,85 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import type { BlobInfo, StartedRun } from "../../engine/index.ts";
+import { NotFoundError, UnavailableError } from "../../engine/index.ts";
+import { accepted } from "../accepted.ts";
+import { type Env, type Gateway, tenantOf } from "../context.ts";
+import { idempotency, idempotencyKey } from "../idempotency.ts";
+import { idParam } from "../ids.ts";
+import { check } from "../json.ts";
+import { ProblemError } from "../problem.ts";
+import { receive } from "../upload/incoming.ts";
+import { attachment } from "../upload/name.ts";
+
+const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.optional(v.string()) });
+
+/** What a run gets, and a client sees, of a document. */
+type DocumentView = Pick<BlobInfo, "id" | "name" | "type" | "size" | "sha256">;
+
+/** Documents in, with a run of their own if wanted, and out. */
+export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
+  const routes = new Hono<Env>();
+  const { blobs } = millrace;
+
+  routes.post("/v1/documents", async (c) => {
+    const { name, workflow } = check(uploadQuery, c.req.query(), "query");
+    const key = idempotencyKey(c);
+    if (workflow === undefined && key !== undefined)
+      throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
+    if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
+
+    const tenant = tenantOf(c);
+    const incoming = await receive(c, limits, name);
+    let blob: BlobInfo;
+    try {
+      const source = { tenant, name: incoming.name, type: incoming.type };
+      blob = await blobs.put(source, incoming.content, { maxBytes: limits.uploadBytes });
+    } finally {
+      await incoming.close();
+    }
+    const document = viewOf(blob);
+    if (workflow === undefined) return c.json(document, 201, { Location: `/v1/documents/${document.id}` });
+
+    const started = await startWith(workflow, document, tenant, key);
+    if (started.created) return accepted(c, started, { document });
+    await blobs.delete(tenant, document.id);
+    const first = await millrace.runs.get(started.id, { tenant });
+    return accepted(c, started, first.input as { document: DocumentView });
+  });
+
+  async function startWith(
+    workflow: string,
+    document: DocumentView,
+    tenant: string,
+    key: string | undefined,
+  ): Promise<StartedRun> {
+    const same = await idempotency(key, "documents", [workflow, document.name, document.sha256]);
+    try {
+      return await millrace.runs.start(workflow, { document }, { tenant, ...same });
+    } catch (error) {
+      // The run may be stored although Redis did not say so: then it needs its document.
+      if (error instanceof UnavailableError)
+        log.warn("kept document {document}, whose run may exist: {error}", { document: document.id, error });
+      else await blobs.delete(tenant, document.id);
+      throw error;
+    }
+  }
+
+  routes.get("/v1/documents/:id", async (c) => {
+    const { blob, body } = await blobs.open(tenantOf(c), idParam(c, "document"));
+    return c.body(body, 200, {
+      "Content-Type": blob.type,
+      "Content-Length": String(blob.size),
+      "Content-Disposition": attachment(blob.name),
+      "X-Content-Type-Options": "nosniff",
+      "Content-Security-Policy": "sandbox; default-src 'none'",
+      ETag: `"${blob.sha256}"`,
+    });
+  });
+
+  return routes;
+}
+
+function viewOf({ id, name, type, size, sha256 }: BlobInfo): DocumentView {
+  return { id, name, type, size, sha256 };
+}

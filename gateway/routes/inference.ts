@@ -1,0 +1,67 @@
+import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import { accepted, runLinks } from "../accepted.ts";
+import { type Env, type Gateway, tenantOf } from "../context.ts";
+import { idempotency, idempotencyKey } from "../idempotency.ts";
+import { readJson } from "../json.ts";
+import { sseResponse } from "../live/sse.ts";
+import { unsupportedPriority } from "../schemas.ts";
+
+const WORKFLOW = "inference";
+
+const body = v.strictObject({
+  prompt: v.string(),
+  model: v.optional(v.string()),
+  user_id: v.optional(v.string()),
+  system: v.optional(v.string()),
+  max_tokens: v.optional(v.number()),
+  priority: unsupportedPriority,
+});
+
+/** A prompt as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
+export function inferenceRoutes(gateway: Gateway): Hono<Env> {
+  const { millrace, limits } = gateway;
+  const routes = new Hono<Env>();
+
+  routes.post("/v1/inference", async (c) => {
+    const key = idempotencyKey(c);
+    const { value, bytes } = await readJson(c, body, limits);
+    const { priority: _, ...input } = value;
+    const tenant = tenantOf(c);
+    const same = await idempotency(key, WORKFLOW, [bytes]);
+    const started = await millrace.runs.start(WORKFLOW, input, { tenant, ...same });
+
+    if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
+      return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });
+    const waitS = preferredWait(c.req.header("prefer"), limits.waitMs);
+    if (waitS !== undefined && (await endsWithin(c, gateway, started.id, waitS * 1_000))) {
+      const run = await millrace.runs.get(started.id, { tenant });
+      return c.json(run, 200, {
+        "Preference-Applied": `wait=${waitS}`,
+        "Content-Location": runLinks(started.id).self,
+      });
+    }
+    return accepted(c, started);
+  });
+
+  return routes;
+}
+
+/** The seconds of `Prefer: wait=N` (RFC 7240), at most what is allowed; undefined without one. */
+function preferredWait(prefer: string | undefined, maxMs: number): number | undefined {
+  const match = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(prefer ?? "");
+  return match === null ? undefined : Math.min(Number(match[1]), maxMs / 1_000);
+}
+
+/** Whether a run's last event comes within that time. */
+async function endsWithin(c: Context<Env>, { millrace, log }: Gateway, run: string, ms: number): Promise<boolean> {
+  const signal = AbortSignal.timeout(ms);
+  try {
+    for await (const _ of millrace.watch(run, { tenant: tenantOf(c), signal }));
+    return !signal.aborted;
+  } catch (error) {
+    // The run is accepted, whatever becomes of the waiting.
+    log.warn("the end of {run} could not be waited for: {error}", { run, error, requestId: c.get("requestId") });
+    return false;
+  }
+}

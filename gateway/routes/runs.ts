@@ -1,0 +1,55 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { RUN_STATUSES } from "../../engine/index.ts";
+import { accepted, runLinks } from "../accepted.ts";
+import { type Env, type Gateway, tenantOf } from "../context.ts";
+import { idempotency, idempotencyKey } from "../idempotency.ts";
+import { idParam } from "../ids.ts";
+import { check, plainObject, readJson } from "../json.ts";
+import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts";
+
+const startBody = v.strictObject({
+  input: v.unknown(),
+  metadata: v.optional(plainObject),
+  priority: unsupportedPriority,
+  delay: unsupportedDelay,
+});
+
+const listQuery = v.strictObject({
+  ...pageQuery,
+  workflow: v.optional(v.string()),
+  status: v.optional(v.picklist(RUN_STATUSES)),
+  tag: v.optional(v.never("Runs have no tags yet.")),
+});
+
+/** Starting, seeing and cancelling runs. */
+export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
+  const routes = new Hono<Env>();
+
+  routes.post("/v1/workflows/:workflow/runs", async (c) => {
+    const workflow = c.req.param("workflow");
+    const key = idempotencyKey(c);
+    const { value, bytes } = await readJson(c, startBody, limits);
+    const started = await millrace.runs.start(workflow, value.input, {
+      tenant: tenantOf(c),
+      metadata: value.metadata,
+      ...(await idempotency(key, "runs", [workflow, bytes])),
+    });
+    return accepted(c, started);
+  });
+
+  routes.get("/v1/runs", async (c) => {
+    const query = check(listQuery, c.req.query(), "query");
+    return c.json(await millrace.runs.list({ tenant: tenantOf(c), ...query }));
+  });
+
+  routes.get("/v1/runs/:id", async (c) => c.json(await millrace.runs.get(idParam(c, "run"), { tenant: tenantOf(c) })));
+
+  routes.post("/v1/runs/:id/cancel", async (c) => {
+    const id = idParam(c, "run");
+    await millrace.runs.cancel(id, { tenant: tenantOf(c) });
+    return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
+  });
+
+  return routes;
+}

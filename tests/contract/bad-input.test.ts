@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { chunked, rawRequest, statusOf } from "../support/raw-http.ts";
+
+const { workflows } = gatewayWorkflows();
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startGateway({ workflows, worker: false, limits: { jsonBytes: 10_000, bodyIdleMs: 300 } });
+});
+afterAll(async () => {
+  // Nothing of all this made a run.
+  expect((await gateway.call("GET", "/v1/runs")).body).toEqual({ data: [] });
+  expect(gateway.logged).toEqual([]);
+  await gateway.close();
+});
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+
+async function send(method: string, path: string, body?: BodyInit, headers: Record<string, string> = JSON_TYPE) {
+  const response = await fetch(gateway.url + path, { method, headers, body });
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  const problem = await response.json();
+  expect(problem).toMatchObject({
+    type: expect.stringMatching(/^(about:blank|urn:millrace:problem:[a-z-]+)$/),
+    title: expect.stringMatching(/./),
+    status: response.status,
+    detail: expect.stringMatching(/./),
+  });
+  return { status: response.status, problem, headers: response.headers };
+}
+
+const startPath = "/v1/workflows/greet/runs";
+
+describe("a body is refused", () => {
+  test.each([
+    ["malformed JSON", '{"input":', 400],
+    ["no JSON at all", "", 400],
+    ["__proto__", '{"input":{"name":"a","__proto__":{}}}', 400],
+    ["a key twice", '{"input":{"name":"a"},"input":{}}', 400],
+    ["too deep", `{"input":${"[".repeat(100)}${"]".repeat(100)}}`, 400],
+    ["too long", `{"input":{"name":"${"x".repeat(10_000)}"}}`, 413],
+    ["no object", "[]", 422],
+    ["no input", "{}", 422],
+    ["a field that is none", '{"input":{"name":"a"},"inptu":1}', 422],
+    ["an input that does not fit", '{"input":{"name":""}}', 422],
+    ["metadata that is a list", '{"input":{"name":"a"},"metadata":[1]}', 422],
+    ["metadata that is too long", `{"input":{"name":"a"},"metadata":{"a":"${"x".repeat(9_000)}"}}`, 422],
+    ["a priority that is not there yet", '{"input":{"name":"a"},"priority":"high"}', 422],
+    ["a delay", '{"input":{"name":"a"},"delay":1000}', 422],
+  ])("%s", async (_, body, status) => {
+    expect((await send("POST", startPath, body)).status).toBe(status);
+  });
+
+  test("and told where it does not fit", async () => {
+    expect((await send("POST", startPath, '{"input":{"name":""}}')).problem.errors).toEqual([
+      { path: ["name"], message: expect.stringMatching(/./) },
+    ]);
+    expect((await send("POST", startPath, '{"input":1,"delay":5}')).problem.errors).toEqual([
+      { path: ["delay"], message: "Delayed starts are not supported yet." },
+    ]);
+  });
+
+  test.each([
+    "text/plain",
+    "multipart/form-data; boundary=a",
+    "application/json; charset=latin1",
+    "application/jsonx",
+    "json",
+  ])("as %s", async (type) => {
+    expect((await send("POST", startPath, '{"input":{"name":"a"}}', { "Content-Type": type })).status).toBe(415);
+  });
+
+  test("that is not UTF-8", async () => {
+    const body = Uint8Array.from(Buffer.from('{"input":{"name":"\u00e9"}}', "latin1"));
+    expect((await send("POST", startPath, body)).status).toBe(400);
+  });
+
+  test("that is a list where everything is optional", async () => {
+    expect((await send("POST", "/v1/dead-letters/replay", "[]")).status).toBe(422);
+  });
+
+  test("when compressed", async () => {
+    const headers = { ...JSON_TYPE, "Content-Encoding": "gzip" };
+    expect((await send("POST", startPath, "{}", headers)).status).toBe(415);
+  });
+});
+
+describe("a length is not believed", () => {
+  const big = `{"input":{"name":"${"x".repeat(20_000)}"}}`;
+
+  test("that says too much: refused before the body comes", async () => {
+    const head = [`POST ${startPath} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 999999999"];
+    expect(statusOf(await rawRequest(gateway.port, { head, chunks: ["{"] }))).toBe(413);
+  });
+
+  test("that is absent: the bytes are counted", async () => {
+    const head = [`POST ${startPath} HTTP/1.1`, "Content-Type: application/json", "Transfer-Encoding: chunked"];
+    // The end never comes: only a count of what did come can answer.
+    expect(statusOf(await rawRequest(gateway.port, { head, chunks: [chunked(big)] }))).toBe(413);
+  });
+
+  test("that says too little: what is beyond is not read as this body", async () => {
+    const head = [`POST ${startPath} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 10"];
+    expect(statusOf(await rawRequest(gateway.port, { head, chunks: ['{"input":{"name":"a"}}'] }))).toBe(400);
+  });
+
+  test("that says more than there is", async () => {
+    const head = [`POST ${startPath} HTTP/1.1`, "Content-Type: application/json", "Content-Length: 50"];
+    const body = ['{"input":{"name":"a"}}'];
+    expect(statusOf(await rawRequest(gateway.port, { head, chunks: body, afterwards: "half-close" }))).toBe(400);
+    expect(statusOf(await rawRequest(gateway.port, { head, chunks: body }))).toBe(408);
+  });
+});
+
+describe("nothing is found", () => {
+  test.each([
+    ["GET", "/nothing"],
+    ["GET", "/v1/runs/unknown"],
+    ["GET", "/v1/runs/..%2f..%2fetc"],
+    ["GET", "/v1/runs/%00"],
+    ["GET", "/v1/runs/%E0%A4"],
+    ["GET", `/v1/runs/${"x".repeat(65)}`],
+    ["GET", `/v1/runs/${"0".repeat(32)}-7`],
+    ["POST", "/v1/runs/unknown/cancel"],
+    ["GET", "/v1/runs/unknown/events"],
+    ["GET", "/v1/runs/a%20b/events"],
+    ["GET", "/v1/documents/unknown"],
+    ["GET", "/v1/documents/..%2fsecret"],
+    ["POST", "/v1/documents?workflow=unknown"],
+    ["POST", "/v1/dead-letters/unknown/replay"],
+    ["DELETE", "/v1/dead-letters/a%2fb"],
+  ])("%s %s", async (method, path) => {
+    expect((await send(method, path)).status).toBe(404);
+  });
+
+  test.each(["unknown", "a:b", "..%2fx", "%7B1%7D"])("for a run of workflow %s", async (workflow) => {
+    expect((await send("POST", `/v1/workflows/${workflow}/runs`, '{"input":{}}')).status).toBe(404);
+  });
+});
+
+describe("a query is refused", () => {
+  test.each([
+    "/v1/runs?limit=0",
+    "/v1/runs?limit=101",
+    "/v1/runs?limit=ten",
+    "/v1/runs?status=done",
+    "/v1/runs?statsu=failed",
+    "/v1/runs?tag=a",
+    "/v1/runs?cursor=%00",
+    "/v1/dead-letters?limit=-1",
+    "/v1/dead-letters?cursor=1",
+  ])("%s", async (path) => {
+    const { status, problem } = await send("GET", path);
+    expect(status).toBe(422);
+    expect(problem.errors).toHaveLength(1);
+  });
+});
+
+describe("a method is refused where there is another", () => {
+  test.each([
+    ["PUT", "/v1/runs", "GET, HEAD"],
+    ["DELETE", "/v1/runs/a", "GET, HEAD"],
+    ["GET", "/v1/inference", "POST"],
+    ["PATCH", "/v1/dead-letters/a", "DELETE"],
+    ["OPTIONS", "/livez", "GET, HEAD"],
+  ])("%s %s", async (method, path, allow) => {
+    const { status, headers } = await send(method, path);
+    expect(status).toBe(405);
+    expect(headers.get("allow")).toBe(allow);
+  });
+});

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually, startGateway, type TestGateway } from "../support/gateway.ts";
+import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+
+const { workflows, gates, broken } = gatewayWorkflows();
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startGateway({ workflows });
+});
+afterAll(() => gateway.close());
+
+const start = (workflow: string, input: unknown, headers: Record<string, string> = {}) =>
+  gateway.call("POST", `/v1/workflows/${workflow}/runs`, { input }, headers);
+const run = async (id: string) => (await gateway.call("GET", `/v1/runs/${id}`)).body;
+const ended = (id: string) =>
+  eventually(
+    () => run(id),
+    ({ endedAt }) => endedAt !== undefined,
+  );
+
+describe("a run", () => {
+  test("is accepted, and shown to its end", async () => {
+    const { status, headers, body } = await gateway.call("POST", "/v1/workflows/greet/runs", {
+      input: { name: "Ada" },
+      metadata: { ticket: 7 },
+      priority: "normal",
+    });
+    expect(status).toBe(202);
+    expect(body).toEqual({
+      id: expect.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+      workflow: "greet",
+      version: 1,
+      status: "queued",
+      durability: expect.stringMatching(/^(memory|disk)$/),
+      links: {
+        self: `/v1/runs/${body.id}`,
+        events: `/v1/runs/${body.id}/events`,
+        cancel: `/v1/runs/${body.id}/cancel`,
+      },
+    });
+    expect(headers.get("location")).toBe(body.links.self);
+    expect(headers.get("x-request-id")).toMatch(/./);
+    expect(await ended(body.id)).toMatchObject({
+      id: body.id,
+      status: "completed",
+      input: { name: "Ada" },
+      output: { text: "Hello Ada" },
+      metadata: { ticket: 7 },
+      steps: { hello: { status: "completed", attempt: 1 } },
+      createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    });
+  });
+
+  test("is listed, newest first, page by page", async () => {
+    const ids: string[] = [];
+    for (const name of ["a", "b", "c"]) ids.unshift((await start("fragile", { name })).body.id);
+    await Promise.all(ids.map(ended));
+    const first = await gateway.call("GET", "/v1/runs?workflow=fragile&status=completed&limit=2");
+    expect(first.body.data.map((each: { id: string }) => each.id)).toEqual(ids.slice(0, 2));
+    const second = await gateway.call(
+      "GET",
+      `/v1/runs?workflow=fragile&status=completed&limit=2&cursor=${first.body.next}`,
+    );
+    expect(second.body.data.map((each: { id: string }) => each.id)).toEqual(ids.slice(2));
+    expect(second.body).not.toHaveProperty("next");
+  });
+
+  test("is cancelled, also twice, but not once it has ended", async () => {
+    const { id } = (await start("held", {})).body;
+    const cancelled = await gateway.call("POST", `/v1/runs/${id}/cancel`);
+    expect(cancelled).toMatchObject({ status: 202, body: { id } });
+    expect(await ended(id)).toMatchObject({ status: "cancelled" });
+    expect((await gateway.call("POST", `/v1/runs/${id}/cancel`)).status).toBe(202);
+    const other = (await start("greet", { name: "b" })).body.id;
+    await ended(other);
+    expect(await gateway.call("POST", `/v1/runs/${other}/cancel`)).toMatchObject({
+      status: 409,
+      body: { type: "urn:millrace:problem:run-ended" },
+    });
+  });
+});
+
+describe("an Idempotency-Key", () => {
+  test("gives one run to the same call made often at once", async () => {
+    const headers = { "Idempotency-Key": "often" };
+    const answers = await Promise.all(Array.from({ length: 50 }, () => start("greet", { name: "once" }, headers)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    await ended(answers[0]!.body.id);
+  });
+
+  test("with another body, or another workflow, is refused", async () => {
+    const headers = { "Idempotency-Key": "k 2" };
+    const { id } = (await start("greet", { name: "a" }, headers)).body;
+    for (const answer of [await start("greet", { name: "b" }, headers), await start("fragile", { name: "a" }, headers)])
+      expect(answer).toMatchObject({ status: 422, body: { type: "urn:millrace:problem:idempotency-mismatch" } });
+    await ended(id);
+  });
+
+  test.each([
+    ["empty", ""],
+    ["of 256 characters", "x".repeat(256)],
+    ["not ASCII", "cl\u00e9"],
+  ])("that is %s is refused", async (_, key) => {
+    expect((await start("greet", { name: "a" }, { "Idempotency-Key": key })).status).toBe(400);
+  });
+});
+
+describe("what failed for good", () => {
+  const letters = async () => (await gateway.call("GET", "/v1/dead-letters?workflow=fragile&step=try")).body.data;
+  const failed = async (name: string) => {
+    broken.add(name);
+    const { id } = (await start("fragile", { name })).body;
+    expect(await ended(id)).toMatchObject({ status: "failed", error: { message: `${name} is broken` } });
+    return id as string;
+  };
+
+  test("is listed, and goes on from its step when it is replayed", async () => {
+    const id = await failed("one");
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ run: id, workflow: "fragile", step: "try", error: { message: "one is broken" } });
+    broken.delete("one");
+    const replayed = await gateway.call("POST", `/v1/dead-letters/${letter.id}/replay`);
+    expect(replayed).toMatchObject({ status: 202, body: { id: letter.id, run: id, step: "try" } });
+    expect(replayed.headers.get("location")).toBe(`/v1/runs/${id}`);
+    expect(
+      await eventually(
+        () => run(id),
+        ({ status }) => status === "completed",
+      ),
+    ).toMatchObject({ output: "one" });
+    expect(await letters()).toEqual([]);
+    expect((await gateway.call("POST", `/v1/dead-letters/${letter.id}/replay`)).status).toBe(404);
+  });
+
+  test("can be dropped", async () => {
+    await failed("two");
+    const [letter] = await letters();
+    expect(await gateway.call("DELETE", `/v1/dead-letters/${letter.id}`)).toMatchObject({ status: 204, body: "" });
+    expect(await letters()).toEqual([]);
+    expect((await gateway.call("DELETE", `/v1/dead-letters/${letter.id}`)).status).toBe(404);
+  });
+
+  test("is replayed by filter, a page at a time", async () => {
+    const ids = [await failed("x"), await failed("y"), await failed("z")];
+    broken.clear();
+    const none = await gateway.call("POST", "/v1/dead-letters/replay", { workflow: "greet" });
+    expect(none).toMatchObject({ status: 202, body: { data: [] } });
+    const first = await gateway.call("POST", "/v1/dead-letters/replay", { workflow: "fragile", limit: 2 });
+    expect(first.body.data.map((each: { run: string }) => each.run)).toEqual([ids[2], ids[1]]);
+    const rest = await gateway.call("POST", "/v1/dead-letters/replay", {
+      workflow: "fragile",
+      limit: 2,
+      cursor: first.body.next,
+    });
+    expect(rest.body.data.map((each: { run: string }) => each.run)).toEqual([ids[0]]);
+    for (const id of ids)
+      await eventually(
+        () => run(id),
+        ({ status }) => status === "completed",
+      );
+  });
+});
+
+test("queues are shown, a row for each step", async () => {
+  const { id } = (await start("held", {})).body;
+  const queues = await eventually(
+    async () => (await gateway.call("GET", "/v1/queues")).body.data,
+    (rows) => rows.some((row: { step: string; inFlight: number }) => row.step === "wait" && row.inFlight === 1),
+  );
+  expect(queues).toContainEqual({
+    ...{ workflow: "greet", version: 1, step: "hello", depth: 0, inFlight: 0, delayed: 0, dead: 0, oldestAgeMs: 0 },
+    workers: 1,
+  });
+  gates.open(id);
+  await ended(id);
+});
+
+test("health", async () => {
+  expect(await gateway.call("GET", "/livez")).toMatchObject({ status: 200 });
+  expect(await gateway.call("GET", "/readyz")).toMatchObject({ status: 200 });
+});

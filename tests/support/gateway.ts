@@ -1,0 +1,93 @@
+import { readdir } from "node:fs/promises";
+import { FsBlobStore } from "../../engine/blobs/fs.ts";
+import { type AnyWorkflow, connect, createWorker, type Millrace } from "../../engine/index.ts";
+import { createApp } from "../../gateway/app.ts";
+import type { Log } from "../../gateway/context.ts";
+import { serve } from "../../gateway/entry/node.ts";
+import type { Limits } from "../../gateway/limits.ts";
+import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
+import { temporaryDir } from "./run.ts";
+
+export interface TestGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly millrace: Millrace;
+  /** What was logged as a warning or an error. */
+  readonly logged: { message: string; properties: Record<string, unknown> | undefined }[];
+  /** The files of the blob store: two for each document. */
+  blobFiles(): Promise<string[]>;
+  /** The channels of runs that somebody listens to. */
+  watched(): Promise<string[]>;
+  /** Calls it with a JSON body, or without one. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it is what the test is about
+  body: any;
+}
+
+/** A gateway on Node over the suite's Redis, and a worker for its workflows unless told otherwise. */
+export async function startGateway(options: {
+  workflows: readonly AnyWorkflow[];
+  limits?: Partial<Limits>;
+  worker?: boolean;
+}): Promise<TestGateway> {
+  const namespace = freshNamespace();
+  const dir = await temporaryDir();
+  const { workflows } = options;
+  const millrace = await connect({ url: redisUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
+  const worker = options.worker === false ? undefined : createWorker(millrace);
+  await worker?.start();
+  const logged: TestGateway["logged"] = [];
+  const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
+  const log: Log = { info: () => {}, warn: keep, error: keep };
+  const listening = await serve(
+    (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, log, limits: options.limits ?? {} }),
+    { host: "127.0.0.1", port: 0 },
+  );
+  const url = `http://127.0.0.1:${listening.port}`;
+  return {
+    ...{ url, port: listening.port, millrace, logged },
+    async blobFiles() {
+      const all = await readdir(dir, { recursive: true, withFileTypes: true });
+      return all.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    },
+    async watched() {
+      return (await rawRedis().pubsub("CHANNELS", `{${namespace}:*}:run:*`)) as string[];
+    },
+    async call(method, path, body, headers = {}) {
+      const json: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
+      const response = await fetch(url + path, {
+        method,
+        headers: { ...json, ...headers },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      return answerOf(response);
+    },
+    async close() {
+      await listening.close();
+      await worker?.stop();
+      await millrace.close();
+    },
+  };
+}
+
+export async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get("content-type") ?? "");
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** Asks again until the answer is as it should be. @throws Error with the last one after 5 s */
+export async function eventually<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
+  for (const deadline = Date.now() + 5_000; ; ) {
+    const answer = await ask();
+    if (isRight(answer)) return answer;
+    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,139 @@
+import { type Import, parseFile, type SourceFile } from "./tree.ts";
+
+/** Which folders the files of a folder may import from, themselves aside. Nobody imports cli or tests. */
+const BELOW: Record<string, readonly string[]> = {
+  cli: ["gateway", "workflows", "engine"],
+  gateway: ["workflows", "engine"],
+  workflows: ["engine"],
+  engine: [],
+  bin: [],
+};
+
+/** Decides and describes; no I/O. Every other file of the engine may use it, and it uses only itself. */
+const PURE_CORE = [
+  "workflow",
+  "graph",
+  "transition",
+  "retry",
+  "events",
+  "errors",
+  "keys",
+  "ids",
+  "schema",
+  "views",
+].map((name) => `engine/${name}.ts`);
+
+/** Writes to nobody until an application asks for it, so whoever has something to say may use it. */
+const LOG = "engine/log.ts";
+
+const INDEX = "engine/index.ts";
+const SERVER_DOORS = ["engine/blobs/fs.ts", "engine/redis/private/index.ts"];
+const MAX_LINES = 300;
+/** One for each runtime; what they share stands beside them. */
+const ENTRY = /^gateway\/entry\/(bun|deno|node|edge)\.ts$/;
+const MAX_ENTRY_LINES = 40;
+
+/**
+ * What in a tree of source files goes against the project's layout, one sentence each.
+ *
+ * @param tree path from the root → text
+ * @param longFiles the files that may have more than 300 lines → why
+ */
+export function violations(tree: ReadonlyMap<string, string>, longFiles: Record<string, string> = {}): string[] {
+  const files = [...tree].map(([path, text]) => parseFile(path, text));
+  return [...files.flatMap((file) => [...importsOf(file), ...namesOf(file), ...lengthOf(file, longFiles)]), ...stale()];
+
+  function stale(): string[] {
+    const isLong = (path: string) => files.some((file) => file.path === path && file.lines > MAX_LINES);
+    return Object.keys(longFiles)
+      .filter((path) => !isLong(path))
+      .map((path) => `${path} is listed as long and is not`);
+  }
+}
+
+function importsOf(file: SourceFile): string[] {
+  if (isIn(file, "tests")) return [];
+  return file.imports
+    .map((each) => [each, refusal(file, each)] as const)
+    .filter(([, reason]) => reason !== undefined)
+    .map(([{ target }, reason]) => `${file.path} imports ${target}: ${reason}`);
+}
+
+/** Why a file may not import that; undefined if it may. */
+function refusal(file: SourceFile, each: Import): string | undefined {
+  const from = folder(file.path);
+  const to = folder(each.target);
+  if (each.target.startsWith("package:")) return "the project does not import itself by its name";
+  if (!(to in BELOW) && to !== "tests") return packageRefusal(file, each.target);
+  if (from !== to && !BELOW[from]?.includes(to)) return `${from} does not use ${to}`;
+  if (from === "engine") return insideEngine(file, each);
+  if (to === "engine") return doorRefusal(file, each.target);
+  if (from === "gateway" && to === "workflows" && each.target.includes("/steps/"))
+    return "gateway uses graphs and schemas only, never a handler";
+  return undefined;
+}
+
+function packageRefusal(file: SourceFile, name: string): string | undefined {
+  const bare = name.replace(/^node:/, "");
+  if (name === "ioredis" && !isIn(file, "engine/redis")) return "only engine/redis uses a Redis package";
+  if (bare === "process" && !mayNameRuntime(file)) return "only engine/redis, gateway/entry and cli use the process";
+  if (/^(fs|child_process)(\/|$)/.test(bare) && !mayUseFiles(file))
+    return "only engine/blobs/fs.ts, engine/redis/private, gateway/entry and cli use files and child processes";
+  if (PURE_CORE.includes(file.path) && name.startsWith("node:")) return "the pure core does no I/O";
+  return undefined;
+}
+
+function doorRefusal(file: SourceFile, target: string): string | undefined {
+  if (target === INDEX) return undefined;
+  const isServer = isIn(file, "cli") || isIn(file, "gateway/entry");
+  if (SERVER_DOORS.includes(target) && isServer) return undefined;
+  return SERVER_DOORS.includes(target)
+    ? "only gateway/entry and cli use the server's doors"
+    : "the engine is used through engine/index.ts alone";
+}
+
+function insideEngine(file: SourceFile, { target, typeOnly }: Import): string | undefined {
+  if (target === INDEX) return "the engine does not use its own index";
+  const isOwn = (part: string) => isIn(file, part) && target.startsWith(`${part}/`);
+  if (target.startsWith("engine/redis/private/") && !isIn(file, "engine/redis/private"))
+    return "the private server is a door of its own";
+  if (PURE_CORE.includes(target)) return undefined;
+  if (PURE_CORE.includes(file.path)) {
+    if (target === "engine/blobs/blob-store.ts" && typeOnly) return undefined;
+    return "the pure core uses only itself";
+  }
+  if (target === LOG) return undefined;
+  if (target.startsWith("engine/scripts/") && !isOwn("engine/scripts") && file.path !== "engine/store.ts")
+    return "only engine/store.ts runs scripts";
+  for (const leaf of ["engine/redis", "engine/scripts", "engine/blobs"])
+    if (isIn(file, leaf) && !isOwn(leaf)) return `${leaf} uses only itself and the pure core`;
+  return undefined;
+}
+
+function namesOf(file: SourceFile): string[] {
+  if (mayNameRuntime(file)) return [];
+  return file.globals.map((name) => `${file.path} names ${name}: only engine/redis, gateway/entry and cli may`);
+}
+
+function lengthOf(file: SourceFile, longFiles: Record<string, string>): string[] {
+  const limit = ENTRY.test(file.path) ? MAX_ENTRY_LINES : MAX_LINES;
+  if (file.lines <= limit || file.path in longFiles) return [];
+  return [`${file.path} has ${file.lines} lines, more than ${limit}`];
+}
+
+function mayNameRuntime(file: SourceFile): boolean {
+  return ["engine/redis", "gateway/entry", "cli", "bin", "tests"].some((part) => isIn(file, part));
+}
+
+function mayUseFiles(file: SourceFile): boolean {
+  const places = ["engine/redis/private", "gateway/entry", "cli", "bin", "tests"];
+  return file.path === "engine/blobs/fs.ts" || places.some((part) => isIn(file, part));
+}
+
+function isIn(file: SourceFile, part: string): boolean {
+  return file.path.startsWith(`${part}/`);
+}
+
+function folder(path: string): string {
+  return path.split("/")[0]!;
+}
