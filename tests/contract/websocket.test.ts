@@ -224,6 +224,8 @@ describe("many runs over one socket", () => {
     socket.send({ type: "subscribe", run: runs[3] });
     await socket.first((message) => message.run === runs[3]);
     socket.socket.terminate();
+    // Although nothing happens that it could notice.
+    await eventually(gateway.watched, (channels) => channels.length === 0);
     for (const run of runs) gates.open(run);
   });
 
