@@ -1,7 +1,6 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, streamText } from "ai";
-import { FatalError, RetryAfterError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/workflow.ts";
+import { FatalError, RetryAfterError, type StepContext } from "../../engine/index.ts";
 import type { ModelServer } from "./server.ts";
 import type { InferenceInput, InferenceOutput } from "./workflow.ts";
 
@@ -68,14 +67,17 @@ function renameMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Reco
 }
 
 function decided(error: unknown, server: ModelServer): Error {
-  if (!APICallError.isInstance(error)) return error instanceof Error ? error : new Error(withoutSecrets(messageOf(error), server));
+  if (!APICallError.isInstance(error))
+    return error instanceof Error ? error : new Error(withoutSecrets(messageOf(error), server));
   const said = withoutSecrets(error.message, server);
   const message = `The model server answered ${error.statusCode ?? "nothing"}: ${said}`;
   const code = REFUSALS[error.statusCode ?? 0];
   if (code !== undefined) return new FatalError(message, { code });
   const waitMs = retryAfterMs(error.responseHeaders ?? {});
   if ((error.statusCode === 429 || error.statusCode === 503) && waitMs !== undefined)
-    return new RetryAfterError(message, waitMs, { code: error.statusCode === 429 ? "model_busy" : "model_unavailable" });
+    return new RetryAfterError(message, waitMs, {
+      code: error.statusCode === 429 ? "model_busy" : "model_unavailable",
+    });
   return said === error.message ? error : new Error(message);
 }
 
