@@ -9,10 +9,12 @@ export interface Bundle {
   gzippedSize: number;
 }
 
+const ENTRY = "edge-entry.ts";
+
 /** Bundles a program as workerd would load it; the files stay in memory. */
 export async function bundleForEdge(source: string): Promise<Bundle> {
   const result = await build({
-    stdin: { contents: source, resolveDir: ROOT, sourcefile: "edge-entry.ts", loader: "ts" },
+    stdin: { contents: source, resolveDir: ROOT, sourcefile: ENTRY, loader: "ts" },
     bundle: true,
     splitting: true,
     format: "esm",
@@ -52,7 +54,8 @@ const builtins: Plugin = {
 export function reachedAtStart({ metafile }: Bundle): { files: string[]; builtins: string[] } {
   const files = new Set<string>();
   const builtins = new Set<string>();
-  const entry = Object.keys(metafile.outputs).find((path) => metafile.outputs[path]!.entryPoint !== undefined)!;
+  // What is imported dynamically is an entry point as well.
+  const entry = Object.keys(metafile.outputs).find((path) => metafile.outputs[path]!.entryPoint?.endsWith(ENTRY))!;
   const seen = new Set<string>();
   for (const todo = [entry]; todo.length > 0; ) {
     const path = todo.pop()!;
