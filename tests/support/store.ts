@@ -1,0 +1,68 @@
+import { any } from "valibot";
+import type { CommitItem } from "../../engine/commit-args.ts";
+import type { Entry, StepStream } from "../../engine/entry.ts";
+import { newRunId } from "../../engine/ids.ts";
+import { type AnyWorkflow, workflow } from "../../engine/index.ts";
+import { NamespaceKeys } from "../../engine/keys.ts";
+import { type Client, openClient } from "../../engine/redis/client.ts";
+import { Reply, Store } from "../../engine/store.ts";
+import { ensureGroups, take } from "../../engine/streams.ts";
+import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
+import { type State, stateOf } from "./state.ts";
+
+export const two = workflow("two", { input: any() })
+  .step("a", () => null)
+  .step("b", () => null);
+
+/** A store of its own, and what a test of a script does with it. */
+export class StoreBench {
+  readonly namespace = freshNamespace();
+  readonly redis = rawRedis();
+  readonly client: Client = openClient(redisUrl, "store-bench");
+  readonly keys = new NamespaceKeys(this.namespace).partition(0);
+  readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
+  readonly run = newRunId(0);
+
+  close(): void {
+    this.client.close();
+  }
+
+  stream(step: string, definition: AnyWorkflow = two): StepStream {
+    const found = definition.steps.find((each) => each.name === step)!;
+    return { graph: definition.graph, step: found, key: this.keys.step(definition.graph, step) };
+  }
+
+  async admit(run = this.run, tenant = "default"): Promise<boolean> {
+    return this.store.admit({ id: run, graph: two.graph, tenant, input: '{"n":1}' });
+  }
+
+  /** Has a consumer take what waits for a step. */
+  async take(step: string, consumer = "ann"): Promise<Entry[]> {
+    const stream = this.stream(step);
+    await ensureGroups(this.client, [stream]);
+    return take(this.client, consumer, [[stream, 100]]);
+  }
+
+  /** Admits the run and has ann take its first entry. */
+  async held(): Promise<Entry> {
+    await this.admit();
+    const [entry] = await this.take("a");
+    return entry!;
+  }
+
+  async commit(item: Partial<CommitItem> & { entry: Entry }, consumer = "ann"): Promise<Reply> {
+    const [reply] = await this.store.commit(consumer, [{ batch: 0, events: [], ...item }]);
+    return reply!;
+  }
+
+  /** Brings the run to its end at step `a`: completed steps, or a dead letter. */
+  async fail(entry: Entry): Promise<void> {
+    const error = { name: "Error", message: "no" };
+    const reply = await this.commit({ entry, startedAgoMs: 0, end: { transition: { kind: "dead", error } } });
+    if (reply !== Reply.Done) throw new Error(`refused: ${reply}`);
+  }
+
+  state(names: Record<string, string> = {}): Promise<State> {
+    return stateOf(this.redis, this.namespace, { ...names, RUN: this.run });
+  }
+}
