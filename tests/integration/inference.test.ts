@@ -8,7 +8,7 @@ import { beginStream, type ModelServer, modelServer, sendChunk, streamAnswer } f
 import { temporaryDir } from "../support/run.ts";
 import { type RecordedContext, stepContext } from "../support/step-context.ts";
 
-const KEY = "sk-test-0123456789abcdef";
+const KEY = "test-0123456789abcdef";
 const TEXT =
   "The Eiffel Tower stands in Paris. It was built by the company of Gustave Eiffel from 1887 to 1889. " +
   "The tower is 330 metres tall, about the same height as a building of 81 storeys. Its base is square.";
