@@ -1,4 +1,4 @@
-import type { AnyWorkflow } from "../engine/workflow.ts";
+import type { AnyWorkflow } from "../engine/index.ts";
 import { documentAnalysis } from "./document-analysis/workflow.ts";
 import { inference } from "./inference/workflow.ts";
 

@@ -1,5 +1,4 @@
-import type { BlobStore } from "../../engine/blobs/blob-store.ts";
-import type { StepContext } from "../../engine/workflow.ts";
+import type { BlobStore, StepContext } from "../../engine/index.ts";
 
 export interface RecordedContext extends StepContext {
   /** What the handler has said, in order. */

@@ -1,7 +1,7 @@
-import { FatalError } from "../../engine/errors.ts";
+import { FatalError } from "../../engine/index.ts";
 import type { Pace } from "../pace.ts";
+import { cleanText } from "../text/clean.ts";
 import { LIMITS } from "./limits.ts";
-import { cleanText } from "./pdf/lines.ts";
 
 const LONGEST_LINE = 10_000;
 
@@ -10,7 +10,12 @@ const LONGEST_LINE = 10_000;
  * browsers do (https://encoding.spec.whatwg.org), and `warning` says so.
  */
 export function decodeText(bytes: Uint8Array): { text: string; warning?: string } {
-  const utf16 = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : undefined;
+  const utf16 =
+    bytes[0] === 0xff && bytes[1] === 0xfe
+      ? "utf-16le"
+      : bytes[0] === 0xfe && bytes[1] === 0xff
+        ? "utf-16be"
+        : undefined;
   try {
     return { text: new TextDecoder(utf16 ?? "utf-8", { fatal: true }).decode(bytes) };
   } catch (error) {
@@ -31,7 +36,9 @@ export function pagesOfText(text: string): string[] {
   const pages = text.replaceAll(/\r\n?/g, "\n").split("\f").map(cleanText);
   if (pages.length > 1 && pages.at(-1)!.trim() === "") pages.pop();
   if (pages.length > LIMITS.pages)
-    throw new FatalError(`The text has ${pages.length} pages; at most ${LIMITS.pages} can be analysed.`, { code: "too_many_pages" });
+    throw new FatalError(`The text has ${pages.length} pages; at most ${LIMITS.pages} can be analysed.`, {
+      code: "too_many_pages",
+    });
   return pages;
 }
 
@@ -60,7 +67,13 @@ export async function plainMarkdown(source: string, pace: Pace): Promise<{ text:
     } else if (/^\s{0,3}(?:[-*_]\s*){3,}$|^\s*\|?[\s:|-]*-{3,}[\s:|-]*$/.test(line)) out.push("");
     else out.push(plainInline(line.replace(/^(?:\s{0,3}>)+\s?/, "")));
   }
-  return { text: out.join("\n").replaceAll(/\n{3,}/g, "\n\n").trim(), title };
+  return {
+    text: out
+      .join("\n")
+      .replaceAll(/\n{3,}/g, "\n\n")
+      .trim(),
+    title,
+  };
 }
 
 function plainInline(text: string): string {

@@ -1,5 +1,4 @@
-import { type BlobInfo, readBlob } from "../../engine/blobs/blob-store.ts";
-import type { StepContext } from "../../engine/workflow.ts";
+import { type BlobInfo, readBlob, type StepContext } from "../../engine/index.ts";
 import type { DocumentRef } from "./shapes.ts";
 
 const CHUNK_CHARACTERS = 64 * 1024;

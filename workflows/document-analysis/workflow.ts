@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { workflow } from "../../engine/workflow.ts";
-import { ID_PATTERN } from "../../engine/ids.ts";
+import { ID_PATTERN, workflow } from "../../engine/index.ts";
 
 /** The media types that can be analysed. */
 export const DOCUMENT_TYPES = ["application/pdf", "text/plain", "text/markdown"] as const;
@@ -14,7 +13,8 @@ const document = v.object({
     v.transform((type) => type.split(";")[0]!.trim().toLowerCase()),
     v.picklist(
       DOCUMENT_TYPES,
-      ({ received }) => `A document of type ${received} cannot be analysed: send a PDF, plain text (text/plain) or Markdown.`,
+      ({ received }) =>
+        `A document of type ${received} cannot be analysed: send a PDF, plain text (text/plain) or Markdown.`,
     ),
   ),
   size: v.pipe(v.number(), v.integer(), v.minValue(1, "The document is empty.")),

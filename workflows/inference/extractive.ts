@@ -1,4 +1,4 @@
-import type { StepContext } from "../../engine/workflow.ts";
+import type { StepContext } from "../../engine/index.ts";
 import { type Pace, pacer } from "../pace.ts";
 import { quotable } from "../text/prose.ts";
 import { rankByCentroid, rankByQuestion } from "../text/ranking.ts";
@@ -18,7 +18,8 @@ const WORDS_PER_CHUNK = 8;
 const NEEDS_TEXT =
   "This embedded model can only extract from text that you give it, and there is none in this prompt. " +
   "Send the text together with the question, or configure a model server with OPENAI_BASE_URL.";
-const NOT_FOUND = "The text that came with this prompt does not speak of that, and this embedded model can only extract from it.";
+const NOT_FOUND =
+  "The text that came with this prompt does not speak of that, and this embedded model can only extract from it.";
 
 /**
  * Answers from the prompt's own text: a question by the sentences that speak of it, anything else by a summary of its

@@ -1,7 +1,6 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, streamText } from "ai";
-import { FatalError, RetryAfterError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/workflow.ts";
+import { FatalError, RetryAfterError, type StepContext } from "../../engine/index.ts";
 import type { ModelServer } from "./server.ts";
 import type { InferenceInput, InferenceOutput } from "./workflow.ts";
 
@@ -67,16 +66,19 @@ function renameMaxTokens({ max_tokens, ...body }: Record<string, unknown>): Reco
   return max_tokens === undefined ? body : { ...body, max_completion_tokens: max_tokens };
 }
 
+/** What an error means to the engine: give up, come back later, or (as it is) try again by the step's own policy. */
 function decided(error: unknown, server: ModelServer): Error {
-  if (!APICallError.isInstance(error)) return error instanceof Error ? error : new Error(withoutSecrets(messageOf(error), server));
-  const said = withoutSecrets(error.message, server);
-  const message = `The model server answered ${error.statusCode ?? "nothing"}: ${said}`;
-  const code = REFUSALS[error.statusCode ?? 0];
-  if (code !== undefined) return new FatalError(message, { code });
-  const waitMs = retryAfterMs(error.responseHeaders ?? {});
-  if ((error.statusCode === 429 || error.statusCode === 503) && waitMs !== undefined)
-    return new RetryAfterError(message, waitMs, { code: error.statusCode === 429 ? "model_busy" : "model_unavailable" });
-  return said === error.message ? error : new Error(message);
+  const said = withoutSecrets(messageOf(error), server);
+  if (APICallError.isInstance(error)) {
+    const status = error.statusCode ?? 0;
+    const message = `The model server answered ${status}: ${said}`;
+    const code = REFUSALS[status];
+    if (code !== undefined) return new FatalError(message, { code });
+    const waitMs = retryAfterMs(error.responseHeaders ?? {});
+    if ((status === 429 || status === 503) && waitMs !== undefined)
+      return new RetryAfterError(message, waitMs, { code: status === 429 ? "model_busy" : "model_unavailable" });
+  }
+  return error instanceof Error && error.message === said ? error : new Error(said);
 }
 
 /** `Retry-After` is a number of seconds or a date (RFC 9110, 10.2.3). */
@@ -89,6 +91,7 @@ function retryAfterMs(headers: Record<string, string>): number | undefined {
 
 /** Errors inside a stream are what the server makes of them: a text, or an object with one. */
 function messageOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
   if (typeof error === "string") return error;
   const { message } = (typeof error === "object" && error !== null ? error : {}) as { message?: unknown };
   return typeof message === "string" ? message : `The model server reported an error: ${JSON.stringify(error)}`;

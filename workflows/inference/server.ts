@@ -1,4 +1,4 @@
-import { FatalError } from "../../engine/errors.ts";
+import { FatalError } from "../../engine/index.ts";
 
 const OPENAI = "https://api.openai.com/v1";
 /** Where `OPENAI_MODEL` says nothing. */

@@ -13,7 +13,8 @@ export interface Task {
 }
 
 const FEWEST_WORDS = 3;
-const LABEL = /^\s*(?:question|frage|pregunta|q|instruction|task|aufgabe|text|context|kontext|contexte|document|dokument|article|artikel|passage|input)\s*:\s*/i;
+const LABEL =
+  /^\s*(?:question|frage|pregunta|q|instruction|task|aufgabe|text|context|kontext|contexte|document|dokument|article|artikel|passage|input)\s*:\s*/i;
 const ASKS = /[?？؟]["'”»)]*\s*$/;
 const SUMMARY =
   /\b(?:summari[sz]e|summary|sum up|tl;?dr|key points|main points|gist|zusammenfass\p{L}*|fasse?\b.*\bzusammen|kernaussagen|résum\p{L}*|resum\p{L}*|riassum\p{L}*|samenvat\p{L}*)/iu;
@@ -50,5 +51,10 @@ function piecesOf(prompt: string, language: string | null): string[] {
 
 function isAsk(sentence: string): boolean {
   const plain = sentence.replace(LABEL, "");
-  return ASKS.test(plain) || ORDER.test(plain) || (plain.endsWith(":") && plain.length <= 200) || (plain.length <= 100 && SUMMARY.test(plain));
+  return (
+    ASKS.test(plain) ||
+    ORDER.test(plain) ||
+    (plain.endsWith(":") && plain.length <= 200) ||
+    (plain.length <= 100 && SUMMARY.test(plain))
+  );
 }

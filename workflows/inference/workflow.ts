@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { workflow } from "../../engine/workflow.ts";
+import { workflow } from "../../engine/index.ts";
 
 const input = v.object({
   /** What is asked; for the embedded model, with the text that holds the answer. */

@@ -10,7 +10,7 @@ const LEADERS = /(?:\.\s?){4,}|…{2,}|_{4,}/u;
 /** Sentences that send the reader elsewhere say little by themselves. */
 const ADDRESS = /\S@\S|:\/\/|\bwww\./i;
 /** What formulas and program code are made of, and prose seldom. */
-const SYMBOLS = /[\p{Sm}_*{}[\]\\#@/=<>|^~§]/gu;
+const SYMBOLS = /[\p{Sm}_*{}\\#@^§]/gu;
 
 /**
  * A sentence as it may be quoted alone, without the mark of a list before it; undefined if it is no prose: not whole,
@@ -21,7 +21,7 @@ export function quotable(sentence: string, language: string | null): string | un
   if (sentence.length > LONGEST) return undefined;
   const text = sentence.replace(LIST_MARK, "").trim();
   if (!ENDS.test(text) || !STARTS.test(text) || LEADERS.test(text) || ADDRESS.test(text)) return undefined;
-  if ((text.match(SYMBOLS)?.length ?? 0) > 2) return undefined;
+  if ((text.match(SYMBOLS)?.length ?? 0) > 1) return undefined;
   const letters = shareOf(/[\p{L}\p{M}\s]/gu, text);
   if (!/[\p{Lu}\p{Ll}]/u.test(text)) return text.length >= 2 * FEWEST_WORDS && letters > 0.6 ? text : undefined;
   if (text.length < SHORTEST || letters < 0.85) return undefined;

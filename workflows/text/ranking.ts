@@ -102,33 +102,31 @@ class Corpus {
     for (const term of new Set(terms)) this.#sentencesWith.set(term, (this.#sentencesWith.get(term) ?? 0) + 1);
   }
 
+  /** How telling a term is: the rarer, the more. */
   #idf(term: string): number {
-    const having = this.#sentencesWith.get(term) ?? 0;
-    return Math.log(1 + (this.#sentences - having + 0.5) / (having + 0.5));
+    return Math.log(1 + this.#sentences / (this.#sentencesWith.get(term) ?? 0.5));
   }
 
   /** The weight of every term in the whole text. One that occurs once says nothing of the whole. */
   centroid(title: string): Map<string, number> {
     const centroid = new Map<string, number>();
     const emphasised = new Set(this.termsOf(title));
-    for (const [term, total] of this.#total)
-      if (total > 1 || this.#sentences < 20)
-        centroid.set(term, Math.sqrt(total) * this.#idf(term) * (emphasised.has(term) ? TITLE_WEIGHT : 1));
+    const repeats = [...this.#total.values()].some((total) => total > 1);
+    for (const [term, total] of this.#total) {
+      const weight = Math.sqrt(total) * this.#idf(term);
+      if (emphasised.has(term)) centroid.set(term, weight * TITLE_WEIGHT);
+      else if (total > 1 || !repeats) centroid.set(term, weight);
+    }
     return centroid;
   }
 
-  /** The cosine of a sentence and the centroid, with short sentences held back: they hit or miss by one word. */
+  /** How much of the centroid a sentence holds, for its length; short ones are held back, for they hit by one word. */
   likeness(sentence: string, centroid: ReadonlyMap<string, number>): number {
     const terms = new Set(this.termsOf(sentence));
-    let product = 0;
-    let square = 0;
-    for (const term of terms) {
-      const idf = this.#idf(term);
-      product += idf * (centroid.get(term) ?? 0);
-      square += idf * idf;
-    }
-    if (square === 0) return 0;
-    return (product / Math.sqrt(square)) * Math.min(1, terms.size / 6);
+    if (terms.size === 0) return 0;
+    let held = 0;
+    for (const term of terms) held += centroid.get(term) ?? 0;
+    return (held / Math.sqrt(terms.size)) * Math.min(1, terms.size / 6);
   }
 
   relevance(sentence: string, asked: ReadonlySet<string>): number {

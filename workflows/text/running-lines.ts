@@ -1,6 +1,7 @@
 const LINES_AT_EDGE = 2;
 const FEWEST_PAGES = 3;
-const PAGE_NUMBER = /^[\s–—-]*(?:(?:page|seite|p\.|s\.)\s*)?(?:\d{1,5}|[ivxlcdm]{1,7})(?:\s*(?:\/|of|von|sur|de)\s*\d{1,5})?[\s–—-]*$/i;
+const PAGE_NUMBER =
+  /^[\s–—-]*(?:(?:page|seite|p\.|s\.)\s*)?(?:\d{1,5}|[ivxlcdm]{1,7})(?:\s*(?:\/|of|von|sur|de)\s*\d{1,5})?[\s–—-]*$/i;
 
 /**
  * The texts of pages without what a printer put around them: page numbers, and headers and footers that come back on
@@ -44,5 +45,8 @@ function edges(lines: readonly string[]): number[] {
 
 /** What a line has in common with the same line of other pages: all but its numbers. */
 function keyOf(line: string): string {
-  return line.trim().slice(0, 200).replaceAll(/\p{N}+/gu, "#");
+  return line
+    .trim()
+    .slice(0, 200)
+    .replaceAll(/\p{N}+/gu, "#");
 }

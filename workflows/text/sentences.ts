@@ -78,7 +78,23 @@ const ABBREVIATIONS = new Set(
 const TAIL_CHARACTERS = 60;
 
 /** Languages that write ordinals with a full stop: "am 31. Dezember". */
-const ORDINAL_STOP = new Set(["de", "da", "nb", "nn", "no", "fi", "cs", "sk", "hu", "pl", "hr", "sr", "sl", "et", "is"]);
+const ORDINAL_STOP = new Set([
+  "de",
+  "da",
+  "nb",
+  "nn",
+  "no",
+  "fi",
+  "cs",
+  "sk",
+  "hu",
+  "pl",
+  "hr",
+  "sr",
+  "sl",
+  "et",
+  "is",
+]);
 
 /**
  * Whether the full stop at the end belongs to an abbreviation, an initial or an ordinal, so that the sentence goes on.

@@ -81,7 +81,8 @@ export function amountsIn(text: string, language: string | null): Amount[] {
   for (const pattern of [BEFORE, AFTER])
     for (const match of text.matchAll(pattern)) {
       const [at, end] = [match.index, match.index + match[0].length];
-      if (found.every((other) => end <= other.at || at >= other.end)) found.push({ at, end, amounts: amountsOf(match, language) });
+      if (found.every((other) => end <= other.at || at >= other.end))
+        found.push({ at, end, amounts: amountsOf(match, language) });
     }
   return found.sort((a, b) => a.at - b.at).flatMap(({ amounts }) => amounts);
 }
@@ -93,7 +94,7 @@ function amountsOf(match: RegExpMatchArray, language: string | null): Amount[] {
   const negative = high === undefined && (minus ?? minus2) !== undefined;
   return [low, high].flatMap((digits) => {
     if (digits === undefined) return [];
-    const value = valueOf(digits, multiplier !== undefined, language) * factor * (negative ? -1 : 1);
+    const value = numberOf(digits, multiplier !== undefined, language) * factor * (negative ? -1 : 1);
     // 3.3 × 1,000,000 is not 3,300,000.0000000005.
     return [{ text: match[0].trim(), value: Number(value.toPrecision(15)), currency }];
   });
@@ -113,7 +114,7 @@ function factorOf(multiplier: string | undefined, language: string | null): numb
 }
 
 /** Reads `1.234,56`, `1,234.56`, `1'234.50`, `1 234,5`: the mark that comes last parts the decimals, if two at most follow. */
-function valueOf(digits: string, multiplied: boolean, language: string | null): number {
+function numberOf(digits: string, multiplied: boolean, language: string | null): number {
   const plain = digits.replaceAll(/[^\d.,]/g, "");
   const last = Math.max(plain.lastIndexOf("."), plain.lastIndexOf(","));
   if (last === -1) return Number(plain);
@@ -122,7 +123,8 @@ function valueOf(digits: string, multiplied: boolean, language: string | null): 
   const other = mark === "." ? "," : ".";
   const three = plain.length - last - 1 === 3;
   const decimalMark = DECIMAL_POINT.has(language ?? "en") ? "." : ",";
-  const decimal = once && (!three || plain.includes(other) || plain.startsWith("0") || (multiplied && mark === decimalMark));
+  const decimal =
+    once && (!three || plain.includes(other) || plain.startsWith("0") || (multiplied && mark === decimalMark));
   const whole = (decimal ? plain.slice(0, last) : plain).replaceAll(/[.,]/g, "");
   return Number(decimal ? `${whole}.${plain.slice(last + 1)}` : whole);
 }

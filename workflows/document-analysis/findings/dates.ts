@@ -13,7 +13,24 @@ interface Match extends FoundIn {
   at: number;
 }
 
-const PARSERS: Readonly<Record<string, { strict: typeof en.strict }>> = { ar, de, en, es, fi, fr, id, it, ja, nl, pt, ru, sv, uk, vi, zh };
+const PARSERS: Readonly<Record<string, { strict: typeof en.strict }>> = {
+  ar,
+  de,
+  en,
+  es,
+  fi,
+  fr,
+  id,
+  it,
+  ja,
+  nl,
+  pt,
+  ru,
+  sv,
+  uk,
+  vi,
+  zh,
+};
 const YEAR = /\p{Nd}{4}/u;
 const ISO = /(?<![\d./-])(\d{4})([-/])(\d{2})\2(\d{2})(?!\d|[-/]\d)/g;
 const NUMERIC = /(?<![\d./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?!\d|[./-]\d)/g;
@@ -71,7 +88,9 @@ function* namedIn(text: string, language: string | null): Generator<Match> {
     const dated = start.isCertain("year") ? start : end;
     if (!dated?.isCertain("year")) continue;
     const date = isoDate(dated.get("year") ?? 0, start.get("month") ?? 0, start.get("day") ?? 0);
-    const last = end?.isCertain("day") ? isoDate(end.get("year") ?? 0, end.get("month") ?? 0, end.get("day") ?? 0) : undefined;
+    const last = end?.isCertain("day")
+      ? isoDate(end.get("year") ?? 0, end.get("month") ?? 0, end.get("day") ?? 0)
+      : undefined;
     if (date === undefined) continue;
     yield { at: index, text: found, date, ...(last !== undefined && last > date ? { end: last } : {}) };
   }
@@ -98,7 +117,8 @@ function monthsOf(language: string): { pattern: RegExp; months: ReadonlyMap<stri
   for (const options of [{ month: "long" }, { month: "long", day: "numeric" }, { month: "short" }] as const) {
     const format = new Intl.DateTimeFormat([language, "en"], { ...options, timeZone: "UTC", calendar: "gregory" });
     for (let month = 1; month <= 12; month += 1) {
-      const name = format.formatToParts(Date.UTC(2001, month - 1, 15)).find((part) => part.type === "month")?.value ?? "";
+      const name =
+        format.formatToParts(Date.UTC(2001, month - 1, 15)).find((part) => part.type === "month")?.value ?? "";
       const plain = name.toLowerCase().replace(/\.$/, "");
       if (/^\p{L}[\p{L}\p{M}]{2,}$/u.test(plain) && !months.has(plain)) months.set(plain, month);
     }
@@ -106,7 +126,13 @@ function monthsOf(language: string): { pattern: RegExp; months: ReadonlyMap<stri
   const names = [...months.keys()].sort((a, b) => b.length - a.length).join("|");
   const made = {
     months,
-    pattern: names === "" ? /(?!)/g : new RegExp(`(?<![\\p{L}\\p{N}])(?:(\\d{1,2})[.º]?\\s+(?:de\\s+)?)?(${names})\\.?\\s+(?:de\\s+)?(\\d{4})(?![\\p{L}\\p{N}])`, "giu"),
+    pattern:
+      names === ""
+        ? /(?!)/g
+        : new RegExp(
+            `(?<![\\p{L}\\p{N}])(?:(\\d{1,2})[.º]?\\s+(?:de\\s+)?)?(${names})\\.?\\s+(?:de\\s+)?(\\d{4})(?![\\p{L}\\p{N}])`,
+            "giu",
+          ),
   };
   patterns.set(language, made);
   return made;

@@ -1,3 +1,5 @@
+import { cleanText } from "../../text/clean.ts";
+
 /** A line of a page as it is set. Lengths in points (1/72 inch), `y` from the bottom of the page up. */
 export interface Line {
   text: string;
@@ -16,14 +18,6 @@ export interface TextItem {
   width: number;
   fontName: string;
   hasEOL: boolean;
-}
-
-/** What is no text: control characters but tab, and the private use area, where fonts keep their drawings. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to drop
-const NO_TEXT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff\p{Co}\p{Cs}]/gu;
-
-export function cleanText(text: string): string {
-  return text.replaceAll(NO_TEXT, "");
 }
 
 /** Puts the items of a page together to its lines, in the order in which the page draws them. */
@@ -53,7 +47,11 @@ export function linesOf(items: Iterable<TextItem>): Line[] {
 export function textOf(lines: readonly Line[]): string {
   const gaps = lines.slice(1).map((line, index) => lines[index]!.y - line.y);
   const leading = median(gaps.filter((gap) => gap > 0)) ?? 0;
-  const measure = quantile(lines.map((line) => line.width), 0.9) ?? 0;
+  const measure =
+    quantile(
+      lines.map((line) => line.width),
+      0.9,
+    ) ?? 0;
   return lines
     .map((line, index) => {
       const before = lines[index - 1];

@@ -1,6 +1,6 @@
 import { getResolvedPDFJS } from "unpdf";
 import type { PDFDocumentProxy, PDFPageProxy } from "unpdf/pdfjs";
-import { FatalError } from "../../../engine/errors.ts";
+import { FatalError } from "../../../engine/index.ts";
 import { abortable, type Pace } from "../../pace.ts";
 import { LIMITS } from "../limits.ts";
 import { type Line, linesOf, type TextItem } from "./lines.ts";
@@ -92,9 +92,12 @@ async function itemsOf(page: PDFPageProxy, signal: AbortSignal, pace: Pace): Pro
         characters += item.str.length;
       }
       if (characters > LIMITS.charactersPerPage)
-        throw new FatalError(`Page ${page.pageNumber} of the PDF has more than ${LIMITS.charactersPerPage} characters.`, {
-          code: "page_too_long",
-        });
+        throw new FatalError(
+          `Page ${page.pageNumber} of the PDF has more than ${LIMITS.charactersPerPage} characters.`,
+          {
+            code: "page_too_long",
+          },
+        );
       await pace();
     }
   } catch (error) {
@@ -112,7 +115,10 @@ function openingError(error: unknown): FatalError {
 }
 
 function damage(message: string, cause?: unknown): FatalError {
-  return new FatalError(message, cause === undefined ? { code: "document_damaged" } : { code: "document_damaged", cause });
+  return new FatalError(
+    message,
+    cause === undefined ? { code: "document_damaged" } : { code: "document_damaged", cause },
+  );
 }
 
 /** The promise's outcome, or nothing once the time is over. */

@@ -37,7 +37,10 @@ export function structureOf(bytes: Uint8Array): Structure {
   if (offset + shift >= bytes.length) return { damaged: "its object table lies beyond its end" };
   return [offset, offset + shift].some((at) => /^\s*(?:xref\b|\d+\s+\d+\s+obj\b)/.test(latin1(bytes, at, at + 40)))
     ? {}
-    : { warning: "The PDF's object table is not where the PDF says; its objects were searched for, and some may be missing." };
+    : {
+        warning:
+          "The PDF's object table is not where the PDF says; its objects were searched for, and some may be missing.",
+      };
 }
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {

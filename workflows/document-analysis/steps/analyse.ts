@@ -1,4 +1,4 @@
-import type { StepContext } from "../../../engine/workflow.ts";
+import type { StepContext } from "../../../engine/index.ts";
 import { type Pace, pacer } from "../../pace.ts";
 import { quotable } from "../../text/prose.ts";
 import { rankByCentroid } from "../../text/ranking.ts";
@@ -18,7 +18,9 @@ export default async function analyse(input: Segmented, ctx: StepContext): Promi
   const pace = pacer(ctx.signal);
   const sentences = await readRecords<Sentence>(ctx, input.sentences.document);
   const found = await findIn(sentences, input.language, pace, (done) => ctx.progress(done / 2, "dates and amounts"));
-  const keySentences = await keySentencesOf(sentences, input, pace, (done) => ctx.progress(0.5 + done / 2, "key sentences"));
+  const keySentences = await keySentencesOf(sentences, input, pace, (done) =>
+    ctx.progress(0.5 + done / 2, "key sentences"),
+  );
   ctx.progress(1);
   return { ...input, keySentences, ...found };
 }
@@ -37,8 +39,10 @@ async function findIn(
   const amounts: FoundAmount[] = [];
   const totals = { dates: 0, amounts: 0 };
   for (const [index, { page, text }] of sentences.entries()) {
-    for (const date of datesIn(text, language, dayFirst)) if (++totals.dates <= MOST_FOUND) dates.push({ ...date, page });
-    for (const amount of amountsIn(text, language)) if (++totals.amounts <= MOST_FOUND) amounts.push({ ...amount, page });
+    for (const date of datesIn(text, language, dayFirst))
+      if (++totals.dates <= MOST_FOUND) dates.push({ ...date, page });
+    for (const amount of amountsIn(text, language))
+      if (++totals.amounts <= MOST_FOUND) amounts.push({ ...amount, page });
     await pace();
     progress((index + 1) / sentences.length);
   }

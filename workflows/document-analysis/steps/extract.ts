@@ -1,6 +1,4 @@
-import { readBlob } from "../../../engine/blobs/blob-store.ts";
-import { FatalError } from "../../../engine/errors.ts";
-import type { StepContext } from "../../../engine/workflow.ts";
+import { FatalError, readBlob, type StepContext } from "../../../engine/index.ts";
 import { type Pace, pacer } from "../../pace.ts";
 import { LIMITS } from "../limits.ts";
 import { textOf } from "../pdf/lines.ts";
@@ -37,7 +35,7 @@ async function fromPdf(bytes: Uint8Array, input: Identified, ctx: StepContext, p
       title: statedTitle(pdf.title) ?? heading ?? nameAsTitle(input.document.name),
       pageCount: pdf.pageCount,
       ...stored,
-      warnings: [...pdf.warnings, ...(stored.textFound ? [] : [NO_TEXT])],
+      warnings: [...pdf.warnings, ...(stored.textFound ? [] : [PICTURES_ONLY])],
       document: input.document,
     };
   } finally {
@@ -47,7 +45,8 @@ async function fromPdf(bytes: Uint8Array, input: Identified, ctx: StepContext, p
 
 async function fromText(bytes: Uint8Array, input: Identified, ctx: StepContext, pace: Pace): Promise<Extracted> {
   const { text: decoded, warning } = decodeText(bytes);
-  const { text, title } = input.format === "markdown" ? await plainMarkdown(decoded, pace) : { text: decoded, title: undefined };
+  const { text, title } =
+    input.format === "markdown" ? await plainMarkdown(decoded, pace) : { text: decoded, title: undefined };
   const texts = pagesOfText(text);
   async function* pages(): AsyncGenerator<PageText> {
     for (const [index, each] of texts.entries()) yield { page: index + 1, text: each };
@@ -57,12 +56,16 @@ async function fromText(bytes: Uint8Array, input: Identified, ctx: StepContext, 
     title: title ?? firstHeading(texts[0]!.split("\n", 20)) ?? nameAsTitle(input.document.name),
     pageCount: texts.length,
     ...stored,
-    warnings: warning === undefined ? [] : [warning],
+    warnings: [
+      ...(warning === undefined ? [] : [warning]),
+      ...(stored.textFound ? [] : ["The document holds no words."]),
+    ],
     document: input.document,
   };
 }
 
-const NO_TEXT = "No text was found: the document holds pictures only. It would have to be read by optical character recognition first.";
+const PICTURES_ONLY =
+  "No text was found: the document holds pictures only. It would have to be read by optical character recognition first.";
 
 async function storePages(
   pages: AsyncGenerator<PageText>,
@@ -77,7 +80,9 @@ async function storePages(
     for await (const page of pages) {
       characters += page.text.length;
       if (characters > LIMITS.characters)
-        throw new FatalError(`The document has more than ${LIMITS.characters} characters of text.`, { code: "text_too_long" });
+        throw new FatalError(`The document has more than ${LIMITS.characters} characters of text.`, {
+          code: "text_too_long",
+        });
       textFound ||= /[\p{L}\p{N}]/u.test(page.text);
       yield page;
       ctx.progress(page.page / pageCount, `page ${page.page} of ${pageCount}`);

@@ -1,5 +1,4 @@
-import { FatalError } from "../../../engine/errors.ts";
-import type { StepContext } from "../../../engine/workflow.ts";
+import { FatalError, type StepContext } from "../../../engine/index.ts";
 import { LIMITS } from "../limits.ts";
 import { refOf } from "../records.ts";
 import type { DocumentRef, Format, Identified } from "../shapes.ts";
@@ -12,15 +11,17 @@ const FORMATS: Readonly<Record<string, Format>> = {
 };
 
 /**
- * Looks at the head of the document: is it what its type says, and can it be taken on at all? What is known of it comes
- * from the store and not from the caller.
+ * Looks at the head of the document: is it what its type says, and can it be taken on at all? Its size,
+ * name and digest are the store's and not what the caller says.
  *
  * @throws FatalError `document_missing`, `document_empty`, `document_too_large`, `document_type`
  */
 export default async function identify(input: { document: DocumentRef }, ctx: StepContext): Promise<Identified> {
   const blob = await ctx.blobs.find(ctx.run.tenant, input.document.id);
   if (blob === undefined)
-    throw new FatalError(`There is no document ${input.document.id}; it may have been deleted.`, { code: "document_missing" });
+    throw new FatalError(`There is no document ${input.document.id}; it may have been deleted.`, {
+      code: "document_missing",
+    });
   const document = { ...refOf(blob), type: input.document.type };
   if (blob.size === 0) throw new FatalError("The document is empty.", { code: "document_empty" });
   if (blob.size > LIMITS.bytes)

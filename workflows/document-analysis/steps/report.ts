@@ -1,4 +1,4 @@
-import type { StepContext } from "../../../engine/workflow.ts";
+import type { StepContext } from "../../../engine/index.ts";
 import type { Analysed, Analysis } from "../shapes.ts";
 
 /** The engine keeps outputs up to 32 KB with the run; a report that stays below is there at once for all who ask. */

@@ -1,4 +1,4 @@
-import type { StepContext } from "../../../engine/workflow.ts";
+import type { StepContext } from "../../../engine/index.ts";
 import { pacer } from "../../pace.ts";
 import { detectLanguage, sampleOf } from "../../text/language.ts";
 import { withoutRunningLines } from "../../text/running-lines.ts";

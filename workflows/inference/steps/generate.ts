@@ -1,5 +1,4 @@
-import { FatalError } from "../../../engine/errors.ts";
-import type { StepContext } from "../../../engine/workflow.ts";
+import { FatalError, type StepContext } from "../../../engine/index.ts";
 import { EXTRACTIVE_MODEL, extractiveAnswer } from "../extractive.ts";
 import { serverOf } from "../server.ts";
 import type { InferenceInput, InferenceOutput } from "../workflow.ts";
@@ -7,7 +6,8 @@ import type { InferenceInput, InferenceOutput } from "../workflow.ts";
 /** Answers the prompt, on the server that the environment names or else on the embedded model. */
 export default async function generate(input: InferenceInput, ctx: StepContext): Promise<InferenceOutput> {
   const server = serverOf(ctx.env);
-  if (input.model === EXTRACTIVE_MODEL || (server === undefined && input.model === undefined)) return extractiveAnswer(input, ctx);
+  if (input.model === EXTRACTIVE_MODEL || (server === undefined && input.model === undefined))
+    return extractiveAnswer(input, ctx);
   if (server === undefined)
     throw new FatalError(
       `There is no model ${JSON.stringify(input.model)}: no model server is configured (OPENAI_BASE_URL, OPENAI_API_KEY). ` +
