@@ -6,7 +6,7 @@ import type { Analysis, DocumentRef, PageText } from "../../workflows/document-a
 import extract from "../../workflows/document-analysis/steps/extract.ts";
 import identify from "../../workflows/document-analysis/steps/identify.ts";
 import reportOn from "../../workflows/document-analysis/steps/report.ts";
-import { analysed, PDF, store } from "../support/analysis.ts";
+import { analysed, madePdf, PDF, store } from "../support/analysis.ts";
 import { documentPath, noDocuments } from "../support/documents.ts";
 import { temporaryDir } from "../support/run.ts";
 import { stepContext } from "../support/step-context.ts";
@@ -208,6 +208,28 @@ describe.skipIf(noDocuments)("a document that cannot be read fails at once and s
     await failure(extract({ document, format: "pdf" }, ctx));
     expect((await Promise.all(puts)).filter((blob) => blob !== undefined)).toHaveLength(1);
     expect(ctx.progressed).toEqual([]);
+  });
+});
+
+describe("a PDF that would take too much", () => {
+  const read = async (pdf: string) =>
+    extract({ document: await store(blobs, "made.pdf", PDF, pdf), format: "pdf" }, stepContext(blobs));
+
+  test("is read as long as it does not", async () => {
+    const result = await read(madePdf("BT /F1 12 Tf 72 700 Td (A heading) Tj ET"));
+    expect(result).toMatchObject({ pageCount: 1, title: "A heading", textFound: true, warnings: [] });
+  });
+
+  test("is refused for the length of a page", async () => {
+    // In type so small that it fits: what lies beside the page is not read.
+    const line = `1 0 0 1 72 700 Tm (${"x".repeat(10_000)}) Tj\n`;
+    const error = await failure(read(madePdf(`BT /F1 0.01 Tf ${line.repeat(101)} ET`)));
+    expect(error).toMatchObject({ name: "FatalError", code: "page_too_long" });
+  });
+
+  test("is refused for the number of its pages", async () => {
+    const error = await failure(read(madePdf("BT ET", 5_001)));
+    expect(error).toMatchObject({ name: "FatalError", code: "too_many_pages" });
   });
 });
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { ID_PATTERN, workflow } from "../../engine/index.ts";
 
 /** The media types that can be analysed. */
-export const DOCUMENT_TYPES = ["application/pdf", "text/plain", "text/markdown"] as const;
+const DOCUMENT_TYPES = ["application/pdf", "text/plain", "text/markdown"] as const;
 
 const document = v.object({
   id: v.pipe(v.string(), v.regex(ID_PATTERN, "A document's id is 1 to 64 of A-Z a-z 0-9 _ -")),

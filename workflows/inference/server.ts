@@ -2,7 +2,7 @@ import { FatalError } from "../../engine/index.ts";
 
 const OPENAI = "https://api.openai.com/v1";
 /** Where `OPENAI_MODEL` says nothing. */
-export const DEFAULT_MODEL = "gpt-4.1-mini";
+const DEFAULT_MODEL = "gpt-4.1-mini";
 
 export interface ModelServer {
   baseURL: string;
