@@ -95,17 +95,32 @@ export interface ErrorRecord {
 
 const MESSAGE_LIMIT = 2_000;
 const STACK_LIMIT = 2_000;
+const NAME_LIMIT = 100;
 const CAUSE_DEPTH = 4;
 
-/** Anything that was thrown, as a bounded plain record. */
+/** Anything that was thrown, as a bounded plain record. Never throws, whatever stands in the properties of an error. */
 export function errorRecord(thrown: unknown, depth = 0): ErrorRecord {
+  try {
+    return recordOf(thrown, depth);
+  } catch {
+    return { name: "Error", message: "Something was thrown that cannot be read." };
+  }
+}
+
+function recordOf(thrown: unknown, depth: number): ErrorRecord {
   if (!(thrown instanceof Error)) return { name: "Error", message: clip(describe(thrown), MESSAGE_LIMIT) };
-  const record: ErrorRecord = { name: thrown.name, message: clip(thrown.message || thrown.name, MESSAGE_LIMIT) };
+  const name = clip(text(thrown.name) || "Error", NAME_LIMIT);
+  const record: ErrorRecord = { name, message: clip(text(thrown.message) || name, MESSAGE_LIMIT) };
   const code = (thrown as { code?: unknown }).code;
-  if (typeof code === "string") record.code = clip(code, 100);
-  if (depth === 0 && thrown.stack !== undefined) record.stack = clip(thrown.stack, STACK_LIMIT);
+  if (typeof code === "string") record.code = clip(code, NAME_LIMIT);
+  if (depth === 0 && thrown.stack !== undefined) record.stack = clip(text(thrown.stack), STACK_LIMIT);
   if (thrown.cause !== undefined && depth < CAUSE_DEPTH) record.cause = errorRecord(thrown.cause, depth + 1);
   return record;
+}
+
+/** Libraries put numbers and objects where an error's text belongs. */
+function text(value: unknown): string {
+  return typeof value === "string" ? value : value == null ? "" : describe(value);
 }
 
 function describe(thrown: unknown): string {

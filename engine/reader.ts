@@ -116,11 +116,16 @@ export class Reader {
 
   async #readOnce(client: Client): Promise<void> {
     const { held, consumer, streams, room } = this.#options;
-    while (held.free() === 0 && !this.#stopping) await soon(held.freed(), BLOCK_MS);
     await room();
-    if (this.#stopping) return;
     const wanted = this.#shares();
-    const taken = wanted.length === 0 ? [] : await bounded(take(client, consumer, wanted), GRACE_MS);
+    if (wanted.length === 0) {
+      // A loop that only ever awaits what has come already would let nothing else run.
+      await soon(held.freed(), BLOCK_MS);
+      this.#readAt = performance.now();
+      return;
+    }
+    if (this.#stopping) return;
+    const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
     this.#readAt = performance.now();
     this.#accept(taken);
     if (taken.length > 0 || this.#stopping) return;

@@ -25,8 +25,9 @@ if tag ~= '' and after > trimmed then
   local seen = redis.call('LINDEX', KEYS[2], after - trimmed - 1)
   if string.match(seen, '^(%d+) ') ~= tag then return { STALE, last, got[1], got[3] } end
 end
-local from = after - trimmed
-local lines = redis.call('LRANGE', KEYS[2], from, from + tonumber(ARGV[3]) - 1)
+local from, count = after - trimmed, tonumber(ARGV[3])
+-- LRANGE takes an end before the list's beginning for one that is counted from the list's end.
+local lines = count > 0 and redis.call('LRANGE', KEYS[2], from, from + count - 1) or {}
 return { DONE, last, got[1], got[3], unpack(lines) }
 `,
 );

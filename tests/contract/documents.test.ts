@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { documentPath, noDocuments } from "../support/documents.ts";
 import { answerOf, eventually, startGateway, type TestGateway } from "../support/gateway.ts";
@@ -28,6 +28,11 @@ const ended = (id: string) =>
     async () => (await gateway.call("GET", `/v1/runs/${id}`)).body,
     ({ endedAt }) => endedAt !== undefined,
   );
+/** What this process has open. */
+async function openFiles(): Promise<string[]> {
+  const links = (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`));
+  return (await Promise.allSettled(links)).flatMap((link) => (link.status === "fulfilled" ? [link.value] : []));
+}
 const runs = async () => (await gateway.call("GET", "/v1/runs?workflow=measure")).body.data.length;
 
 describe("a document", () => {
@@ -54,14 +59,13 @@ describe("a document", () => {
     });
   });
 
-  test("that is asked for by HEAD leaves no file open", async () => {
+  test.skipIf(process.platform !== "linux")("that is asked for by HEAD leaves no file open", async () => {
     const { body } = await upload("hello", "?name=a.txt");
-    const before = process.getActiveResourcesInfo().filter((kind) => kind === "FileHandle").length;
     for (let i = 0; i < 20; i++) {
       const { status, headers } = await gateway.call("HEAD", `/v1/documents/${body.id}`);
       expect([status, headers.get("content-length")]).toEqual([200, "5"]);
     }
-    expect(process.getActiveResourcesInfo().filter((kind) => kind === "FileHandle").length).toBe(before);
+    expect((await openFiles()).filter((path) => path.endsWith(body.id))).toEqual([]);
   });
 
   test("of exactly the limit is taken, and its bytes are kept", async () => {

@@ -56,6 +56,8 @@ describe("a run's events as Server-Sent Events", () => {
     const { cursor, seq } = await first.ofType("step.output");
     first.cut();
     await first.ended;
+    // Although nothing happens that it could notice.
+    await eventually(gateway.watched, (channels) => channels.length === 0);
     gates.open(run);
     const second = await open(run, "?after=0", { "Last-Event-ID": cursor });
     await second.ended;
@@ -115,7 +117,7 @@ describe("a run's events as Server-Sent Events", () => {
   test("asked for by HEAD leave no watcher", async () => {
     const run = await start("held", {});
     expect((await gateway.call("HEAD", `/v1/runs/${run}/events`)).status).toBe(200);
-    await eventually(gateway.watched, (channels) => channels.length === 0);
+    expect(await gateway.watched()).toEqual([]);
     gates.open(run);
   });
 });

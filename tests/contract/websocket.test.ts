@@ -59,6 +59,8 @@ describe("a run's events over a socket", () => {
     const first = open(run);
     const { cursor, seq } = await first.ofType("step.output");
     first.socket.terminate();
+    // Although nothing happens that it could notice.
+    await eventually(gateway.watched, (channels) => channels.length === 0);
     gates.open(run);
     const second = open(run, `?after=${cursor}`);
     expect(await second.closed).toEqual(OVER);
@@ -222,6 +224,8 @@ describe("many runs over one socket", () => {
     socket.send({ type: "subscribe", run: runs[3] });
     await socket.first((message) => message.run === runs[3]);
     socket.socket.terminate();
+    // Although nothing happens that it could notice.
+    await eventually(gateway.watched, (channels) => channels.length === 0);
     for (const run of runs) gates.open(run);
   });
 

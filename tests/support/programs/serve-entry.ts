@@ -1,12 +1,12 @@
 // A program for tests to start under each runtime: a gateway behind that runtime's entry, and a worker beside it.
-import { FsBlobStore } from "../../engine/blobs/fs.ts";
-import { connect, createWorker } from "../../engine/index.ts";
-import { createApp } from "../../gateway/app.ts";
-import { gatewayWorkflows } from "./gateway-workflows.ts";
+import { FsBlobStore } from "../../../engine/blobs/fs.ts";
+import { connect, createWorker } from "../../../engine/index.ts";
+import { createApp } from "../../../gateway/app.ts";
+import { gatewayWorkflows } from "../gateway-workflows.ts";
 
 const [url = "", namespace = "", dir = "", port = "0"] = process.argv.slice(2);
 const runtime = "Bun" in globalThis ? "bun" : "Deno" in globalThis ? "deno" : "node";
-const { serve } = await import(`../../gateway/entry/${runtime}.ts`);
+const { serve } = await import(`../../../gateway/entry/${runtime}.ts`);
 
 const { workflows } = gatewayWorkflows();
 const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(dir) });

@@ -14,7 +14,7 @@ for (const runtime of RUNTIMES)
     let url: string;
     let dir: string;
     const namespace = freshNamespace();
-    const program = "tests/support/serve-entry.ts";
+    const program = "tests/support/programs/serve-entry.ts";
 
     beforeAll(async () => {
       dir = await temporaryDir();
