@@ -85,7 +85,6 @@ export class Worker {
     this.#reclaimer = new Reclaimer({
       ...{ store, records, consumer, streams, leaseMs, begin },
       held: this.#held,
-      heartbeat: this.#heartbeat,
     });
     this.#reader = new Reader({
       ...{ store, consumer, streams, begin },
@@ -94,7 +93,7 @@ export class Worker {
       unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
       room: () => this.#committer.room(),
       surplus: (entries) => this.#giveBack(entries),
-      onReconnect: () => this.#heartbeat.outage(),
+      onReconnect: () => this.#heartbeat.wake(),
     });
   }
 
@@ -115,7 +114,7 @@ export class Worker {
     const [keys] = store.allPartitions;
     this.#stopListening = await subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
-      missed: () => this.#heartbeat.outage(),
+      missed: () => this.#heartbeat.wake(),
     });
     this.#heartbeat.start();
     this.#timers.start();
