@@ -76,7 +76,7 @@ export class Worker {
     const consumer = this.id;
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
-    this.#committer = new Committer(store, consumer, leaseMs);
+    this.#committer = new Committer(store, consumer);
     this.#timers = new Timers(store);
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(lostLease()) };
@@ -136,6 +136,7 @@ export class Worker {
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);
+    this.#committer.close();
     clearTimeout(this.#telling);
     await this.#heartbeat.stop();
     this.#stopListening?.();
