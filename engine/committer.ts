@@ -30,7 +30,7 @@ export class Committer {
   readonly #store: Store;
   readonly #consumer: string;
   #queue: Waiting[] = [];
-  #onRoom: (() => void)[] = [];
+  #onStored: (() => void)[] = [];
   #underWay = 0;
   #scheduled = false;
   #closed = false;
@@ -45,9 +45,14 @@ export class Committer {
     this.#closed = true;
   }
 
-  /** Resolves once few enough items wait to be stored that more work may be taken on. */
-  async room(): Promise<void> {
-    while (this.#queue.length > BACKLOG_LIMIT) await new Promise<void>((resolve) => this.#onRoom.push(resolve));
+  /** Whether so many items wait to be stored that no more work should be taken on. */
+  get full(): boolean {
+    return this.#queue.length > BACKLOG_LIMIT;
+  }
+
+  /** Resolves when a group was stored next. */
+  stored(): Promise<void> {
+    return new Promise((resolve) => this.#onStored.push(resolve));
   }
 
   /** The script's reply; undefined if it could not be had: the entry will be another worker's. */
@@ -70,7 +75,7 @@ export class Committer {
       this.#underWay += 1;
       void this.#send(group).finally(() => {
         this.#underWay -= 1;
-        for (const resolve of this.#onRoom.splice(0)) resolve();
+        for (const resolve of this.#onStored.splice(0)) resolve();
         this.#flush();
       });
     }
