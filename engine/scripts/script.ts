@@ -25,8 +25,7 @@ export type Reply = (typeof Reply)[keyof typeof Reply];
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
  * failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is: a stream entry's id,
- * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed`, where there is one, counts the events that are no longer
- * in the log.
+ * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
  */
 const PRELUDE = `
 local GROUP = 'workers'
