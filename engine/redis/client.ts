@@ -93,11 +93,11 @@ export function openClient(url: string, name: string, onReconnect?: () => void):
 }
 
 /**
- * Opens a connection for blocking reads. Nothing is sent twice over it: a read whose connection broke fails, so that its
- * owner can look for what was delivered to the broken one.
+ * Opens a connection for blocking reads. Once it is lost it stays so, and every call fails: its owner opens another, and
+ * looks for what was delivered to the broken one.
  */
 export function openReader(url: string, name: string): Client {
-  const options = { ...commonOptions(name), autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 1 };
+  const options = { ...commonOptions(name), retryStrategy: () => null, autoResendUnfulfilledCommands: false };
   return new Client(openRedis(url, options));
 }
 
