@@ -23,30 +23,39 @@ interface Waiting {
 
 /**
  * Stores what attempts come to, in groups: what becomes ready in one tick, or while earlier groups are under way, goes
- * to Redis together. A group that Redis did not answer is sent again for up to a lease: the script makes that safe, and
- * the handlers are not run again for it.
+ * to Redis together. A group that Redis did not answer is sent again until it does: the script makes that safe, the
+ * handlers are not run again for it, and whether their leases are still good is for Redis to say.
  */
 export class Committer {
   readonly #store: Store;
   readonly #consumer: string;
-  readonly #leaseMs: number;
   #queue: Waiting[] = [];
-  #onRoom: (() => void)[] = [];
+  #onStored: (() => void)[] = [];
   #underWay = 0;
   #scheduled = false;
+  #closed = false;
 
-  constructor(store: Store, consumer: string, leaseMs: number) {
+  constructor(store: Store, consumer: string) {
     this.#store = store;
     this.#consumer = consumer;
-    this.#leaseMs = leaseMs;
   }
 
-  /** Resolves once few enough items wait to be stored that more work may be taken on. */
-  async room(): Promise<void> {
-    while (this.#queue.length > BACKLOG_LIMIT) await new Promise<void>((resolve) => this.#onRoom.push(resolve));
+  /** What has not been stored after the try that is under way is given up. */
+  close(): void {
+    this.#closed = true;
   }
 
-  /** The script's reply; undefined if it could not be had within a lease: the entry is another worker's by then. */
+  /** Whether so many items wait to be stored that no more work should be taken on. */
+  get full(): boolean {
+    return this.#queue.length > BACKLOG_LIMIT;
+  }
+
+  /** Resolves when a group was stored next. */
+  stored(): Promise<void> {
+    return new Promise((resolve) => this.#onStored.push(resolve));
+  }
+
+  /** The script's reply; undefined if it could not be had: the entry will be another worker's. */
   submit(item: CommitItem): Promise<Reply | undefined> {
     return new Promise((resolve) => {
       this.#queue.push({ item, resolve });
@@ -66,7 +75,7 @@ export class Committer {
       this.#underWay += 1;
       void this.#send(group).finally(() => {
         this.#underWay -= 1;
-        for (const resolve of this.#onRoom.splice(0)) resolve();
+        for (const resolve of this.#onStored.splice(0)) resolve();
         this.#flush();
       });
     }
@@ -74,19 +83,19 @@ export class Committer {
 
   async #send(group: Waiting[]): Promise<void> {
     const replies = await this.#commit(group.map((waiting) => waiting.item));
-    // A key of the wrong type refuses its whole group: one by one, it refuses only what needs it.
-    if (group.length > 1 && replies?.[0] === Reply.WrongType) for (const waiting of group) await this.#send([waiting]);
+    // What cannot be stored, because of a key of the wrong type or otherwise, spoils its whole group: one by one, only itself.
+    const spoilt = replies === undefined || replies[0] === Reply.WrongType;
+    if (group.length > 1 && spoilt && !this.#closed) for (const waiting of group) await this.#send([waiting]);
     else for (const [i, waiting] of group.entries()) waiting.resolve(replies?.[i]);
   }
 
   async #commit(items: CommitItem[]): Promise<Reply[] | undefined> {
-    const deadline = performance.now() + this.#leaseMs;
     for (let tries = 0; ; tries += 1) {
       try {
         return await this.#store.commit(this.#consumer, items);
       } catch (error) {
         log.warn("a group of {size} was not stored: {error}", { size: items.length, error });
-        if (!(error instanceof UnavailableError) || performance.now() > deadline) return undefined;
+        if (!(error instanceof UnavailableError) || this.#closed) return undefined;
         const ceiling = Math.min(RETRY_TO_MS, RETRY_FROM_MS * 2 ** Math.min(tries, 10));
         await new Promise((resolve) => setTimeout(resolve, ceiling * (0.5 + Math.random() / 2)));
       }

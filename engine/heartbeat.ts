@@ -15,8 +15,6 @@ export class Heartbeat implements Service {
   readonly #streams: readonly StepStream[];
   readonly #held: HeldAttempts;
   readonly #leaseMs: number;
-  #beatAt = performance.now();
-  #outageUntil: number;
 
   constructor(store: Store, consumer: string, streams: readonly StepStream[], held: HeldAttempts, leaseMs: number) {
     this.#store = store;
@@ -24,7 +22,6 @@ export class Heartbeat implements Service {
     this.#streams = streams;
     this.#held = held;
     this.#leaseMs = leaseMs;
-    this.#outageUntil = performance.now() + leaseMs;
     this.#loop = new Loop("heartbeat", leaseMs / 3, () => this.runOnce());
   }
 
@@ -41,28 +38,9 @@ export class Heartbeat implements Service {
     this.#loop.wake();
   }
 
-  /**
-   * Whether leases that have run out may be taken over. Not in the first lease after a start or an outage: idle time goes
-   * on while nobody can reach Redis, so everyone beats once before anyone takes over.
-   */
-  get mayReclaim(): boolean {
-    return performance.now() >= this.#outageUntil;
-  }
-
-  /** Redis was away, or may have been. */
-  outage(): void {
-    this.#outageUntil = performance.now() + this.#leaseMs;
-    this.wake();
-  }
-
   async runOnce(): Promise<number | undefined> {
     const held = this.#streams.map((stream) => this.#held.of(stream).sort(byId));
-    const lost = await this.#store.heartbeat(this.#consumer, this.#streams, held);
-    const now = performance.now();
-    // A beat that came late by more than half a lease: others, too, may not have got through.
-    if (now - this.#beatAt > this.#leaseMs) this.#outageUntil = now + this.#leaseMs;
-    this.#beatAt = now;
-    for (const entry of lost) {
+    for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, this.#streams, held)) {
       const attempt = this.#held.find(entry);
       // One that has just been committed is not this worker's any more either.
       if (attempt === undefined || attempt.entry !== entry || attempt.over) continue;

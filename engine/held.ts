@@ -7,7 +7,7 @@ export class HeldAttempts {
   readonly #concurrency: number;
   readonly #attempts: Map<string, Attempt>[];
   readonly #running: number[];
-  #total = 0;
+  readonly #slots = new Set<Attempt>();
   #waiting: (() => void)[] = [];
   #onFreed: ((stream: StepStream) => void) | undefined;
 
@@ -20,7 +20,7 @@ export class HeldAttempts {
 
   /** How many attempts have a slot. */
   get running(): number {
-    return this.#total;
+    return this.#slots.size;
   }
 
   /** How many entries are held, those whose end is being stored included. */
@@ -29,16 +29,12 @@ export class HeldAttempts {
   }
 
   free(): number {
-    return this.#concurrency - this.#total;
+    return this.#concurrency - this.#slots.size;
   }
 
   freeOf(stream: StepStream): number {
     const own = stream.step.concurrency ?? this.#concurrency;
     return Math.min(this.free(), own - this.#running[this.#index(stream)]!);
-  }
-
-  has(entry: Entry): boolean {
-    return this.#attempts[this.#index(entry.stream)]!.has(entry.id);
   }
 
   of(stream: StepStream): Entry[] {
@@ -53,18 +49,24 @@ export class HeldAttempts {
     return this.#attempts[this.#index(entry.stream)]!.get(entry.id);
   }
 
-  /** From here on the attempt is kept alive and takes a slot. */
+  /** From here on the attempt is kept alive. */
   add(attempt: Attempt): void {
-    const index = this.#index(attempt.entry.stream);
-    this.#attempts[index]!.set(attempt.entry.id, attempt);
-    this.#running[index]! += 1;
-    this.#total += 1;
+    this.#attempts[this.#index(attempt.entry.stream)]!.set(attempt.entry.id, attempt);
   }
 
-  /** Its handler is done: the slot is free, while its end is still to be stored. */
+  /** Takes a slot for an attempt. False if there is none for its step. */
+  takeSlot(attempt: Attempt): boolean {
+    const { stream } = attempt.entry;
+    if (this.freeOf(stream) <= 0) return false;
+    this.#running[this.#index(stream)]! += 1;
+    this.#slots.add(attempt);
+    return true;
+  }
+
+  /** Its handler is done: the slot is free, while its end is still to be stored. Idempotent. */
   freeSlot(attempt: Attempt): void {
+    if (!this.#slots.delete(attempt)) return;
     this.#running[this.#index(attempt.entry.stream)]! -= 1;
-    this.#total -= 1;
     this.#onFreed?.(attempt.entry.stream);
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -72,7 +74,9 @@ export class HeldAttempts {
   }
 
   remove(attempt: Attempt): void {
-    this.#attempts[this.#index(attempt.entry.stream)]!.delete(attempt.entry.id);
+    this.freeSlot(attempt);
+    const attempts = this.#attempts[this.#index(attempt.entry.stream)]!;
+    if (attempts.get(attempt.entry.id) === attempt) attempts.delete(attempt.entry.id);
   }
 
   /** Resolves when a slot is freed next. */

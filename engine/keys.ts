@@ -82,6 +82,11 @@ export class PartitionKeys {
     return `${this.#prefix}:workers`;
   }
 
+  /** Hash: `last` and `since`: when a worker last beat, and since when no gap between beats was long. In ms. */
+  beats(): string {
+    return `${this.#prefix}:beats`;
+  }
+
   /** Sorted set: a tenant's runs in one status by the time they were made. */
   runsByStatus(tenant: string, status: string): string {
     return `${this.#prefix}:runs:${tenant}:status:${status}`;

@@ -11,6 +11,7 @@ const log = logger("reader");
 const BLOCK_MS = 2_000;
 /** A blocking read that has not come back this long after it should have is on a dead connection. */
 const GRACE_MS = 3_000;
+const RECOVERED_AT_ONCE = 100;
 const BACKOFF_FROM_MS = 50;
 const BACKOFF_TO_MS = 2_000;
 
@@ -23,12 +24,10 @@ export interface ReaderOptions {
   connect(): Client;
   /** Ends the blocking read of the connection of this id. True if there was one. */
   unblock(connection: number): Promise<boolean>;
-  /** Resolves once few enough results wait to be stored. */
-  room(): Promise<void>;
-  /** Begins the work on entries. */
+  /** Resolves when some of too many results that wait to be stored are; undefined if they are not too many. */
+  backlog(): Promise<void> | undefined;
+  /** Begins the work on entries, or gives back those for which there is no slot any more. */
   begin(entries: Entry[]): void;
-  /** Entries that came without a free slot: they are given back. */
-  surplus(entries: Entry[]): void;
   /** A connection was lost, and a new one is read from. */
   onReconnect(): void;
 }
@@ -48,6 +47,7 @@ export class Reader {
   /** The streams that the blocking read leaves out, because they had no free slot. */
   #leftOut: ReadonlySet<StepStream> = new Set();
   #blocking = false;
+  #wake: (() => void) | undefined;
   #readAt = performance.now();
 
   constructor(options: ReaderOptions) {
@@ -65,7 +65,22 @@ export class Reader {
   async stop(): Promise<void> {
     this.#stopping = true;
     if (this.#blocking) void this.#unblock();
+    this.#wake?.();
     await this.#running;
+  }
+
+  /** Waits for `ms`, for the promise or for `stop`, whichever is first. */
+  async #pause(ms: number, promise?: Promise<void>): Promise<void> {
+    if (this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      void promise?.then(this.#wake);
+    });
+    this.#wake = undefined;
   }
 
   /** How long ago a read last came back, in ms: a few seconds at most if all is well. */
@@ -86,7 +101,7 @@ export class Reader {
         failures += 1;
         const ceiling = Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** Math.min(failures, 10));
         log.warn("reading failed, and is tried again: {error}", { error });
-        if (!this.#stopping) await new Promise((resolve) => setTimeout(resolve, ceiling * (0.5 + Math.random() / 2)));
+        await this.#pause(ceiling * (0.5 + Math.random() / 2));
       }
     }
     this.#client?.close();
@@ -97,7 +112,7 @@ export class Reader {
     const client = connect();
     this.#client = client;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
-    await ensureGroups(client, streams);
+    await bounded(ensureGroups(client, streams), GRACE_MS);
     if (again) {
       onReconnect();
       await this.#recoverOwn();
@@ -109,25 +124,27 @@ export class Reader {
   async #recoverOwn(): Promise<void> {
     const { store, streams, consumer, held, begin } = this.#options;
     for (const stream of streams) {
-      const free = held.freeOf(stream);
-      if (free > 0) begin(await store.reclaim(stream, consumer, "own", 0, free, held.of(stream)));
+      for (let found = RECOVERED_AT_ONCE; found === RECOVERED_AT_ONCE && !this.#stopping; ) {
+        const own = await store.reclaim(stream, consumer, "own", 0, RECOVERED_AT_ONCE, held.of(stream));
+        begin(own);
+        found = own.length;
+      }
     }
   }
 
   async #readOnce(client: Client): Promise<void> {
-    const { held, consumer, streams, room } = this.#options;
-    await room();
+    const { held, consumer, streams, backlog, begin } = this.#options;
     const wanted = this.#shares();
-    if (wanted.length === 0) {
+    const full = wanted.length === 0 ? held.freed() : backlog();
+    if (full !== undefined) {
       // A loop that only ever awaits what has come already would let nothing else run.
-      await soon(held.freed(), BLOCK_MS);
+      await this.#pause(BLOCK_MS, full);
       this.#readAt = performance.now();
       return;
     }
-    if (this.#stopping) return;
     const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
     this.#readAt = performance.now();
-    this.#accept(taken);
+    begin(taken);
     if (taken.length > 0 || this.#stopping) return;
 
     const open = streams.filter((stream) => held.freeOf(stream) > 0);
@@ -135,7 +152,7 @@ export class Reader {
     this.#leftOut = new Set(streams.filter((stream) => !open.includes(stream)));
     this.#blocking = true;
     try {
-      this.#accept(await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS));
+      begin(await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS));
     } finally {
       this.#blocking = false;
     }
@@ -157,19 +174,6 @@ export class Reader {
     }
     this.#rotation += 1;
     return shares;
-  }
-
-  #accept(entries: Entry[]): void {
-    if (entries.length === 0) return;
-    const { held, begin, surplus } = this.#options;
-    const fitting: Entry[] = [];
-    const over: Entry[] = [];
-    for (const entry of entries) {
-      const room = !this.#stopping && fitting.length < held.free() && held.freeOf(entry.stream) > 0;
-      (room ? fitting : over).push(entry);
-    }
-    begin(fitting);
-    if (over.length > 0) surplus(over);
   }
 
   /** Ends the blocking read. It may not have reached Redis yet, so this is tried until it has ended. */
@@ -198,13 +202,4 @@ async function bounded<T>(promise: Promise<T>, ms: number): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function soon(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const later = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, later]);
-  clearTimeout(timer);
 }

@@ -1,5 +1,4 @@
 import type { Entry, StepStream } from "./entry.ts";
-import type { Heartbeat } from "./heartbeat.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Records } from "./records.ts";
@@ -19,7 +18,6 @@ export interface ReclaimerOptions {
   consumer: string;
   streams: readonly StepStream[];
   held: HeldAttempts;
-  heartbeat: Heartbeat;
   leaseMs: number;
   begin(entries: Entry[]): void;
 }
@@ -43,14 +41,11 @@ export class Reclaimer implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const { store, consumer, streams, held, heartbeat, leaseMs, begin } = this.#options;
-    if (!heartbeat.mayReclaim) return undefined;
-    // Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
-    const idleMs = Math.ceil(leaseMs * 0.9);
+    const { store, consumer, streams, held, leaseMs, begin } = this.#options;
     for (const stream of streams) {
       const free = held.freeOf(stream);
       if (free <= 0) continue;
-      const taken = await store.reclaim(stream, consumer, "expired", idleMs, free, held.of(stream));
+      const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream));
       for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
       begin(taken);
     }

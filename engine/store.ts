@@ -30,6 +30,11 @@ const log = logger("store");
 
 /** How long an idempotency key stands for its run. */
 const ONCE_MS = 86_400_000;
+/** A script keeps no more leases than this. */
+const BEATS_AT_ONCE = 1_000;
+/** Nor does it take over more entries than this. */
+const RECLAIMED_AT_ONCE = 100;
+
 export interface Admission {
   id: string;
   graph: Graph;
@@ -107,20 +112,25 @@ export class Store {
     return (await this.#run(commit, keys, args)) as Reply[];
   }
 
-  /** Renews the leases of entries, grouped by stream. The entries whose lease is lost. */
-  async heartbeat(consumer: string, streams: readonly StepStream[], held: readonly Entry[][]): Promise<Entry[]> {
-    const args: (string | number)[] = [consumer, JSON.stringify({ streams: streams.map((stream) => stream.key) })];
-    const asked: Entry[] = [];
-    for (const entries of held) {
-      args.push(entries.length);
-      for (const entry of entries) {
-        args.push(entry.id, entry.count);
-        asked.push(entry);
-      }
+  /** Renews the leases of entries, grouped by stream, each group in the order of its ids. Those whose lease is lost. */
+  async heartbeat(
+    consumer: string,
+    leaseMs: number,
+    streams: readonly StepStream[],
+    held: readonly Entry[][],
+  ): Promise<Entry[]> {
+    const keys = [this.#first.workers(), this.#first.beats(), ...streams.map((stream) => stream.key)];
+    const info = JSON.stringify({ streams: streams.map((stream) => stream.key) });
+    const lost: Entry[] = [];
+    const size = Math.max(0, ...held.map((entries) => entries.length));
+    const share = Math.ceil(BEATS_AT_ONCE / streams.length);
+    for (let from = 0; from === 0 || from < size; from += share) {
+      const asked = held.map((entries) => entries.slice(from, from + share));
+      const args = asked.flatMap((entries) => [entries.length, ...entries.flatMap(({ id, count }) => [id, count])]);
+      const replies = (await this.#run(heartbeat, keys, [consumer, leaseMs, info, ...args])) as Reply[];
+      lost.push(...asked.flat().filter((_, i) => replies[i] !== Reply.Done));
     }
-    const keys = [this.#first.workers(), ...streams.map((stream) => stream.key)];
-    const replies = (await this.#run(heartbeat, keys, args)) as Reply[];
-    return asked.filter((_, i) => replies[i] !== Reply.Done);
+    return lost;
   }
 
   /**
@@ -131,12 +141,12 @@ export class Store {
     stream: StepStream,
     consumer: string,
     mode: "expired" | "own",
-    idleMs: number,
+    leaseMs: number,
     limit: number,
     held: readonly Entry[],
   ): Promise<Entry[]> {
-    const args = [consumer, mode, idleMs, limit, ...held.map((entry) => entry.id)];
-    const taken = (await this.#run(reclaim, [stream.key], args)) as [string, number, string[]][];
+    const args = [consumer, mode, leaseMs, Math.min(limit, RECLAIMED_AT_ONCE), ...held.map((entry) => entry.id)];
+    const taken = (await this.#run(reclaim, [stream.key, this.#first.beats()], args)) as [string, number, string[]][];
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 

@@ -54,6 +54,8 @@ export class Worker {
   #untold: Attempt[] = [];
   #telling: ReturnType<typeof setTimeout> | undefined;
   #stopListening: (() => void) | undefined;
+  #started: Promise<void> | undefined;
+  #stopping = false;
   #stopped: Promise<void> | undefined;
 
   constructor(millrace: Millrace, options: WorkerOptions = {}) {
@@ -76,7 +78,7 @@ export class Worker {
     const consumer = this.id;
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
-    this.#committer = new Committer(store, consumer, leaseMs);
+    this.#committer = new Committer(store, consumer);
     this.#timers = new Timers(store);
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(lostLease()) };
@@ -85,16 +87,14 @@ export class Worker {
     this.#reclaimer = new Reclaimer({
       ...{ store, records, consumer, streams, leaseMs, begin },
       held: this.#held,
-      heartbeat: this.#heartbeat,
     });
     this.#reader = new Reader({
       ...{ store, consumer, streams, begin },
       held: this.#held,
       connect: this.#internals.openReader,
       unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
-      room: () => this.#committer.room(),
-      surplus: (entries) => this.#giveBack(entries),
-      onReconnect: () => this.#heartbeat.outage(),
+      backlog: () => (this.#committer.full ? this.#committer.stored() : undefined),
+      onReconnect: () => this.#heartbeat.wake(),
     });
   }
 
@@ -108,15 +108,25 @@ export class Worker {
     return this.#reader.silentMs;
   }
 
-  /** Makes its groups, then reads and works until `stop`. @throws UnavailableError if Redis cannot be reached */
-  async start(): Promise<void> {
+  /**
+   * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
+   *
+   * @throws UnavailableError if Redis cannot be reached
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<void> {
     const { client, store, subscriber } = this.#internals;
     await ensureGroups(client, this.#streams);
     const [keys] = store.allPartitions;
     this.#stopListening = await subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
-      missed: () => this.#heartbeat.outage(),
+      missed: () => this.#heartbeat.wake(),
     });
+    if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();
     this.#reclaimer.start();
@@ -128,15 +138,18 @@ export class Worker {
    * uncharged. Idempotent.
    */
   stop(): Promise<void> {
+    this.#stopping = true;
     this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
   async #stop(): Promise<void> {
+    await Promise.allSettled([this.#started]);
     await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);
+    this.#committer.close();
     clearTimeout(this.#telling);
     await this.#heartbeat.stop();
     this.#stopListening?.();
@@ -152,19 +165,39 @@ export class Worker {
 
   #begin(entries: Entry[]): void {
     for (const entry of entries) {
-      if (this.#held.has(entry)) continue;
+      const known = this.#held.find(entry);
+      if (known !== undefined && known.entry.count >= entry.count) continue;
+      if (known !== undefined) this.#drop(known);
       const attempt = new Attempt(entry, this.#setting);
       this.#held.add(attempt);
+      if (this.#stopping || !this.#held.takeSlot(attempt)) {
+        this.#track(attempt, this.#giveBack(entry));
+        continue;
+      }
       this.#untold.push(attempt);
-      const work = this.#executor
-        .run(attempt, () => this.#held.freeSlot(attempt))
-        .finally(() => {
-          this.#held.remove(attempt);
-          this.#working.delete(work);
-        });
-      this.#working.add(work);
+      this.#track(
+        attempt,
+        this.#executor.run(attempt, () => this.#held.freeSlot(attempt)),
+      );
     }
     if (this.#untold.length > 0) this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+  }
+
+  /** Its lease was lost and came back with a new delivery count. */
+  #drop(attempt: Attempt): void {
+    attempt.abort(lostLease());
+    this.#held.remove(attempt);
+  }
+
+  #track(attempt: Attempt, work: Promise<unknown>): void {
+    const { run, id } = attempt.entry;
+    const tracked = work
+      .catch((error) => log.error("the attempt on entry {id} of run {run} broke off: {error}", { run, id, error }))
+      .then(() => {
+        this.#held.remove(attempt);
+        this.#working.delete(tracked);
+      });
+    this.#working.add(tracked);
   }
 
   #tellStarts(): void {
@@ -174,13 +207,9 @@ export class Worker {
     for (const attempt of untold) attempt.tellStart();
   }
 
-  #giveBack(entries: Entry[]): void {
-    for (const entry of entries) {
-      const work = this.#committer
-        .submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } })
-        .then(() => void this.#working.delete(work));
-      this.#working.add(work);
-    }
+  /** An entry for which there was no slot: another worker may have one. */
+  #giveBack(entry: Entry): Promise<unknown> {
+    return this.#committer.submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } });
   }
 }
 

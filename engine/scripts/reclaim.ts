@@ -1,20 +1,30 @@
 import { script } from "./script.ts";
 
 /**
- * Takes over entries of one stream whose lease has run out; or takes up those of this consumer that it does not know
+ * Takes over entries of one stream whose lease has run out, once everyone could beat for a lease; or takes up those of this consumer that it does not know
  * of, because a reply was lost on its way.
  *
- * KEYS  1 stream
- * ARGV  1 consumer  2 `expired` or `own`  3 the idle time in ms from which a lease has run out (expired)
- *       4 how many at most  5… the entries that this consumer holds
+ * KEYS  1 stream  2 beats
+ * ARGV  1 consumer  2 `expired` or `own`  3 the lease in ms (expired)  4 how many at most, up to 100
+ *       5… the entries that this consumer holds
  * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an own
  *          one stays, since nobody has run it.
+ *
+ * Idle time goes on while Redis cannot be reached, so nothing is expired unless beats came without a long gap for a lease,
+ * up to now. That is decided here and not by the caller, whose call may have waited for Redis itself.
  */
 export const reclaim = script(
   "reclaim",
   `
-if wrong_types('s')[1] then return {} end
-local consumer, mode, idle, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local _, any = wrong_types('sh')
+if any then return {} end
+local consumer, mode, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
+local idle = math.ceil(lease * 0.9)
+if mode == 'expired' then
+  local beats, now = redis.call('HMGET', KEYS[2], 'last', 'since'), now_ms()
+  if not beats[2] or now - beats[1] > lease / 2 or now - beats[2] < lease then return {} end
+end
 local held, holding = {}, #ARGV - 4
 for i = 5, #ARGV do held[ARGV[i]] = true end
 

@@ -41,3 +41,26 @@ export async function analysed(
 function json<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
+
+/** A PDF whose pages each draw `content` (operators of ISO 32000-1). */
+export function madePdf(content: string, pageCount = 1): string {
+  const pages = Array.from({ length: pageCount }, (_, index) => `${index + 5} 0 R`);
+  const objects = [
+    "<</Type/Catalog/Pages 2 0 R>>",
+    `<</Type/Pages/Kids[${pages.join(" ")}]/Count ${pageCount}>>`,
+    `<</Length ${content.length}>>\nstream\n${content}\nendstream`,
+    "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ...pages.map(
+      () => "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 3 0 R/Resources<</Font<</F1 4 0 R>>>>>>",
+    ),
+  ];
+  let text = "%PDF-1.7\n";
+  const offsets = objects.map((object, index) => {
+    const offset = text.length;
+    text += `${index + 1} 0 obj\n${object}\nendobj\n`;
+    return `${String(offset).padStart(10, "0")} 00000 n \n`;
+  });
+  const start = text.length;
+  text += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${offsets.join("")}`;
+  return `${text}trailer\n<</Size ${objects.length + 1}/Root 1 0 R>>\nstartxref\n${start}\n%%EOF\n`;
+}

@@ -22,9 +22,10 @@ export class EngineBench {
     this.millrace = millrace;
   }
 
-  static async open(workflows: readonly AnyWorkflow[], blobs?: BlobStore): Promise<EngineBench> {
+  /** On the server of the suite, unless it is given another one. */
+  static async open(workflows: readonly AnyWorkflow[], blobs?: BlobStore, url = redisUrl): Promise<EngineBench> {
     const namespace = freshNamespace();
-    const options = { url: redisUrl, namespace, workflows };
+    const options = { url, namespace, workflows };
     return new EngineBench(namespace, await connect(blobs === undefined ? options : { ...options, blobs }));
   }
 

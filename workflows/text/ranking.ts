@@ -13,30 +13,36 @@ const SHORTLIST = 200;
 const LEAST_SHARE = 0.2;
 /** How much more a word of the title weighs (Edmundson, New Methods in Automatic Extracting, 1969). */
 const TITLE_WEIGHT = 2;
+/** How much more the first sentence weighs; the second half of that, and so on. */
 const LEAD_WEIGHT = 0.5;
 /** From this share of the same terms on, a sentence says again what one before it has said. */
 const SAME = 0.5;
 
-export interface RankingOptions {
+interface RankingOptions {
   /** ISO 639-1; null if it is not known. */
   language: string | null;
   /** How many sentences at the most. */
   count: number;
   pace: Pace;
+}
+
+interface CentroidOptions extends RankingOptions {
+  /** What the text is called: its words weigh more. */
+  title?: string;
   /** Told how far the work is, from 0 to 1. */
   progress?: (fraction: number) => void;
 }
 
 /**
- * The sentences that say most of what all of them say: those nearest to the centroid of their TF-IDF vectors (Radev et
- * al., Centroid-based summarization of multiple documents, 2004), less those that repeat a better one. Needs no
- * model of a language; time grows with the text, memory with the number of different words.
+ * The sentences that say most of what all of them say: those that hold most of the centroid of the text's TF-IDF
+ * weights (Radev et al., Centroid-based summarization of multiple documents, 2004), less those that repeat a better
+ * one. Needs no model of a language; time grows with the text, memory with the number of different words.
  *
  * @returns in the order of the text
  */
 export async function rankByCentroid(
   sentences: readonly string[],
-  { language, count, pace, progress = () => {}, title = "" }: RankingOptions & { title?: string },
+  { language, count, pace, progress = () => {}, title = "" }: CentroidOptions,
 ): Promise<Ranked[]> {
   const corpus = await Corpus.of(sentences, language, pace, (fraction) => progress(fraction / 2));
   const centroid = corpus.centroid(title);

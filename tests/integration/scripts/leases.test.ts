@@ -22,7 +22,8 @@ async function pending(): Promise<[id: string, consumer: string, idleMs: number,
 }
 
 describe("heartbeat", () => {
-  const beat = (entries: Entry[], consumer = "ann") => bench.store.heartbeat(consumer, [bench.stream("a")], [entries]);
+  const beat = (entries: Entry[], consumer = "ann") =>
+    bench.store.heartbeat(consumer, 10_000, [bench.stream("a")], [entries]);
 
   test("the owner's entries are as if just delivered, their counts unchanged, and the worker is listed", async () => {
     await age(60_000);
@@ -56,16 +57,71 @@ describe("heartbeat", () => {
     expect(await beat([entries[0]!, entries[20]!])).toEqual([]);
   });
 
+  test("more entries than one script can claim", async () => {
+    const adding = bench.redis.pipeline();
+    for (let i = 0; i < 9_000; i += 1) adding.xadd(entry.stream.key, "*", "run", entry.run);
+    await adding.exec();
+    const group = ["GROUP", "workers", "ann", "COUNT", "9000", "STREAMS", entry.stream.key, ">"];
+    const [, taken] = (await bench.redis.call("XREADGROUP", ...group)) as [string, [string][]];
+    const entries = [entry, ...taken.map(([id]) => ({ ...entry, id }))];
+    expect(await beat([...entries, { ...entry, id: `${Date.now() + 60_000}-0` }])).toHaveLength(1);
+  });
+
   test("a stream of the wrong type: its entries are lost, other streams' are not", async () => {
     const other = bench.stream("b");
     await bench.redis.set(other.key, "not ours");
     const lost = { ...entry, stream: other };
     const streams = [bench.stream("a"), other];
-    expect(await bench.store.heartbeat("ann", streams, [[entry], [lost]])).toEqual([lost]);
+    expect(await bench.store.heartbeat("ann", 10_000, streams, [[entry], [lost]])).toEqual([lost]);
+  });
+});
+
+/** Makes it look as if workers had beaten without a gap for `sinceMs`, up to `lastMs` ago. */
+async function beaten(sinceMs: number, lastMs = 0): Promise<void> {
+  await bench.redis.hset(bench.keys.beats(), { last: Date.now() - lastMs, since: Date.now() - sinceMs });
+}
+
+const beats = () => bench.redis.hgetall(bench.keys.beats());
+
+describe("heartbeats of all workers", () => {
+  const beat = () => bench.store.heartbeat("ann", 10_000, [bench.stream("a")], [[]]);
+
+  test("the first one, and one after half a lease without any, begin a time without gaps", async () => {
+    await beat();
+    const first = await beats();
+    expect(first.since).toBe(first.last);
+    await beaten(60_000, 6_000);
+    await beat();
+    const later = await beats();
+    expect(later.since).toBe(later.last);
+  });
+
+  test("one that follows soon goes on with it", async () => {
+    await beaten(60_000, 4_000);
+    const { since } = await beats();
+    await beat();
+    expect(await beats()).toEqual({ since, last: expect.not.stringMatching(since!) });
   });
 });
 
 describe("reclaim", () => {
+  beforeEach(() => beaten(60_000));
+
+  test.each([
+    ["no beat was ever heard of", () => bench.redis.del(bench.keys.beats())],
+    ["the last beat is too long ago: this call itself may have waited", () => beaten(60_000, 6_000)],
+    ["not everyone could beat for a lease after a gap", () => beaten(9_000)],
+    [
+      "the beats are of the wrong type",
+      () => bench.redis.del(bench.keys.beats()).then(() => bench.redis.set(bench.keys.beats(), "not ours")),
+    ],
+  ])("nothing is expired when %s", async (_, arrange) => {
+    await age(60_000);
+    await arrange();
+    expect(await expired()).toEqual([]);
+    expect((await pending())[0]?.[1]).toBe("ann");
+  });
+
   const expired = (limit = 10, held: Entry[] = []) =>
     bench.store.reclaim(bench.stream("a"), "bob", "expired", 10_000, limit, held);
 
@@ -122,14 +178,14 @@ describe("retire", () => {
   const retire = (consumer: string) => bench.store.retire(consumer, [entry.stream.key]);
 
   test("a worker for which something is pending stays, with what is pending", async () => {
-    await bench.store.heartbeat("ann", [bench.stream("a")], [[]]);
+    await bench.store.heartbeat("ann", 10_000, [bench.stream("a")], [[]]);
     const before = await bench.state();
     expect(await retire("ann")).toBe(false);
     expect(changes(before, await bench.state())).toEqual({});
   });
 
   test("a worker for which nothing is pending is off the list and out of its groups", async () => {
-    await bench.store.heartbeat("ann", [bench.stream("a")], [[]]);
+    await bench.store.heartbeat("ann", 10_000, [bench.stream("a")], [[]]);
     await bench.fail(entry);
     expect(await retire("ann")).toBe(true);
     expect(await bench.redis.xinfo("CONSUMERS", entry.stream.key, "workers")).toEqual([]);

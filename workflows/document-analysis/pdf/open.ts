@@ -35,13 +35,10 @@ export async function openPdf(bytes: Uint8Array, signal: AbortSignal, pace: Pace
     useSystemFonts: true,
     disableFontFace: true,
     isOffscreenCanvasSupported: false,
-    stopAtErrors: false,
   });
   const close = () => within(CLOSE_MS, task.destroy());
   try {
-    const document = await abortable(task.promise, signal).catch((error: unknown) => {
-      throw signal.aborted ? error : openingError(error);
-    });
+    const document = await abortable(task.promise, signal);
     if (document.numPages < 1) throw damage("The PDF is damaged: it holds no pages.");
     if (document.numPages > LIMITS.pages)
       throw new FatalError(`The PDF has ${document.numPages} pages; at most ${LIMITS.pages} can be analysed.`, {
@@ -58,7 +55,7 @@ export async function openPdf(bytes: Uint8Array, signal: AbortSignal, pace: Pace
     };
   } catch (error) {
     await close();
-    throw error;
+    throw signal.aborted || error instanceof FatalError ? error : openingError(error);
   }
 }
 

@@ -1,0 +1,79 @@
+import * as v from "valibot";
+import { expect, test, vi } from "vitest";
+import { workflow } from "../../engine/index.ts";
+import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
+import { Gates } from "../support/gates.ts";
+import { ROOT, temporaryDir } from "../support/run.ts";
+
+/** A Redis with an append-only file that can be killed and started again on its port. */
+async function restartable() {
+  const dir = await temporaryDir();
+  const home = `${ROOT}.millrace`;
+  let redis: PrivateRedis = await startPrivateRedis({ dir, home });
+  const { url, port } = redis;
+  return {
+    url,
+    signal: (name: NodeJS.Signals) => process.kill(redis.pid, name),
+    async kill() {
+      process.kill(redis.pid, "SIGKILL");
+      await redis.exited;
+    },
+    async start() {
+      redis = await startPrivateRedis({ dir, home, port });
+    },
+    [Symbol.asyncDispose]: () => redis.stop(),
+  };
+}
+
+test("a Redis that stands still for several leases takes no step from the worker that runs it", async () => {
+  const gates = new Gates();
+  const attempts: number[] = [];
+  const slow = workflow("slow", { input: v.object({}) }).step("wait", async (_, ctx) => {
+    attempts.push(ctx.attempt);
+    await gates.pass("go", ctx.signal);
+  });
+  await using redis = await restartable();
+  await using engine = await engineUnderTest([slow], { url: redis.url });
+  const first = await engine.worker({ leaseMs: 500 });
+  const runs = await Promise.all([1, 2, 3, 4].map(() => engine.millrace.runs.start(slow, {})));
+  await vi.waitFor(() => expect(attempts).toHaveLength(4), { timeout: 5_000 });
+  // Others that look for leases that have run out: what they ask while Redis stands still reaches it afterwards.
+  await engine.worker({ leaseMs: 500 });
+  const last = await engine.worker({ leaseMs: 500 });
+  await vi.waitFor(async () => expect((await engine.millrace.queues())[0]).toMatchObject({ workers: 3 }));
+  redis.signal("SIGSTOP");
+  try {
+    await vi.waitFor(() => expect(Math.min(first.silentMs, last.silentMs)).toBeGreaterThan(3_000), { timeout: 10_000 });
+  } finally {
+    redis.signal("SIGCONT");
+  }
+  await vi.waitFor(() => expect(Math.max(first.silentMs, last.silentMs)).toBeLessThan(1_000), { timeout: 10_000 });
+  gates.open("go");
+  for (const { id } of runs) expect((await engine.ended(id)).status).toBe("completed");
+  expect(attempts).toEqual([1, 1, 1, 1]);
+});
+
+test("what a handler came to while Redis was away longer than a lease is stored when it is back", async () => {
+  const gates = new Gates();
+  const attempts: number[] = [];
+  const said = workflow("said", { input: v.object({}) }).step("say", async (_, ctx) => {
+    attempts.push(ctx.attempt);
+    await gates.pass("go", ctx.signal);
+    ctx.emit({ said: "during the outage" });
+    return "kept";
+  });
+  await using redis = await restartable();
+  await using engine = await engineUnderTest([said], { url: redis.url });
+  const worker = await engine.worker({ leaseMs: 300 });
+  const { id } = await engine.millrace.runs.start(said, {});
+  await vi.waitFor(() => expect(attempts).toEqual([1]), { timeout: 5_000 });
+  await redis.kill();
+  gates.open("go");
+  // Longer than the deadline of a call, too: the first try of the commit has failed.
+  await vi.waitFor(() => expect(worker.silentMs).toBeGreaterThan(7_000), { timeout: 15_000 });
+  await redis.start();
+  expect(await engine.ended(id)).toMatchObject({ status: "completed", output: "kept" });
+  expect((await engine.events(id)).filter((event) => event.type === "step.output")).toHaveLength(1);
+  expect(attempts).toEqual([1]);
+});
