@@ -30,6 +30,11 @@ export function attemptOf(entry: Entry): number {
   return entry.failures + entry.crashes + 1;
 }
 
+/** Whether its step has taken down workers, and may take down only one more. */
+export function isOnLastChance({ crashes, stream }: Entry): boolean {
+  return crashes > 0 && crashes === stream.step.crashes - 1;
+}
+
 /**
  * Reads a stream entry's fields.
  *

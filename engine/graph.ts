@@ -21,11 +21,6 @@ export function inputSource(graph: Graph, name: string): { step: string } | "run
   return before === undefined ? "run" : { step: before };
 }
 
-/** The step whose output is the run's. */
-export function lastStep(graph: Graph): string {
-  return graph.steps[graph.steps.length - 1]!.name;
-}
-
 /** `name@version`: what runs, streams and workers say to mean one version of a workflow. */
 export function workflowVersion(graph: { workflow: string; version: number }): string {
   return `${graph.workflow}@${graph.version}`;

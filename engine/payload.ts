@@ -2,10 +2,10 @@ import { type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 import { FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
 
 /** Values whose JSON is longer than this, in characters, live in the blob store. */
-export const INLINE_LIMIT = 32_768;
+const INLINE_LIMIT = 32_768;
 
 /** Values whose JSON is longer than this, in characters, are read from the run instead of travelling in an entry. */
-export const ENTRY_LIMIT = 256;
+const ENTRY_LIMIT = 256;
 
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";

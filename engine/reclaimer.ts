@@ -1,4 +1,4 @@
-import type { Entry, StepStream } from "./entry.ts";
+import { type Entry, isOnLastChance, type StepStream } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Records } from "./records.ts";
@@ -22,7 +22,10 @@ export interface ReclaimerOptions {
   begin(entries: Entry[]): void;
 }
 
-/** Takes over, for free slots, what workers that died had in hand; and takes them off the list. */
+/**
+ * Takes over, for free slots, what workers that died had in hand; and takes them off the list. Of what is on its last
+ * chance it has one at a time, so that a step that kills its worker is told from those that ran beside it.
+ */
 export class Reclaimer implements Service {
   readonly #options: ReclaimerOptions;
   readonly #loop: Loop;
@@ -42,10 +45,12 @@ export class Reclaimer implements Service {
 
   async runOnce(): Promise<number | undefined> {
     const { store, consumer, streams, held, leaseMs, begin } = this.#options;
+    let lastChances = held.all().some(({ entry }) => isOnLastChance(entry)) ? 0 : 1;
     for (const stream of streams) {
       const free = held.freeOf(stream);
       if (free <= 0) continue;
-      const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream));
+      const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream), lastChances);
+      if (taken.some(isOnLastChance)) lastChances = 0;
       for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
       begin(taken);
     }

@@ -10,7 +10,7 @@ export interface RetryPolicy {
   maxMs: number;
 }
 
-export const DEFAULT_RETRY: RetryPolicy = { attempts: 5, baseMs: 1_000, maxMs: 60_000 };
+const DEFAULT_RETRY: RetryPolicy = { attempts: 5, baseMs: 1_000, maxMs: 60_000 };
 
 /** Checks a policy where it is written. @throws DefinitionError */
 export function retryPolicy(where: string, given: Partial<RetryPolicy> = {}): RetryPolicy {

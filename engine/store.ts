@@ -136,6 +136,8 @@ export class Store {
   /**
    * Takes over entries whose lease has run out (`expired`), or takes up this consumer's own that it does not hold
    * (`own`).
+   *
+   * @param lastChances how many at most that are on their last chance (`expired`)
    */
   async reclaim(
     stream: StepStream,
@@ -144,8 +146,10 @@ export class Store {
     leaseMs: number,
     limit: number,
     held: readonly Entry[],
+    lastChances = 0,
   ): Promise<Entry[]> {
-    const args = [consumer, mode, leaseMs, Math.min(limit, RECLAIMED_AT_ONCE), ...held.map((entry) => entry.id)];
+    const limits = [Math.min(limit, RECLAIMED_AT_ONCE), stream.step.crashes, lastChances];
+    const args = [consumer, mode, leaseMs, ...limits, ...held.map((entry) => entry.id)];
     const taken = (await this.#run(reclaim, [stream.key, this.#first.beats()], args)) as [string, number, string[]][];
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }

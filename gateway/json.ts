@@ -39,9 +39,15 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, what
   if (result.success) return result.output;
   const errors = result.issues.slice(0, 50).map((issue) => ({
     path: (issue.path ?? []).map((part) => String(part.key)),
-    message: issue.message,
+    message: messageOf(issue),
   }));
   throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
+}
+
+/** valibot says of a field that is missing, or one too many, that it expected a "never". */
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (issue.type !== "strict_object" || issue.path === undefined) return issue.message;
+  return issue.expected === "never" ? "There is no such field." : "Required.";
 }
 
 /**

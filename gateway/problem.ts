@@ -16,7 +16,7 @@ export interface Problem {
   title: string;
   status: number;
   detail: string;
-  /** Where a value does not fit: `path` is the keys from the root of what was sent. */
+  /** Where a value does not fit: `path` is the keys from the root of what `detail` names. */
   errors?: Issue[];
   /** On a socket of many runs: the one that it is about. */
   run?: string;

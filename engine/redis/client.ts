@@ -93,12 +93,11 @@ export function openClient(url: string, name: string, onReconnect?: () => void):
 }
 
 /**
- * Opens a connection for blocking reads. Once it is lost it stays so, and every call fails: its owner opens another, and
- * looks for what was delivered to the broken one.
+ * Opens a connection for blocking reads. It is for one life: when it breaks, the read that waits fails at once and so does
+ * every later call, so that its owner opens a new one and looks for what was delivered to the broken one.
  */
 export function openReader(url: string, name: string): Client {
-  const options = { ...commonOptions(name), retryStrategy: () => null, autoResendUnfulfilledCommands: false };
-  return new Client(openRedis(url, options));
+  return new Client(openRedis(url, { ...commonOptions(name), retryStrategy: () => null }));
 }
 
 /** What every connection is opened with. */

@@ -65,21 +65,24 @@ class Form {
   }
 
   async findFile(): Promise<{ name: string; type: string | undefined }> {
-    while (this.#file === undefined) {
-      if (!(await this.#readOn()))
-        throw new ProblemError(422, "no_file", 'The form has no file in a part named "file".', {
-          errors: [{ path: ["file"], message: "Required" }],
-        });
-    }
+    // The last read may bring it: a small form waits in the parser until nothing more can come.
+    for (let more = true; more && this.#file === undefined; ) more = await this.#readOn();
+    if (this.#file === undefined)
+      throw new ProblemError(422, "no_file", 'The form has no file in a part named "file".', {
+        errors: [{ path: ["file"], message: "Required" }],
+      });
     return this.#file;
   }
 
   async *content(): AsyncGenerator<Uint8Array, void, undefined> {
-    do {
-      const chunks = this.#chunks;
-      this.#chunks = [];
-      yield* chunks;
-    } while (await this.#readOn());
+    for (let more = true; more; more = await this.#readOn()) yield* this.#taken();
+    yield* this.#taken();
+  }
+
+  #taken(): Uint8Array[] {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    return chunks;
   }
 
   /** Takes one chunk of the body; false when there was none. */

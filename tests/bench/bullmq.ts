@@ -38,7 +38,7 @@ async function withQueues<T>(
 
 export const bullmq: Contender = {
   name: "bullmq",
-  settings: `three queues, each worker adding to the next; concurrency ${CONCURRENCY}, removeOnComplete`,
+  settings: `three queues, each worker adding to the next; concurrency ${CONCURRENCY} each, removeOnComplete`,
   drain: (url, runs) =>
     withQueues(url, async ([first], work) => {
       for (let at = 0; at < runs; at += 1_000) {

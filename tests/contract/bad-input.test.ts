@@ -56,6 +56,10 @@ describe("a body is refused", () => {
     expect((await send("POST", startPath, '{"input":{"name":""}}')).problem.errors).toEqual([
       { path: ["name"], message: expect.stringMatching(/./) },
     ]);
+    expect((await send("POST", startPath, '{"inptu":1}')).problem.errors).toEqual([
+      { path: ["input"], message: "Required." },
+      { path: ["inptu"], message: "There is no such field." },
+    ]);
     expect((await send("POST", startPath, '{"input":1,"delay":5}')).problem.errors).toEqual([
       { path: ["delay"], message: "Delayed starts are not supported yet." },
     ]);

@@ -55,7 +55,7 @@ describe("finding a Redis server", () => {
     const expected = { path: `${home}/redis/bin/redis-server`, env: { LD_LIBRARY_PATH: `${home}/redis/lib` } };
     expect(await Promise.all([findRedis(home), findRedis(home)])).toEqual([expected, expected]);
     expect(await readdir(home)).toEqual(["redis"]);
-    expect(await readdir(`${home}/redis/lib`)).toEqual(["libone2.so", "libtwo.so"]);
+    expect((await readdir(`${home}/redis/lib`)).sort()).toEqual(["libone2.so", "libtwo.so"]);
 
     await pathWith({});
     expect(await findRedis(home)).toEqual(expected);

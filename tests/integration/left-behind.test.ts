@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { startProgram } from "../support/process.ts";
+import { freshNamespace, leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { ROOT } from "../support/run.ts";
 
 test("a suite that leaves a key, a connection, a timer or a child behind fails and names them", async () => {
@@ -14,4 +15,16 @@ test("a suite that leaves a key, a connection, a timer or a child behind fails a
   expect(suite.output()).toContain("no-namespace");
   expect(suite.output()).toContain(`process ${child}: sh -c sleep 60`);
   expect(code).toBe(1);
+});
+
+test("leftovers are a namespace's own keys, in every partition and in none", async () => {
+  const [namespace, other] = [freshNamespace(), freshNamespace()];
+  const client = rawRedis();
+  for (const key of [`{${namespace}}:meta`, `{${namespace}:0}:run:1`, `{${namespace}:15}:log:1`, `{${other}:0}:run:1`])
+    await client.set(key, "1");
+  expect(await leftovers(redisUrl, namespace)).toEqual([
+    `{${namespace}:0}:run:1`,
+    `{${namespace}:15}:log:1`,
+    `{${namespace}}:meta`,
+  ]);
 });

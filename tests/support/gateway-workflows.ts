@@ -31,10 +31,17 @@ export function gatewayWorkflows(): { workflows: AnyWorkflow[]; gates: Gates; br
     if (broken.has(name)) throw new FatalError(`${name} is broken`);
     return name;
   });
-  /** 400 events of 10 KB each. */
-  const noisy = workflow("noisy", { input: v.object({ events: v.number() }) }).step("shout", ({ events }, ctx) => {
-    for (let i = 0; i < events; i++) ctx.emit({ i, text: "x".repeat(10_000) });
-  });
+  /** Waits at the gate of its run, then emits events of 10 KB, as fast as they are stored. */
+  const noisy = workflow("noisy", { input: v.object({ events: v.number() }) }).step(
+    "shout",
+    async ({ events }, ctx) => {
+      await gates.pass(ctx.run.id, ctx.signal);
+      for (let i = 0; i < events; i++) {
+        ctx.emit({ i, text: "x".repeat(10_000) });
+        if (i % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+  );
   const inference = workflow("inference", { input: v.looseObject({ prompt: v.string() }) }).step(
     "answer",
     async ({ prompt, ...rest }, ctx) => {

@@ -35,11 +35,13 @@ export async function startGateway(options: {
   workflows: readonly AnyWorkflow[];
   limits?: Partial<Limits>;
   worker?: boolean;
+  /** Another Redis than the suite's. */
+  url?: string;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
   const { workflows } = options;
-  const millrace = await connect({ url: redisUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
+  const millrace = await connect({ url: options.url ?? redisUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
   const worker = options.worker === false ? undefined : createWorker(millrace);
   await worker?.start();
   const logged: TestGateway["logged"] = [];

@@ -30,11 +30,14 @@ export async function findRedis(home: string): Promise<RedisProgram> {
   }
   const dir = resolve(home, "redis");
   const fetched = { path: join(dir, SERVER), env: { LD_LIBRARY_PATH: join(dir, LIBRARIES) } };
-  if (await runs(fetched)) return fetched;
-  try {
-    await fetchRedis(dir);
-  } catch (error) {
-    throw nothingFound(error);
+  // Twice, since another process that found none may remove what this one has just fetched.
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    if (await runs(fetched)) return fetched;
+    try {
+      await fetchRedis(dir);
+    } catch (error) {
+      throw nothingFound(error);
+    }
   }
   if (await runs(fetched)) return fetched;
   throw nothingFound(new Error(`${fetched.path} was fetched and does not run here`));

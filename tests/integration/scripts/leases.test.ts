@@ -146,6 +146,33 @@ describe("reclaim", () => {
     expect((await pending()).filter(([, consumer]) => consumer === "bob")).toHaveLength(3);
   });
 
+  test("what may take down one more worker only, with what it brought along, is taken singly and where it may be", async () => {
+    for (let i = 0; i < 4; i += 1) await bench.admit(newRunId(0));
+    const entries = await bench.take("a");
+    const expire = async (each: Entry, count: number) =>
+      bench.redis.call("XCLAIM", each.stream.key, "workers", "ann", 0, each.id, "IDLE", 20_000, "RETRYCOUNT", count);
+    // Of three deaths that a step is allowed, two lie behind the first two once they are delivered again.
+    for (const [i, each] of entries.entries()) await expire(each, i < 2 ? 2 : 1);
+    const chances = (n: number) => bench.store.reclaim(bench.stream("a"), "bob", "expired", 10_000, 10, [], n);
+    expect((await chances(0)).map(({ id }) => id)).toEqual([entries[2]!.id, entries[3]!.id]);
+    expect(await chances(1)).toMatchObject([{ id: entries[0]!.id, crashes: 2 }]);
+    expect(await chances(1)).toMatchObject([{ id: entries[1]!.id, crashes: 2 }]);
+    // Past its last chance it is not run any more.
+    for (const each of entries) await expire(each, 3);
+    expect(await chances(0)).toHaveLength(4);
+  });
+
+  test("deaths that were counted before an entry was given back count as well", async () => {
+    const item = { entry: { ...entry, crashes: 1 }, end: { transition: { kind: "release" as const } } };
+    await bench.commit(item);
+    const [again] = await bench.take("a");
+    await age(20_000, again);
+    expect(again).toMatchObject({ crashes: 1, count: 1 });
+    expect(await expired()).toEqual([]);
+    const [taken] = await bench.store.reclaim(bench.stream("a"), "bob", "expired", 10_000, 10, [], 1);
+    expect(taken).toMatchObject({ id: again!.id, crashes: 2 });
+  });
+
   test("an own entry that it works on is left, however long its last heartbeat is ago", async () => {
     await age(20_000, entry, "bob");
     expect(await expired(10, [entry])).toEqual([]);

@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { answerOf, startGateway, type TestGateway } from "../support/gateway.ts";
+import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { ROOT, temporaryDir } from "../support/run.ts";
+
+const { workflows } = gatewayWorkflows();
+let redis: PrivateRedis;
+let gateway: TestGateway;
+beforeAll(async () => {
+  redis = await startPrivateRedis({ dir: await temporaryDir(), appendOnly: false, home: `${ROOT}.millrace` });
+  gateway = await startGateway({ workflows, worker: false, url: redis.url });
+});
+afterAll(() => gateway.close());
+
+test("a gateway without its Redis lives, and says of everything else that it may be tried again", async () => {
+  expect((await gateway.call("GET", "/readyz")).status).toBe(200);
+  await redis.stop();
+  const upload = fetch(`${gateway.url}/v1/documents?workflow=measure&name=a.txt`, { method: "POST", body: "hello" });
+  const answers = await Promise.all([
+    gateway.call("GET", "/readyz"),
+    gateway.call("POST", "/v1/workflows/greet/runs", { input: { name: "a" } }),
+    gateway.call("GET", "/v1/runs"),
+    gateway.call("GET", `/v1/runs/${"0".repeat(32)}-0/events`),
+    gateway.call("GET", "/v1/queues"),
+    upload.then(answerOf),
+  ]);
+  for (const { status, headers, body } of answers) {
+    expect(status).toBe(503);
+    expect(headers.get("retry-after")).toBe("1");
+    expect(body).toMatchObject({ type: "urn:millrace:problem:unavailable", status: 503 });
+    expect(JSON.stringify(body)).not.toContain("127.0.0.1");
+  }
+  expect(await gateway.call("GET", "/livez")).toMatchObject({ status: 200 });
+  // Redis may have stored the run that it did not confirm: the document stays for it.
+  expect(await gateway.blobFiles()).toHaveLength(2);
+  expect(gateway.logged.some(({ message }) => message.includes("kept document"))).toBe(true);
+});

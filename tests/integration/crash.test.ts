@@ -1,0 +1,96 @@
+import { writeFile } from "node:fs/promises";
+import { describe, expect, test, vi } from "vitest";
+import { completions, openFleet } from "../support/fleet.ts";
+import { chain, held, killing, lasting, type RanBy } from "../support/programs/fleet-workflows.ts";
+import { temporaryDir } from "../support/run.ts";
+
+const LEASE_MS = 1_500;
+const LEASE = ["--lease-ms", String(LEASE_MS)];
+/** What a busy machine may add to a time that is told here. */
+const SLACK_MS = 1_000;
+const ONCE = { before: 1, hold: 1, after: 1 };
+
+describe("a worker process that is killed in the middle of a step", () => {
+  test("loses it to another within its lease, and the run completes with one transition", async () => {
+    await using fleet = await openFleet();
+    const file = `${await temporaryDir()}/go`;
+    const first = await fleet.start(...LEASE);
+    const { id } = await fleet.millrace.runs.start(held, { file });
+    await first.line(new RegExp(`^holding ${id}`));
+    const second = await fleet.start(...LEASE);
+    const killedAt = Date.now();
+    first.kill("SIGKILL");
+    await second.line(new RegExp(`^holding ${id}`));
+    await writeFile(file, "");
+
+    const events = await fleet.events(id);
+    expect(completions(events)).toEqual(ONCE);
+    const [lost, taken] = events.filter(({ type, step }) => type === "step.started" && step === "hold");
+    expect([lost!.attempt, taken!.attempt]).toEqual([1, 2]);
+    expect(Date.parse(taken!.at) - Date.parse(lost!.at)).toBeGreaterThan(0.9 * LEASE_MS);
+    expect(Date.parse(taken!.at) - killedAt).toBeLessThan(LEASE_MS + SLACK_MS);
+    const run = await fleet.millrace.runs.get(id);
+    expect(run).toMatchObject({ status: "completed", output: { pid: second.pid, attempt: 2 } satisfies RanBy });
+  });
+});
+
+describe("a worker process that stands still for three leases", () => {
+  test("has its late result refused, and goes on working", async () => {
+    await using fleet = await openFleet();
+    const file = `${await temporaryDir()}/go`;
+    const zombie = await fleet.start(...LEASE);
+    const { id } = await fleet.millrace.runs.start(held, { file });
+    await zombie.line(new RegExp(`^holding ${id}`));
+    const other = await fleet.start(...LEASE);
+    zombie.kill("SIGSTOP");
+    await other.line(new RegExp(`^holding ${id}`));
+    await writeFile(file, "");
+    const events = await fleet.events(id);
+    expect(completions(events)).toEqual(ONCE);
+    // Three leases of work: the other one keeps its own all the while.
+    const work = await fleet.millrace.runs.start(lasting, { ms: 3 * LEASE_MS });
+    expect(await fleet.ended(work.id)).toMatchObject({ output: { pid: other.pid } });
+
+    zombie.kill("SIGCONT");
+    await vi.waitFor(
+      () => expect(zombie.output()).toMatch(new RegExp(`the end of entry .* of run .*${id}.* was refused`)),
+      {
+        timeout: 10_000,
+      },
+    );
+    expect(await fleet.events(id)).toEqual(events);
+    const run = await fleet.millrace.runs.get(id);
+    expect(run).toMatchObject({ status: "completed", output: { pid: other.pid, attempt: 2 } satisfies RanBy });
+
+    expect(await other.stop()).toEqual({ code: 0, signal: null });
+    const next = await fleet.millrace.runs.start(chain, { ms: 0 });
+    expect(await fleet.ended(next.id)).toMatchObject({ output: { pid: zombie.pid, attempt: 1 } satisfies RanBy });
+  });
+});
+
+describe("a step that kills its process", () => {
+  test("goes to dead letters after three deaths, while other runs complete", async () => {
+    await using fleet = await openFleet();
+    const { millrace } = fleet;
+    await Promise.all(Array.from({ length: 4 }, () => fleet.start(...LEASE)));
+    const others = await Promise.all(Array.from({ length: 40 }, (_, i) => millrace.runs.start(chain, { ms: 20 * i })));
+    const { id } = await millrace.runs.start(killing, {});
+
+    const events = await fleet.events(id);
+    expect(events.map(({ type }) => type).slice(-2)).toEqual(["step.failed", "run.failed"]);
+    expect(completions(events)).toEqual({ before: 1 });
+    const error = { code: "step_crashed", message: "The worker that ran this step died 3 times." };
+    expect(await millrace.runs.get(id)).toMatchObject({
+      status: "failed",
+      error,
+      steps: { kill: { attempt: 4, error } },
+    });
+    expect(await millrace.deadLetters.list()).toMatchObject({ data: [{ run: id, step: "kill", error }] });
+
+    const more = await Promise.all(Array.from({ length: 10 }, () => millrace.runs.start(chain, { ms: 5 })));
+    for (const other of [...others, ...more]) {
+      expect(completions(await fleet.events(other.id))).toEqual({ one: 1, two: 1, three: 1 });
+      expect(await millrace.runs.get(other.id)).toMatchObject({ status: "completed" });
+    }
+  });
+});

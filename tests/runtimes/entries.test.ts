@@ -1,0 +1,127 @@
+import { readdir } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { answerOf, eventually } from "../support/gateway.ts";
+import { TestSocket, TestStream } from "../support/live-clients.ts";
+import { missing, RUNTIMES, type StartedProcess, startFile } from "../support/process.ts";
+import { chunked, rawRequest, statusOf } from "../support/raw-http.ts";
+import { freshNamespace, redisUrl } from "../support/redis.ts";
+import { temporaryDir } from "../support/run.ts";
+
+for (const runtime of RUNTIMES)
+  describe.skipIf(missing(runtime))(`the entry for ${runtime}`, () => {
+    let server: StartedProcess;
+    let port: number;
+    let url: string;
+    let dir: string;
+    const namespace = freshNamespace();
+    const program = "tests/support/programs/serve-entry.ts";
+
+    beforeAll(async () => {
+      dir = await temporaryDir();
+      server = startFile(runtime, program, { args: [redisUrl, namespace, dir] });
+      port = Number((await server.line(new RegExp(`${runtime} listens on`))).split(" ").at(-1));
+      url = `http://127.0.0.1:${port}`;
+    });
+    afterAll(async () => {
+      await server.stop();
+    });
+
+    const post = async (path: string, body: unknown) =>
+      answerOf(
+        await fetch(url + path, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify(body),
+        }),
+      );
+    const files = async () =>
+      (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+
+    test("listens on the port that it was given", () => {
+      expect(port).toBeGreaterThan(0);
+    });
+
+    test("says so when the port is taken", async () => {
+      const second = startFile(runtime, program, { args: [redisUrl, namespace, dir, String(port)] });
+      expect(await second.line(/did not start/)).toMatch(/EADDRINUSE|AddrInUse/);
+      expect(await second.exited).toMatchObject({ code: 3 });
+    });
+
+    test("serves a socket: watched, cut, resumed, cancelled", async () => {
+      const { body } = await post("/v1/workflows/held/runs", { input: {} });
+      const first = new TestSocket(`${url}/v1/runs/${body.id}/events`);
+      const { cursor } = await first.ofType("step.output");
+      first.socket.terminate();
+      const second = new TestSocket(`${url}/v1/runs/${body.id}/events?after=${cursor}`);
+      await second.opened;
+      expect((await post(`/v1/runs/${body.id}/cancel`, {})).status).toBe(202);
+      expect(await second.closed).toEqual({ code: 1000, reason: "the run has ended" });
+      const all = [...first.messages, ...second.messages];
+      expect(all.map(({ seq }) => seq)).toEqual(all.map((_, i) => i + 1));
+      expect(all.at(-1)).toMatchObject({ type: "run.cancelled" });
+    });
+
+    test("serves many runs over one socket, and refuses what it must", async () => {
+      const socket = new TestSocket(`${url}/v1/live`);
+      await socket.opened;
+      const { body } = await post("/v1/workflows/greet/runs", { input: { name: runtime } });
+      socket.send("{");
+      socket.send({ type: "subscribe", run: body.id });
+      expect(await socket.ofType("error")).toMatchObject({ problem: { status: 400 } });
+      await socket.ofType("run.completed");
+      socket.send("x".repeat(70_000));
+      expect((await socket.closed).code).toBe(1009);
+      expect(await new TestSocket(`${url}/v1/runs/unknown/events`).refused).toBe(404);
+      const head = ["GET /v1/live HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"];
+      expect(statusOf(await rawRequest(port, { head }))).toBe(400);
+    });
+
+    test("streams events, and takes a stream up again", async () => {
+      const { body } = await post("/v1/workflows/greet/runs", { input: { name: runtime } });
+      const stream = await TestStream.open(`${url}/v1/runs/${body.id}/events`);
+      const { cursor } = await stream.ofType("run.started");
+      await stream.ended;
+      const rest = await TestStream.open(`${url}/v1/runs/${body.id}/events`, { headers: { "Last-Event-ID": cursor } });
+      await rest.ended;
+      expect(rest.messages).toEqual(stream.messages.slice(2));
+      const last = stream.messages.at(-1).cursor;
+      const nothing = await TestStream.open(`${url}/v1/runs/${body.id}/events`, { headers: { "Last-Event-ID": last } });
+      expect(nothing.status).toBe(204);
+    });
+
+    test("takes uploads, and leaves nothing of those that it refuses", async () => {
+      const content = new Uint8Array(2_000_000).fill(7);
+      const form = new FormData();
+      form.append("file", new Blob([content]), "a.bin");
+      const whole = { method: "POST", body: form };
+      const { status, body } = await answerOf(await fetch(`${url}/v1/documents?workflow=measure`, whole));
+      expect([status, body.document.size]).toEqual([202, 2_000_000]);
+      await (await TestStream.open(`${url}${body.links.events}`)).ended;
+      const run = await answerOf(await fetch(url + body.links.self));
+      expect(run.body).toMatchObject({ status: "completed", output: { bytes: 2_000_000 } });
+      const out = await fetch(`${url}/v1/documents/${body.document.id}`);
+      expect((await out.arrayBuffer()).byteLength).toBe(2_000_000);
+
+      const stored = await files();
+      const head = ["POST /v1/documents?name=a.txt HTTP/1.1", "Content-Type: text/plain"];
+      const chunk = chunked("hello ".repeat(20_000));
+      const chunks = Array.from({ length: 20 }, () => chunk);
+      const endless = { head: [...head, "Transfer-Encoding: chunked"], chunks };
+      expect(statusOf(await rawRequest(port, endless))).toBe(413);
+      const cut = { head: [...head, "Content-Length: 500000"], chunks: [chunk], afterwards: "destroy" as const };
+      await rawRequest(port, cut);
+      await rawRequest(port, { ...cut, head: endless.head });
+      await eventually(files, (count) => count === stored);
+    });
+
+    test("closes its sockets with 1001 when it stops, and ends", async () => {
+      const { body } = await post("/v1/workflows/held/runs", { input: {} });
+      const sockets = [new TestSocket(`${url}/v1/runs/${body.id}/events`), new TestSocket(`${url}/v1/live`)];
+      await Promise.all(sockets.map((socket) => socket.opened));
+      server.kill("SIGTERM");
+      for (const socket of sockets) expect((await socket.closed).code).toBe(1001);
+      expect(await server.exited).toMatchObject({ code: 0 });
+      expect(server.output()).toContain("stopped");
+      await expect(fetch(`${url}/livez`)).rejects.toThrow();
+    });
+  });

@@ -1,0 +1,2 @@
+/** A handler in a file of its own. */
+export default async ({ twice }: { twice: number }): Promise<string> => String(twice);

@@ -1,0 +1,73 @@
+import { openAsBlob } from "node:fs";
+import { type Answer, answerOf } from "./gateway.ts";
+import { type Runtime, type StartedProcess, startFile } from "./process.ts";
+import { freshNamespace, redisUrl } from "./redis.ts";
+import { temporaryDir } from "./run.ts";
+
+/** Millrace as its users have it: one `millrace gateway` and one `millrace worker` with the shipped workflows. */
+export class Product {
+  readonly url: string;
+  readonly gateway: StartedProcess;
+  readonly worker: StartedProcess;
+
+  private constructor(url: string, gateway: StartedProcess, worker: StartedProcess) {
+    this.url = url;
+    this.gateway = gateway;
+    this.worker = worker;
+  }
+
+  /**
+   * Starts both, in a namespace and with a blob directory of their own. Resolves when they are ready.
+   *
+   * @param workerEnv what the worker is given beyond that
+   */
+  static async start(runtime: Runtime, workerEnv: Record<string, string> = {}): Promise<Product> {
+    const own = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: await temporaryDir() };
+    // What a developer's own environment says of a model server is no part of a test.
+    const env = { ...own, OPENAI_BASE_URL: undefined, OPENAI_API_KEY: undefined, OPENAI_MODEL: undefined };
+    const gateway = startFile(runtime, "cli/main.ts", { args: ["gateway", "--port", "0"], env });
+    const worker = startFile(runtime, "cli/main.ts", { args: ["worker"], env: { ...env, ...workerEnv } });
+    const line = await gateway.line(/^listening on /);
+    await worker.line(/^worker \S+ serves /);
+    return new Product(line.slice("listening on ".length), gateway, worker);
+  }
+
+  /** Uploads a document for analysis, as a browser's form or curl's `-F file=@PATH` does. */
+  async upload(name: string, content: string | Uint8Array<ArrayBuffer> | { path: string }): Promise<Answer> {
+    const type = "application/pdf";
+    const isPath = typeof content === "object" && "path" in content;
+    const body = new FormData();
+    body.append("file", isPath ? await openAsBlob(content.path, { type }) : new Blob([content], { type }), name);
+    return answerOf(await fetch(`${this.url}/v1/documents?workflow=document-analysis`, { method: "POST", body }));
+  }
+
+  /** Posts JSON. */
+  async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return answerOf(await fetch(this.url + path, this.json(body, headers)));
+  }
+
+  json(body: unknown, headers: Record<string, string> = {}): RequestInit {
+    return {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    };
+  }
+
+  async get(path: string): Promise<Answer> {
+    return answerOf(await fetch(this.url + path));
+  }
+
+  /** The run when it has ended. */
+  async ended(run: string): Promise<Answer["body"]> {
+    // The stream of its events ends with it.
+    await (await fetch(`${this.url}/v1/runs/${run}/events`, { signal: AbortSignal.timeout(25_000) })).text();
+    return (await this.get(`/v1/runs/${run}`)).body;
+  }
+
+  /** Both exit codes, after SIGTERM. */
+  async stop(): Promise<(number | null)[]> {
+    const ended = await Promise.all([this.gateway.stop(), this.worker.stop()]);
+    return ended.map(({ code }) => code);
+  }
+}

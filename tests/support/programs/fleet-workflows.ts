@@ -1,0 +1,52 @@
+// Workflows for tests that start several workers and do them harm: given to these by --workflows.
+import { existsSync } from "node:fs";
+import * as v from "valibot";
+import { type StepContext, workflow } from "../../../engine/index.ts";
+
+/** Which process ran a step's attempt. */
+export interface RanBy {
+  pid: number;
+  attempt: number;
+}
+
+const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const by = ({ attempt }: StepContext): RanBy => ({ pid: process.pid, attempt });
+
+/** Says on standard output who holds it, and goes on when the file is there. */
+export const held = workflow("held", { input: v.object({ file: v.string() }) })
+  .step("before", (input) => input)
+  .step("hold", async ({ file }, ctx) => {
+    console.log(`holding ${ctx.run.id}`);
+    while (!existsSync(file)) {
+      ctx.signal.throwIfAborted();
+      await after(5);
+    }
+    return by(ctx);
+  })
+  .step("after", (ranBy) => ranBy);
+
+/** Works for that long, and heeds no signal. */
+export const lasting = workflow("lasting", { input: v.object({ ms: v.number() }) }).step(
+  "last",
+  async ({ ms }, ctx) => {
+    console.log(`lasting ${ctx.run.id}`);
+    await after(ms);
+    return by(ctx);
+  },
+);
+
+/** Takes its process down. */
+export const killing = workflow("killing", { input: v.object({}) })
+  .step("before", (input) => input)
+  .step("kill", () => process.kill(process.pid, "SIGKILL"));
+
+/** Three steps, of which the second one takes that long. */
+export const chain = workflow("chain", { input: v.object({ ms: v.number() }) })
+  .step("one", (input) => input)
+  .step("two", async ({ ms }) => {
+    await after(ms);
+    return ms;
+  })
+  .step("three", (_, ctx) => by(ctx));
+
+export default [held, lasting, killing, chain];

@@ -1,0 +1,35 @@
+import type { BlobStore, StepContext } from "../../engine/index.ts";
+
+export interface RecordedContext extends StepContext {
+  /** What the handler has said, in order. */
+  readonly progressed: { fraction: number; message?: string }[];
+  readonly emitted: (string | object)[];
+  readonly logged: string[];
+}
+
+/** What a handler is given, without an engine: it keeps what the handler says. */
+export function stepContext(
+  blobs: BlobStore,
+  given: { step?: string; signal?: AbortSignal; env?: StepContext["env"]; attempt?: number } = {},
+): RecordedContext {
+  const progressed: RecordedContext["progressed"] = [];
+  const emitted: RecordedContext["emitted"] = [];
+  const logged: string[] = [];
+  const log = (message: string) => void logged.push(message);
+  return {
+    run: { id: "0190b0a1f0007000800000000000000a-0", workflow: "under-test", version: 1, tenant: "default" },
+    step: given.step ?? "under-test",
+    attempt: given.attempt ?? 1,
+    signal: given.signal ?? new AbortController().signal,
+    idempotencyKey: "0190b0a1f0007000800000000000000a-0/under-test",
+    fence: "1-0/1",
+    blobs,
+    env: given.env ?? {},
+    log: { debug: log, info: log, warn: log, error: log },
+    progress: (fraction, message) => void progressed.push(message === undefined ? { fraction } : { fraction, message }),
+    emit: (output) => void emitted.push(output),
+    progressed,
+    emitted,
+    logged,
+  };
+}

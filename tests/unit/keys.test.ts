@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { deadLetterId, newRunId, parseDeadLetterId, partitionOf } from "../../engine/ids.ts";
+import { GROUP, NamespaceKeys, SCHEMA_VERSION } from "../../engine/keys.ts";
+import { encodeTimerRow, parseTimerRow, type TimerRow } from "../../engine/timer-rows.ts";
+
+// What is stored under these names outlives the code that wrote it: a change here is a change of the schema.
+const space = new NamespaceKeys("acme");
+const keys = space.partition(3);
+const version = { workflow: "flow", version: 2 };
+
+test.each([
+  [space.meta(), "{acme}:meta"],
+  [space.graphs(), "{acme}:graphs"],
+  [keys.run("R"), "{acme:3}:run:R"],
+  [keys.runChannel("R"), "{acme:3}:run:R"],
+  [keys.log("R"), "{acme:3}:log:R"],
+  [keys.step(version, "s"), "{acme:3}:step:flow@2:s"],
+  [keys.dead(version, "s"), "{acme:3}:dead:flow@2:s"],
+  [keys.timers(), "{acme:3}:timers"],
+  [keys.delayed(), "{acme:3}:delayed"],
+  [keys.workers(), "{acme:3}:workers"],
+  [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
+  [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
+  [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
+  [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.control(), "{acme:3}:control"],
+  [GROUP, "workers"],
+  [SCHEMA_VERSION, 1],
+])("%s", (actual, expected) => {
+  expect(actual).toBe(expected);
+});
+
+test.each(["", "a b", "{x}", "a:b", "x".repeat(41)])("%j is no namespace", (name) => {
+  expect(() => new NamespaceKeys(name)).toThrow("A namespace is 1 to 40 of A-Z a-z 0-9 _ -");
+});
+
+const rows: [TimerRow, string][] = [
+  [{ kind: "retry", run: "R-0", workflow: "flow", version: 2, step: "s", failures: 1 }, "retry|R-0|flow|2|s|1"],
+  [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+];
+test.each(rows)("the timer row %j", (row, member) => {
+  expect(encodeTimerRow(row)).toBe(member);
+  expect(parseTimerRow(member)).toEqual(row);
+});
+test.each(["", "retry", "retry|a|b", "forget|t|h|more", "other|a|b"])("%j is no timer row", (member) => {
+  expect(parseTimerRow(member)).toBeUndefined();
+});
+
+test("a run's id carries its partition, and so does its dead letter's", () => {
+  const run = newRunId(12);
+  expect(run).toMatch(/^[0-9a-f]{32}-12$/);
+  expect(partitionOf(run)).toBe(12);
+  const letter = deadLetterId(run, "1764000000123-45");
+  expect(letter).toBe(`${run}-1764000000123-45`);
+  expect(letter.length).toBeLessThanOrEqual(64);
+  expect(partitionOf(letter)).toBe(12);
+  expect(parseDeadLetterId(letter)).toEqual({ run, entry: "1764000000123-45" });
+});
+test.each(["", "x", "../../etc", "0".repeat(32), `${"0".repeat(32)}-`, `${"0".repeat(32)}-0-1-`])(
+  "%j is no dead letter's id",
+  (id) => {
+    expect(parseDeadLetterId(id)).toBeUndefined();
+  },
+);
