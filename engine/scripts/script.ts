@@ -56,20 +56,23 @@ local function wrong_types(kinds)
 end
 
 -- Appends the first n lines to a run's log, drops its oldest past the caps and nudges those who watch. Its size in bytes is
--- looked at every so many events. Returns how many were dropped in all.
+-- looked at every so many events, and with each that is large. Returns how many were dropped in all.
 local function append(run_key, log_key, trimmed, lines, n)
   local length = redis.call('RPUSH', log_key, unpack(lines, 1, n))
   trimmed = tonumber(trimmed or 0)
   local last, drop = length + trimmed, 0
   if length > LOG_EVENTS then drop = length - LOG_EVENTS end
-  if length % LOG_LOOK < n and length > n and redis.call('MEMORY', 'USAGE', log_key) > LOG_BYTES then
-    drop = math.max(drop, math.ceil(length / 8))
+  local text = table.concat(lines, '\\n', 1, n)
+  if length > n and (length % LOG_LOOK < n or #text > NUDGE_BYTES) then
+    local size = redis.call('MEMORY', 'USAGE', log_key)
+    -- Down to seven eighths, so that not every event has to drop one.
+    if size > LOG_BYTES then drop = math.max(drop, math.ceil(length * (1 - LOG_BYTES * 7 / 8 / size))) end
+    drop = math.min(drop, length - n)
   end
   if drop > 0 then
     redis.call('LTRIM', log_key, drop, -1)
     redis.call('HINCRBY', run_key, 'trimmed', drop)
   end
-  local text = table.concat(lines, '\\n', 1, n)
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
   return trimmed + drop
 end
