@@ -1,0 +1,238 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { createContext, runInContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { shipped } from "../../workflows/index.ts";
+import { madePdf } from "../support/analysis.ts";
+import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { block, type Markdown, readMarkdown } from "../support/markdown.ts";
+import { missing, RUNTIMES, type StartedProcess, startFile, startProgram } from "../support/process.ts";
+import { freshNamespace, redisUrl } from "../support/redis.ts";
+import { ROOT, temporaryDir } from "../support/run.ts";
+
+const execute = promisify(execFile);
+const ADDRESS = "http://localhost:8787";
+
+let readme: Markdown;
+let dir: string;
+beforeAll(async () => {
+  readme = await readMarkdown("README.md");
+  dir = await temporaryDir();
+  for (const file of ["first.ts", "greet.ts"]) await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
+});
+
+describe("the first workflow", () => {
+  let redis: PrivateRedis;
+  beforeAll(async () => {
+    // Of its own, since the program uses the default namespace.
+    redis = await startPrivateRedis({ dir: `${dir}/redis`, appendOnly: false, home: `${ROOT}.millrace` });
+  });
+  afterAll(() => redis.stop());
+
+  test("has fifteen lines", () => {
+    expect(block(readme, "ts first.ts").trimEnd().split("\n").length).toBeLessThanOrEqual(15);
+  });
+
+  for (const runtime of RUNTIMES)
+    test.skipIf(missing(runtime))(`runs under ${runtime}`, async () => {
+      const program = startFile(runtime, `${dir.slice(ROOT.length)}/first.ts`, { env: { REDIS_URL: redis.url } });
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      expect(program.output().trimEnd().split("\n")).toEqual([
+        "1 run.queued",
+        "2 run.started",
+        "3 step.started",
+        "4 step.completed",
+        "5 step.started",
+        "6 step.completed",
+        "7 run.completed",
+        "Hello Ada, your name has 3 letters.",
+      ]);
+    });
+
+  test("has the types that it says, and so has the second", async () => {
+    const config = { extends: `${ROOT}tsconfig.json`, include: ["first.ts", "greet.ts"] };
+    await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
+    const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
+    const checked = startProgram(process.execPath, tsc);
+    expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
+  });
+});
+
+/** Every command line of the README's shell blocks. */
+function commands(): string[] {
+  const shell = readme.blocks.filter(({ info }) => info === "sh").map(({ code }) => code);
+  return shell.flatMap((code) => code.replaceAll("\\\n", "").trimEnd().split("\n"));
+}
+
+/** The command whose text has all of these. */
+function command(...parts: string[]): string {
+  const found = commands().filter((each) => parts.every((part) => each.includes(part)));
+  expect(found, `commands with ${parts.join(" and ")}`).toHaveLength(1);
+  return found[0]!;
+}
+
+/** What tells each curl command of the README from the others. */
+const CURL = {
+  upload: ["curl", "-F file"],
+  watch: ["curl -N", "/v1/runs/$RUN/events"],
+  show: ["curl http", "/v1/runs/$RUN"],
+  prompt: ["curl", "/v1/inference"],
+  start: ["curl", "/v1/workflows/greet/runs"],
+  letters: ["curl", "/v1/dead-letters?"],
+  replay: ["curl", "/v1/dead-letters/replay"],
+};
+const noCurl = await execute("curl", ["--version"]).then(
+  () => undefined,
+  () => "curl is not installed",
+);
+
+/** What a command of the README prints, run as it stands but for the address. */
+async function run(line: string, url: string, RUN = ""): Promise<string> {
+  expect(line).toContain(ADDRESS);
+  const env = { ...process.env, RUN, NO_PROXY: "*" };
+  const { stdout } = await execute("sh", ["-c", line.replace(ADDRESS, url)], { cwd: dir, env, timeout: 20_000 });
+  return stdout;
+}
+
+describe.skipIf(noCurl)("the curl commands, with the shipped workflows", () => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ workflows: shipped });
+    await writeFile(`${dir}/paper.pdf`, madePdf("BT /F1 12 Tf 50 700 Td (The bridge was built on 3 May 1894.) Tj ET"));
+  });
+  afterAll(() => gateway.close());
+
+  test("analyse a document, watch it and show it", async () => {
+    const accepted = JSON.parse(await run(command(...CURL.upload), gateway.url));
+    expect(accepted).toMatchObject({ status: "queued", document: { name: "paper.pdf" } });
+    const events = await run(command(...CURL.watch), gateway.url, accepted.id);
+    expect(events).toMatch(/^id: 1-/m);
+    expect(events).toContain("event: run.completed");
+    const shown = JSON.parse(await run(command(...CURL.show), gateway.url, accepted.id));
+    expect(shown).toMatchObject({ status: "completed", output: { pageCount: 1 } });
+    for (const part of ["title", "language", "keySentences", "dates", "amounts", "pages"])
+      expect(shown.output, part).toHaveProperty(part);
+  });
+
+  test("answer a prompt", async () => {
+    const answer = JSON.parse(await run(command(...CURL.prompt), gateway.url));
+    expect(answer).toMatchObject({ status: "completed", output: { model: "millrace-extractive-1" } });
+    expect(answer.output.text).toContain("The bridge was built in 1894.");
+  });
+});
+
+describe.skipIf(noCurl)("the commands for processes of their own", () => {
+  const parts: StartedProcess[] = [];
+  let url: string;
+  beforeAll(async () => {
+    const env = {
+      REDIS_URL: redisUrl,
+      MILLRACE_NAMESPACE: freshNamespace(),
+      MILLRACE_BLOBS: `${dir}/blobs`,
+      PORT: "0",
+    };
+    for (const name of ["worker", "gateway"]) {
+      const [start, args] = command(`millrace -- ${name}`).split(" -- ");
+      expect(start).toBe("npm run -s millrace");
+      parts.push(startFile("node", "cli/main.ts", { args: args!.split(" "), cwd: dir, env }));
+    }
+    expect(await parts[0]!.line(/^worker /)).toMatch(/ serves greet@1:count, greet@1:greet$/);
+    url = (await parts[1]!.line(/^listening on /)).slice("listening on ".length);
+  });
+  afterAll(() => Promise.all(parts.map((part) => part.stop())));
+
+  test("run it, once for its key", async () => {
+    const { id } = JSON.parse(await run(command(...CURL.start), url));
+    const events = await (await fetch(`${url}/v1/runs/${id}/events`)).text();
+    expect(events).toContain('"data":{"progress":0.5,"message":"half way"}');
+    const again = JSON.parse(await run(command(...CURL.start), url));
+    expect(again).toMatchObject({ id, status: "completed" });
+  });
+
+  test("show its dead letters and replay them", async () => {
+    const response = await fetch(`${url}/v1/workflows/greet/runs`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ input: { name: "" } }),
+    });
+    const { id } = (await response.json()) as { id: string };
+    await (await fetch(`${url}/v1/runs/${id}/events`)).text();
+    const listed = JSON.parse(await run(command(...CURL.letters), url));
+    expect(listed.data).toMatchObject([{ run: id, step: "greet", error: { message: "There is nobody to greet." } }]);
+    const replayed = JSON.parse(await run(command(...CURL.replay), url));
+    expect(replayed.data).toMatchObject([{ id: listed.data[0].id, run: id, step: "greet" }]);
+  });
+});
+
+test("every command is one that a test runs, or a script of package.json", async () => {
+  const { scripts } = JSON.parse(await readFile(`${ROOT}package.json`, "utf8"));
+  for (const line of commands()) {
+    if (line.startsWith("curl "))
+      expect(
+        Object.values(CURL).some((parts) => parts.every((part) => line.includes(part))),
+        line,
+      ).toBe(true);
+    else
+      for (const part of line.split(" && ")) {
+        const [, script] = /^npm (?:run (?:-s )?)?([\w-]+)/.exec(part) ?? [];
+        expect([...Object.keys(scripts), "ci"], line).toContain(script);
+      }
+  }
+  for (const [, script] of readme.text.matchAll(/`npm run ([\w-]+)`/g)) expect(Object.keys(scripts)).toContain(script);
+  for (const [, path] of readme.text.matchAll(/`((?:\.ci|bin|cli|engine|gateway|workflows)\/[\w./-]*)`/g))
+    expect(existsSync(`${ROOT}${path}`), path).toBe(true);
+});
+
+describe("the browser's part", () => {
+  const { workflows, gates } = gatewayWorkflows();
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ workflows });
+  });
+  afterAll(() => gateway.close());
+
+  const start = async () => (await gateway.call("POST", "/v1/workflows/held/runs", { input: {} })).body.id as string;
+
+  test("by WebSocket shows each event once, also when it is cut, and ends with the run", async () => {
+    const run = await start();
+    const closed = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+    const sockets: WebSocket[] = [];
+    class Recorded extends WebSocket {
+      constructor(url: string) {
+        super(url);
+        const end = closed[sockets.push(this) - 1];
+        this.addEventListener("close", ({ code }) => end?.resolve(code));
+      }
+    }
+    const context = createContext({ WebSocket: Recorded, setTimeout, console });
+    runInContext(block(readme, "js socket.js").replace("localhost:8787", `127.0.0.1:${gateway.port}`), context);
+    const shown: { seq: number; type: string }[] = [];
+    context.watch(run, (message: (typeof shown)[0]) => {
+      shown.push(message);
+      if (message.type === "step.output" && sockets.length === 1) sockets[0]!.close(4000);
+    });
+    expect(await closed[0]!.promise).toBe(4000);
+    gates.open(run);
+    expect(await closed[1]!.promise).toBe(1000);
+    expect(shown.map(({ seq }) => seq)).toEqual(shown.map((_, i) => i + 1));
+    expect(shown.at(-1)).toMatchObject({ type: "run.completed" });
+    expect(sockets).toHaveLength(2);
+  });
+
+  test("by EventSource shows what it listens to", async () => {
+    const run = await start();
+    const show = "const [, , run] = process.argv; const show = (message) => console.log(JSON.stringify(message));";
+    const code = block(readme, "js stream.js").replace("localhost:8787", `127.0.0.1:${gateway.port}`);
+    await writeFile(`${dir}/stream.mjs`, `${show}\n${code}`);
+    const page = startProgram(process.execPath, ["--experimental-eventsource", `${dir}/stream.mjs`, run]);
+    await page.line(/"step\.output".*"before"/);
+    gates.open(run);
+    await page.line(/"step\.output".*"after"/);
+    await page.line(/"run\.completed"/);
+    await page.stop();
+  });
+});

@@ -1,0 +1,63 @@
+import { readFile } from "node:fs/promises";
+import { upgradeWebSocket } from "@hono/node-server";
+import { expect, test } from "vitest";
+import { makeProgram } from "../../cli/program.ts";
+import { readSettings, VARIABLES } from "../../cli/settings.ts";
+import { connect } from "../../engine/index.ts";
+import { createApp } from "../../gateway/app.ts";
+import { block, code, readMarkdown, table } from "../support/markdown.ts";
+import { adding } from "../support/programs/definitions.ts";
+import { freshNamespace, redisUrl } from "../support/redis.ts";
+import { ROOT } from "../support/run.ts";
+
+const readme = await readMarkdown("README.md");
+const source = (path: string) => readFile(`${ROOT}${path}`, "utf8");
+
+test("the README's table of calls has every route, and no other", async () => {
+  const millrace = await connect({ url: redisUrl, namespace: freshNamespace(), workflows: [adding] });
+  const { routes } = createApp({ millrace, upgradeWebSocket });
+  await millrace.close();
+  const there = routes.filter(({ method }) => method !== "ALL");
+  const calls = there.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
+  const told = table(readme, "call").map(([call]) => code(call!));
+  expect(told.sort()).toEqual([...new Set(calls)].sort());
+});
+
+test("the README's table of options has every option of every command, and no other", () => {
+  const nothing = async () => {};
+  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing });
+  const there = commands.flatMap((command) => [
+    command.name(),
+    ...command.options.filter((each) => !each.hidden).map((each) => `${command.name()} ${each.long}`),
+  ]);
+  let command = "";
+  const told = table(readme, "command").map(([name, option]) => {
+    command = code(name!) || command;
+    return `${command} ${code(option!).split(" ")[0]}`.trim();
+  });
+  expect(told).toEqual(there);
+});
+
+test("the README's table of variables has every setting with its default, and no other", () => {
+  const { port, host, logLevel, namespace, blobs } = readSettings({});
+  const defaults = ["", "", String(port), host, logLevel, namespace, blobs];
+  const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
+  expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));
+});
+
+test("the README names no other variable than those that are read", async () => {
+  const ofServer = [...(await source("workflows/inference/server.ts")).matchAll(/env\.(\w+)/g)].map(
+    ([, name]) => name!,
+  );
+  const ofTests = [...(await source("tests/support/documents.ts")).matchAll(/env\.(\w+)/g)].map(([, name]) => name!);
+  const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
+  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests].filter((name) => name.includes("_"));
+  expect([...named].sort()).toEqual([...new Set(withUnderscore)].sort());
+});
+
+test("the README's stream of events listens to types that there are", async () => {
+  const types = [...block(readme, "js stream.js").matchAll(/"((?:run|step)\.\w+)"/g)].map(([, type]) => type!);
+  const known = await source("engine/events.ts");
+  for (const type of types) expect(known).toContain(`"${type}"`);
+  expect(types).toContain("run.completed");
+});
