@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { beforeAll, describe, expect, test } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
-import { EngineBench } from "../support/engine.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { ROOT } from "../support/run.ts";
@@ -74,22 +74,16 @@ describe("what Redis holds after runs of every kind", () => {
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    const bench = await EngineBench.open([odd]);
-    try {
-      await bench.worker();
-      const idempotency = { scope: "a", key: "b", digest: "c" };
-      for (const name of ["good", "bad"]) {
-        const options = name === "good" ? { metadata: { a: 1 }, idempotency } : {};
-        const { id } = await bench.millrace.runs.start(odd, { name }, options);
-        await bench.events(id);
-      }
-      const redis = rawRedis();
-      for (const key of await leftovers(redisUrl, bench.namespace)) {
-        found.keys.push(`${key.replace(bench.namespace, "NS")} ${await redis.type(key)}`);
-        if (/\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
-      }
-    } finally {
-      await bench.close();
+    await using engine = await engineUnderTest([odd]);
+    await engine.worker();
+    const idempotency = { scope: "a", key: "b", digest: "c" };
+    const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
+    await engine.events(good.id);
+    await engine.run(odd, { name: "bad" });
+    const redis = rawRedis();
+    for (const key of await leftovers(redisUrl, engine.namespace)) {
+      found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
+      if (/\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
     }
   });
 
