@@ -47,9 +47,6 @@ export async function* watch(
   let seq = cursor.seq;
   let tag = cursor.at_ms;
   const inbox = new Inbox(signal);
-  // A run that does not exist has to be told before the first message, and without a subscription.
-  const there = await store.readLog(run, seq, tag, 0);
-  if (!there.found || there.tenant !== tenant) throw new NotFoundError("run", run);
   const { heard, leave } = subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
   // If that comes late, what was read before it is not to be trusted to be all.
   heard.then(
@@ -66,7 +63,7 @@ export async function* watch(
       if (nudge === "read") {
         try {
           const page = await store.readLog(run, seq, tag, PAGE);
-          if (!page.found) throw new NotFoundError("run", run);
+          if (!page.found || page.tenant !== tenant) throw new NotFoundError("run", run);
           if (page.stale) {
             const shown = await snapshot();
             seq = shown.seq;

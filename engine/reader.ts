@@ -13,6 +13,8 @@ const BLOCK_MS = 2_000;
 /** A blocking read that has not come back this long after it should have is on a dead connection. */
 const GRACE_MS = 3_000;
 const RECOVERED_AT_ONCE = 100;
+/** Once nothing was at hand, so many reads block for one entry before all streams are asked for more again. */
+const TRICKLE = 8;
 const BACKOFF_FROM_MS = 50;
 const BACKOFF_TO_MS = 2_000;
 
@@ -45,6 +47,8 @@ export class Reader {
   #running: Promise<void> | undefined;
   #stopping = false;
   readonly #shares: Shares;
+  /** How many more reads block before the streams are asked for all that is at hand. */
+  #trickle = 0;
   /** The streams that the blocking read leaves out, because they had no free slot. */
   #leftOut: ReadonlySet<StepStream> = new Set();
   #blocking = false;
@@ -150,12 +154,16 @@ export class Reader {
       this.#readAt = performance.now();
       return;
     }
-    const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
-    this.#readAt = performance.now();
-    for (const [i, stream] of streams.entries())
-      if (shares[i]! > 0) this.#shares.gave(i, shares[i]!, taken.filter((entry) => entry.stream === stream).length);
-    begin(taken);
-    if (taken.length > 0 || this.#stopping) return;
+    if (this.#trickle === 0) {
+      const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
+      this.#readAt = performance.now();
+      for (const [i, stream] of streams.entries())
+        if (shares[i]! > 0) this.#shares.gave(i, shares[i]!, taken.filter((entry) => entry.stream === stream).length);
+      begin(taken);
+      if (taken.length > 0 || this.#stopping) return;
+      this.#trickle = TRICKLE;
+    }
+    this.#trickle -= 1;
 
     const open = streams.filter((stream) => held.freeOf(stream) > 0);
     if (open.length === 0) return;

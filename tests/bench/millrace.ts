@@ -29,7 +29,7 @@ async function startAll(millrace: Millrace, runs: number): Promise<string[]> {
 
 export const millrace: Contender = {
   name: "millrace",
-  settings: `one worker for the three steps, concurrency ${CONCURRENCY} for each; state, log and pub/sub on`,
+  settings: `one worker for the three steps, concurrency ${CONCURRENCY} for each; state, log and pub/sub on; idle seen by watch()`,
   drain: (url, runs) =>
     withMillrace(url, async (millrace) => {
       const ids = await startAll(millrace, runs);
