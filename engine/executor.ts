@@ -48,9 +48,10 @@ export class Executor {
   /**
    * Runs one attempt to its end. Never throws.
    *
+   * @returns what Redis said of its end; undefined if it was not told, or did not say
    * @param settled called when the handler is done and its slot is free, before its end is stored
    */
-  async run(attempt: Attempt, settled: () => void): Promise<void> {
+  async run(attempt: Attempt, settled: () => void): Promise<Reply | undefined> {
     const { crashes, failures, stream } = attempt.entry;
     let outcome: Outcome;
     let output: string | undefined;
@@ -63,13 +64,14 @@ export class Executor {
     } catch (error) {
       if (error instanceof Unwanted) {
         attempt.close();
-        return settled();
+        settled();
+        return undefined;
       }
       outcome = outcomeOf(error);
     }
     settled();
     const held = { step: stream.step.name, failures };
-    await this.#report(attempt, decide(stream.graph, stream.step.retry, held, outcome, Math.random()), output);
+    return this.#report(attempt, decide(stream.graph, stream.step.retry, held, outcome, Math.random()), output);
   }
 
   /** The output as Redis holds it. */
@@ -100,7 +102,7 @@ export class Executor {
     return loadValue(this.#blobs, entry.tenant, stored);
   }
 
-  async #report(attempt: Attempt, transition: Transition, output: string | undefined): Promise<void> {
+  async #report(attempt: Attempt, transition: Transition, output: string | undefined): Promise<Reply | undefined> {
     const { run, id } = attempt.entry;
     if (transition.kind === "retry" || transition.kind === "dead")
       log.warn("{step} of run {run} failed, {kind}: {error}", {
@@ -113,6 +115,7 @@ export class Executor {
     const reply = await this.#committer.submit({ ...(await attempt.end()), end });
     if (reply === Reply.Done && transition.kind === "retry") this.#onTimer(transition.delayMs);
     if (reply !== Reply.Done) log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
+    return reply;
   }
 }
 

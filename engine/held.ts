@@ -1,11 +1,15 @@
 import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
 
+/** So many are remembered of each step. Others took them over long ago. */
+const UNSETTLED_LIMIT = 1_000;
+
 /** What this worker holds: every attempt from its delivery until its end is stored, and the slots they take. */
 export class HeldAttempts {
   readonly #streams: readonly StepStream[];
   readonly #concurrency: number;
   readonly #attempts: Map<string, Attempt>[];
+  readonly #unsettled: Map<string, Entry>[];
   readonly #running: number[];
   readonly #slots = new Set<Attempt>();
   #waiting: (() => void)[] = [];
@@ -15,6 +19,7 @@ export class HeldAttempts {
     this.#streams = streams;
     this.#concurrency = concurrency;
     this.#attempts = streams.map(() => new Map());
+    this.#unsettled = streams.map(() => new Map());
     this.#running = streams.map(() => 0);
   }
 
@@ -41,6 +46,11 @@ export class HeldAttempts {
     return Array.from(this.#attempts[this.#index(stream)]!.values(), (attempt) => attempt.entry);
   }
 
+  /** The entries that were begun here and may still be pending for this worker. What is pending beyond them was never begun. */
+  begun(stream: StepStream): Entry[] {
+    return [...this.of(stream), ...this.#unsettled[this.#index(stream)]!.values()];
+  }
+
   all(): Attempt[] {
     return this.#attempts.flatMap((attempts) => [...attempts.values()]);
   }
@@ -51,7 +61,9 @@ export class HeldAttempts {
 
   /** From here on the attempt is kept alive. */
   add(attempt: Attempt): void {
-    this.#attempts[this.#index(attempt.entry.stream)]!.set(attempt.entry.id, attempt);
+    const index = this.#index(attempt.entry.stream);
+    this.#attempts[index]!.set(attempt.entry.id, attempt);
+    this.#unsettled[index]!.delete(attempt.entry.id);
   }
 
   /** Takes a slot for an attempt. False if there is none for its step. */
@@ -77,6 +89,14 @@ export class HeldAttempts {
     this.freeSlot(attempt);
     const attempts = this.#attempts[this.#index(attempt.entry.stream)]!;
     if (attempts.get(attempt.entry.id) === attempt) attempts.delete(attempt.entry.id);
+  }
+
+  /** As `remove`, where Redis did not say what became of it: its lease runs out, and only then is it delivered again. */
+  abandon(attempt: Attempt): void {
+    this.remove(attempt);
+    const unsettled = this.#unsettled[this.#index(attempt.entry.stream)]!;
+    unsettled.set(attempt.entry.id, attempt.entry);
+    if (unsettled.size > UNSETTLED_LIMIT) for (const oldest of unsettled.keys()) return void unsettled.delete(oldest);
   }
 
   /** Resolves when a slot is freed next. */

@@ -131,7 +131,7 @@ export class Reader {
     const { store, streams, consumer, held, begin } = this.#options;
     for (const stream of streams) {
       for (let found = RECOVERED_AT_ONCE; found === RECOVERED_AT_ONCE && !this.#stopping; ) {
-        const own = await store.reclaim(stream, consumer, "own", 0, RECOVERED_AT_ONCE, held.of(stream));
+        const own = await store.reclaim(stream, consumer, "own", 0, RECOVERED_AT_ONCE, held.begun(stream));
         begin(own);
         found = own.length;
       }

@@ -11,6 +11,8 @@ const log = logger("reclaimer");
 const RETIRE_LEASES = 6;
 /** So many dead workers are looked at in one go. */
 const RETIRE_AT_ONCE = 50;
+/** Of the ten looks in a lease, every so many looks for own entries too. */
+const PASSES_PER_RECOVERY = 3;
 
 export interface ReclaimerOptions {
   store: Store;
@@ -29,6 +31,7 @@ export interface ReclaimerOptions {
 export class Reclaimer implements Service {
   readonly #options: ReclaimerOptions;
   readonly #loop: Loop;
+  #pass = 0;
 
   constructor(options: ReclaimerOptions) {
     this.#options = options;
@@ -45,6 +48,7 @@ export class Reclaimer implements Service {
 
   async runOnce(): Promise<number | undefined> {
     const { store, consumer, streams, held, leaseMs, begin } = this.#options;
+    if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();
     let lastChances = held.all().some(({ entry }) => isOnLastChance(entry)) ? 0 : 1;
     for (const stream of streams) {
       const free = held.freeOf(stream);
@@ -56,6 +60,15 @@ export class Reclaimer implements Service {
     }
     await this.#retireTheDead();
     return undefined;
+  }
+
+  /** What was delivered to this worker in a reply that never came is not the fault of any attempt. */
+  async #recoverOwn(): Promise<void> {
+    const { store, consumer, streams, held, leaseMs, begin } = this.#options;
+    for (const stream of streams) {
+      const free = held.freeOf(stream);
+      if (free > 0) begin(await store.reclaim(stream, consumer, "own", leaseMs / 2, free, held.begun(stream)));
+    }
   }
 
   async #retireTheDead(): Promise<void> {

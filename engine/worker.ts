@@ -12,6 +12,7 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
 
@@ -191,12 +192,13 @@ export class Worker {
     this.#held.remove(attempt);
   }
 
-  #track(attempt: Attempt, work: Promise<unknown>): void {
+  #track(attempt: Attempt, work: Promise<Reply | undefined>): void {
     const { run, id } = attempt.entry;
     const tracked = work
-      .catch((error) => log.error("the attempt on entry {id} of run {run} broke off: {error}", { run, id, error }))
-      .then(() => {
-        this.#held.remove(attempt);
+      .catch((error) => void log.error("the attempt on entry {id} of run {run} broke off: {error}", { run, id, error }))
+      .then((reply) => {
+        if (reply === undefined || reply === Reply.WrongType) this.#held.abandon(attempt);
+        else this.#held.remove(attempt);
         this.#working.delete(tracked);
       });
     this.#working.add(tracked);
@@ -210,7 +212,7 @@ export class Worker {
   }
 
   /** An entry for which there was no slot: another worker may have one. */
-  #giveBack(entry: Entry): Promise<unknown> {
+  #giveBack(entry: Entry): Promise<Reply | undefined> {
     return this.#committer.submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } });
   }
 }

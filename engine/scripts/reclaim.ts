@@ -5,7 +5,7 @@ import { script } from "./script.ts";
  * this consumer that it does not know of, because a reply was lost on its way.
  *
  * KEYS  1 stream  2 beats
- * ARGV  1 consumer  2 `expired` or `own`  3 the lease in ms (expired)  4 how many at most, up to 100
+ * ARGV  1 consumer  2 `expired` or `own`  3 the lease in ms (expired), or how long ago they were delivered at least (own)  4 how many at most, up to 100
  *       5 how many workers the step may take down  6 how many entries at most that may take down only one more (expired)
  *       7… the entries that this consumer holds
  * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an own
@@ -22,7 +22,7 @@ export const reclaim = script(
   `
 local _, any = wrong_types('sh')
 if any then return {} end
-local consumer, mode, lease, limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local consumer, mode, lease, limit = ARGV[1], ARGV[2], math.ceil(ARGV[3]), tonumber(ARGV[4])
 -- Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
 local idle = math.ceil(lease * 0.9)
 if mode == 'expired' then
@@ -46,7 +46,7 @@ end
 
 local pending
 if mode == 'own' then
-  pending = redis.pcall('XPENDING', KEYS[1], GROUP, '-', '+', limit + holding, consumer)
+  pending = redis.pcall('XPENDING', KEYS[1], GROUP, 'IDLE', lease, '-', '+', limit + holding, consumer)
 else
   -- What is left for its turn may stand before others.
   pending = redis.pcall('XPENDING', KEYS[1], GROUP, 'IDLE', idle, '-', '+', limit + holding + 100)

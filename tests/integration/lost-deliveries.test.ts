@@ -1,0 +1,24 @@
+import * as v from "valibot";
+import { expect, test } from "vitest";
+import { workflow } from "../../engine/index.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
+import { Gates } from "../support/gates.ts";
+import { rawRedis } from "../support/redis.ts";
+
+test("an entry whose delivery never arrived is run by the worker that it is pending for, as its first attempt", async () => {
+  const gates = new Gates();
+  const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass(ctx.run.id, ctx.signal));
+  await using engine = await engineUnderTest([held]);
+  const worker = await engine.worker({ concurrency: 1, leaseMs: 1_000 });
+  const start = () => engine.millrace.runs.start(held, {});
+  const first = await start();
+  for await (const event of engine.millrace.watch(first.id)) if (event.type === "step.started") break;
+  // The worker has no slot and does not read. Another read in its name, whose reply it never sees:
+  const second = await start();
+  const group = ["GROUP", "workers", worker.id, "STREAMS", `{${engine.namespace}:0}:step:held@1:wait`, ">"];
+  expect(await rawRedis().call("XREADGROUP", ...group)).not.toBeNull();
+  gates.open(second.id);
+  gates.open(first.id);
+  expect((await engine.ended(second.id)).steps.wait).toMatchObject({ status: "completed", attempt: 1 });
+  expect((await engine.ended(first.id)).steps.wait).toMatchObject({ status: "completed", attempt: 1 });
+});
