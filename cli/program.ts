@@ -36,7 +36,14 @@ export function makeProgram(actions: Actions): Command {
     .addOption(workflows())
     .option("--steps <list>", "only these: STEP, WORKFLOW/STEP or WORKFLOW/*, separated by commas")
     .addOption(concurrency())
-    .addOption(whole("--lease-ms <ms>", "how long a step stays this worker's without a sign of life", 100, DAY_MS))
+    .addOption(
+      whole(
+        "--lease-ms <ms>",
+        "how long a step stays this worker's without a sign of life (default: 10000)",
+        100,
+        DAY_MS,
+      ),
+    )
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
@@ -58,7 +65,7 @@ function workflows(): Option {
 }
 
 function concurrency(): Option {
-  return whole("--concurrency <n>", "how many steps one worker runs at once", 1, 10_000);
+  return whole("--concurrency <n>", "how many steps one worker runs at once (default: 32)", 1, 10_000);
 }
 
 function whole(flags: string, description: string, min: number, max: number): Option {

@@ -105,10 +105,11 @@ export class Executor {
   async #report(attempt: Attempt, transition: Transition, output: string | undefined): Promise<Reply | undefined> {
     const { run, id } = attempt.entry;
     if (transition.kind === "retry" || transition.kind === "dead")
-      log.warn("{step} of run {run} failed, {kind}: {error}", {
+      log.warn("{step} of run {run} failed, {next}: {message}", {
         step: attempt.step,
         run,
-        kind: transition.kind,
+        next: transition.kind === "retry" ? "and is tried again" : "for good",
+        message: transition.error.message,
         error: transition.error,
       });
     const end = output === undefined ? { transition } : { transition, output };

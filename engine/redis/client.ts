@@ -29,15 +29,21 @@ export class Client {
   readonly #redis: Redis;
   readonly #shas = new Map<string, string>();
   #connected = 0;
+  /** Why there is no connection, while there is none. */
+  #trouble: Error | undefined;
 
   constructor(redis: Redis, onReconnect?: () => void) {
     this.#redis = redis;
     redis.on("ready", () => {
+      this.#trouble = undefined;
       this.#connected += 1;
       if (this.#connected > 1) onReconnect?.();
     });
     // Every call reports its own failure; this tells of attempts to reconnect.
-    redis.on("error", (error) => log.debug("connection: {error}", { error }));
+    redis.on("error", (error) => {
+      this.#trouble = error;
+      log.debug("connection: {error}", { error });
+    });
   }
 
   /** @throws UnavailableError if Redis cannot be reached, does not answer in time or cannot serve now; MillraceError
@@ -46,7 +52,7 @@ export class Client {
     try {
       return await this.#redis.call(name, ...args);
     } catch (error) {
-      throw classify(name, error);
+      throw classify(name, error, this.#where());
     }
   }
 
@@ -57,12 +63,12 @@ export class Client {
 
   /** Sends calls together; of each its reply or its MillraceError. @throws UnavailableError */
   async replies(calls: Call[]): Promise<unknown[]> {
-    return exec(this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
+    return exec(this.#where(), this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
   }
 
   /** Sends calls as one transaction: no other client's command comes between them. @throws as `pipeline` */
   async transaction(calls: Call[]): Promise<unknown[]> {
-    return allOf(await exec(this.#redis.multi(calls.map(([name, ...args]) => ["call", name, ...args]))));
+    return allOf(await exec(this.#where(), this.#redis.multi(calls.map(([name, ...args]) => ["call", name, ...args]))));
   }
 
   /** Runs a script by its digest, and by its source where the server does not know it (any more). */
@@ -75,9 +81,16 @@ export class Client {
     try {
       return await this.#redis.call("EVALSHA", sha, keys.length, ...keys, ...args);
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw classify(script.name, error);
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT")))
+        throw classify(script.name, error, this.#where());
     }
     return this.call("EVAL", script.source, keys.length, ...keys, ...args);
+  }
+
+  /** The server's address, and what is known of why it does not answer. */
+  #where(): Whereabouts {
+    const { host, port } = this.#redis.options;
+    return { address: `${host}:${port}`, trouble: () => this.#trouble };
   }
 
   /** Ends the connection at once. Idempotent. */
@@ -130,14 +143,19 @@ export function openRedis(url: string, options: RedisOptions): Redis {
   return new Redis(url, options);
 }
 
-async function exec(pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[]> {
+interface Whereabouts {
+  address: string;
+  trouble: () => Error | undefined;
+}
+
+async function exec(where: Whereabouts, pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[]> {
   let replies: [Error | null, unknown][] | null;
   try {
     replies = await pipeline.exec();
   } catch (error) {
-    throw classify("pipeline", error);
+    throw classify("pipeline", error, where);
   }
-  return (replies ?? []).map(([error, reply]) => (error === null ? reply : classify("pipeline", error)));
+  return (replies ?? []).map(([error, reply]) => (error === null ? reply : classify("pipeline", error, where)));
 }
 
 function allOf(replies: unknown[]): unknown[] {
@@ -146,12 +164,13 @@ function allOf(replies: unknown[]): unknown[] {
 }
 
 /** What to make of an error of a call. */
-export function classify(what: string, error: unknown): MillraceError {
+export function classify(what: string, error: unknown, where?: Whereabouts): MillraceError {
   const message = error instanceof Error ? error.message : String(error);
   const replied = error instanceof Error && error.name === "ReplyError";
-  if (!replied || PASSING.test(message))
-    return new UnavailableError(`Redis is not available: ${message}`, { cause: error });
-  return new MillraceError("redis", `${what}: ${message}`, { cause: error });
+  if (replied && !PASSING.test(message)) return new MillraceError("redis", `${what}: ${message}`, { cause: error });
+  const trouble = replied ? undefined : where?.trouble();
+  const address = where === undefined ? "" : ` at ${where.address}`;
+  return new UnavailableError(`Redis${address} is not available: ${trouble?.message || message}`, { cause: error });
 }
 
 async function sha1(text: string): Promise<string> {
