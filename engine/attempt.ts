@@ -16,6 +16,8 @@ const TELL_EVERY_MS = 250;
 /** Neighbouring texts are joined up to this many characters, and longer ones are cut there. */
 const TEXT_LIMIT = 8_192;
 const OBJECT_LIMIT = 65_536;
+/** A message of progress is cut there. */
+const MESSAGE_LIMIT = 1_000;
 /** What a handler emits faster than it can be stored is kept up to this many characters; then `emit` throws. */
 const BUFFER_LIMIT = 4_194_304;
 /** So many events travel in one commit at the most. */
@@ -96,7 +98,8 @@ export class Attempt implements StepContext {
   progress(fraction: number, message?: string): void {
     if (this.#over) return;
     if (!(fraction >= 0 && fraction <= 1)) throw new FatalError(`Progress is from 0 to 1, not ${fraction}.`);
-    this.#progress = message === undefined ? { progress: fraction } : { progress: fraction, message };
+    this.#progress = { progress: Number(fraction) };
+    if (message !== undefined) this.#progress.message = String(message).slice(0, MESSAGE_LIMIT);
     this.#tellSoon();
   }
 
@@ -162,13 +165,18 @@ export class Attempt implements StepContext {
     if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
   }
 
+  /** Nothing that the handler says from here on is told. */
+  close(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+  }
+
   /**
    * The attempt is over: nothing is told any more but what this returns, the item that ends it. It holds all that the
    * handler said and that has not been told yet.
    */
   async end(): Promise<Omit<CommitItem, "end">> {
-    this.#over = true;
-    clearTimeout(this.#timer);
+    this.close();
     if (this.#telling !== undefined) await this.#telling;
     this.#closeText();
     while (this.#events.length > BATCH_SIZE) await this.#store(this.#item());

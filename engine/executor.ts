@@ -57,11 +57,14 @@ export class Executor {
     try {
       if (crashes >= stream.step.crashes) outcome = { kind: "crashed", crashes };
       else {
-        output = await this.#attempt(attempt);
+        output = await untilAborted(this.#attempt(attempt), attempt, stream.step.timeoutMs);
         outcome = { kind: "completed" };
       }
     } catch (error) {
-      if (error instanceof Unwanted) return settled();
+      if (error instanceof Unwanted) {
+        attempt.close();
+        return settled();
+      }
       outcome = outcomeOf(error);
     }
     settled();
@@ -75,8 +78,8 @@ export class Executor {
     const input = await this.#input(attempt);
     const handler = this.#handlers.get(step) ?? (await this.#load(attempt));
     if (attempt.aborted !== undefined) throw attempt.aborted;
-    const result = handler(input, attempt);
-    const output = isPromise(result) ? await untilAborted(result, attempt, step.timeoutMs) : result;
+    const output = await handler(input, attempt);
+    if (attempt.aborted !== undefined) throw attempt.aborted;
     return storeValue(this.#blobs, attempt.entry.tenant, attempt.step, encodeValue(output));
   }
 
@@ -119,27 +122,17 @@ function outcomeOf(error: unknown): Outcome {
   return { kind: "threw", error };
 }
 
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
-}
-
-/** The handler's result, or what aborted it: a handler that does not heed its signal does not hold up its slot. */
-function untilAborted(result: PromiseLike<unknown>, attempt: Attempt, timeoutMs: number): Promise<unknown> {
+/**
+ * The attempt's result, or what aborted it: neither a handler that does not heed its signal nor a blob store that does not
+ * answer holds up its slot.
+ */
+function untilAborted<T>(work: Promise<T>, attempt: Attempt, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => attempt.abort(new TimedOut(timeoutMs)), timeoutMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
     attempt.onAbort((reason) => {
       clearTimeout(timer);
       reject(reason);
     });
-    result.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
   });
 }

@@ -1,5 +1,5 @@
 import { type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
-import { FatalError, NotFoundError } from "./errors.ts";
+import { FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
 
 /** Values whose JSON is longer than this, in characters, live in the blob store. */
 const INLINE_LIMIT = 32_768;
@@ -16,6 +16,16 @@ export function encodeValue(value: unknown): string {
     return JSON.stringify(value) ?? "null";
   } catch (cause) {
     throw new FatalError("The output cannot be written as JSON.", { code: "not_json", cause });
+  }
+}
+
+/** As `encodeValue`, for what a caller hands in. @throws InvalidInputError */
+export function encodeInput(value: unknown, what: string): string {
+  try {
+    return encodeValue(value);
+  } catch {
+    const issue = { path: [], message: "Expected a value that JSON can hold" };
+    throw new InvalidInputError(`The ${what} cannot be written as JSON.`, [issue]);
   }
 }
 

@@ -10,6 +10,8 @@ const log = logger("progress");
 const PAGE = 200;
 /** The log is read this often even if nothing was heard: pub/sub drops without a word. */
 const LOOK_EVERY_MS = 5_000;
+/** The log is read after this even if the channel is not heard yet. */
+const LISTEN_MS = 1_000;
 /** What was heard and not yet handed on is kept up to this many characters; past it the log is read instead. */
 const HEARD_LIMIT = 1_048_576;
 const BACKOFF_FROM_MS = 100;
@@ -45,12 +47,15 @@ export async function* watch(
   let seq = cursor.seq;
   let tag = cursor.at_ms;
   const inbox = new Inbox(signal);
-  // A run that does not exist has to be told before the first message, and without a subscription.
-  const there = await store.readLog(run, seq, tag, 0);
-  if (!there.found || there.tenant !== tenant) throw new NotFoundError("run", run);
-  const leave = await subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
+  const { heard, leave } = subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
+  // If that comes late, what was read before it is not to be trusted to be all.
+  heard.then(
+    () => inbox.missed(),
+    (error) => log.debug("the channel of {run} is not heard yet: {error}", { run, error }),
+  );
   let failures = 0;
   try {
+    await inbox.first(LISTEN_MS);
     while (!isAborted(signal)) {
       const events: RunEvent[] = [];
       let ended = false;
@@ -58,7 +63,7 @@ export async function* watch(
       if (nudge === "read") {
         try {
           const page = await store.readLog(run, seq, tag, PAGE);
-          if (!page.found) throw new NotFoundError("run", run);
+          if (!page.found || page.tenant !== tenant) throw new NotFoundError("run", run);
           if (page.stale) {
             const shown = await snapshot();
             seq = shown.seq;
@@ -165,6 +170,11 @@ class Inbox {
   async next(ms: number): Promise<void> {
     if (this.#nudges.length > 0 || this.#mustRead) return;
     if (!(await this.#woken(ms))) this.#mustRead = true;
+  }
+
+  /** Waits until the channel is heard, up to `ms`. */
+  async first(ms: number): Promise<void> {
+    await this.#woken(ms);
   }
 
   async pause(ms: number): Promise<void> {

@@ -3,6 +3,7 @@ import { UnavailableError } from "./errors.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
+import { Shares } from "./shares.ts";
 import type { Store } from "./store.ts";
 import { ensureGroups, take, takeOne } from "./streams.ts";
 
@@ -12,6 +13,8 @@ const BLOCK_MS = 2_000;
 /** A blocking read that has not come back this long after it should have is on a dead connection. */
 const GRACE_MS = 3_000;
 const RECOVERED_AT_ONCE = 100;
+/** Once nothing was at hand, so many reads block for one entry before all streams are asked for more again. */
+const TRICKLE = 8;
 const BACKOFF_FROM_MS = 50;
 const BACKOFF_TO_MS = 2_000;
 
@@ -43,7 +46,9 @@ export class Reader {
   #connection = 0;
   #running: Promise<void> | undefined;
   #stopping = false;
-  #rotation = 0;
+  readonly #shares: Shares;
+  /** How many more reads block before the streams are asked for all that is at hand. */
+  #trickle = 0;
   /** The streams that the blocking read leaves out, because they had no free slot. */
   #leftOut: ReadonlySet<StepStream> = new Set();
   #blocking = false;
@@ -52,6 +57,7 @@ export class Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#shares = new Shares(options.streams.length);
     options.held.onFreed((stream) => {
       if (this.#blocking && this.#leftOut.has(stream)) void this.#unblock();
     });
@@ -134,7 +140,13 @@ export class Reader {
 
   async #readOnce(client: Client): Promise<void> {
     const { held, consumer, streams, backlog, begin } = this.#options;
-    const wanted = this.#shares();
+    const shares = this.#shares.of(
+      held.free(),
+      streams.map((stream) => Math.max(0, held.freeOf(stream))),
+    );
+    const wanted = streams.flatMap((stream, i): [StepStream, number][] =>
+      shares[i]! > 0 ? [[stream, shares[i]!]] : [],
+    );
     const full = wanted.length === 0 ? held.freed() : backlog();
     if (full !== undefined) {
       // A loop that only ever awaits what has come already would let nothing else run.
@@ -142,10 +154,16 @@ export class Reader {
       this.#readAt = performance.now();
       return;
     }
-    const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
-    this.#readAt = performance.now();
-    begin(taken);
-    if (taken.length > 0 || this.#stopping) return;
+    if (this.#trickle === 0) {
+      const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
+      this.#readAt = performance.now();
+      for (const [i, stream] of streams.entries())
+        if (shares[i]! > 0) this.#shares.gave(i, shares[i]!, taken.filter((entry) => entry.stream === stream).length);
+      begin(taken);
+      if (taken.length > 0 || this.#stopping) return;
+      this.#trickle = TRICKLE;
+    }
+    this.#trickle -= 1;
 
     const open = streams.filter((stream) => held.freeOf(stream) > 0);
     if (open.length === 0) return;
@@ -157,23 +175,6 @@ export class Reader {
       this.#blocking = false;
     }
     this.#readAt = performance.now();
-  }
-
-  /** The free slots, shared out among the streams that have some; whose turn is first goes round. */
-  #shares(): [StepStream, number][] {
-    const { streams, held } = this.#options;
-    let left = held.free();
-    const shares: [StepStream, number][] = [];
-    for (let i = 0; i < streams.length && left > 0; i += 1) {
-      const stream = streams[(this.#rotation + i) % streams.length]!;
-      const fair = Math.ceil(left / (streams.length - i));
-      const share = Math.min(held.freeOf(stream), fair, left);
-      if (share <= 0) continue;
-      shares.push([stream, share]);
-      left -= share;
-    }
-    this.#rotation += 1;
-    return shares;
   }
 
   /** Ends the blocking read. It may not have reached Redis yet, so this is tried until it has ended. */

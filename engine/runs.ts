@@ -4,7 +4,7 @@ import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import { pageOf } from "./listing.ts";
 import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
-import { encodeValue, storeValue } from "./payload.ts";
+import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
@@ -53,14 +53,15 @@ export class Runs implements RunsApi {
     if (workflow === undefined) throw new NotFoundError("workflow", name);
     const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
     const valid = await validate(workflow.input, input, "input");
-    const kept = metadata === undefined ? undefined : encodeValue(metadata);
+    const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
+    const json = encodeInput(valid, "input");
     let id = newRunId(0);
     if (idempotency !== undefined) {
       const hash = await sha256(`${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#parts.blobs, tenant, "input", encodeValue(valid));
+    const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });

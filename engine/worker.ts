@@ -122,10 +122,12 @@ export class Worker {
     const { client, store, subscriber } = this.#internals;
     await ensureGroups(client, this.#streams);
     const [keys] = store.allPartitions;
-    this.#stopListening = await subscriber().listen(keys!.control(), {
+    const { heard, leave } = subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
       missed: () => this.#heartbeat.wake(),
     });
+    this.#stopListening = leave;
+    await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();

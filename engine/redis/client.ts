@@ -16,7 +16,7 @@ export interface Runnable {
 /** Replies of a server that is there but cannot serve just now; the same call may succeed later. */
 const PASSING = /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH)\b/;
 
-const CALL_DEADLINE_MS = 5_000;
+export const CALL_DEADLINE_MS = 5_000;
 const RECONNECT_FROM_MS = 50;
 const RECONNECT_TO_MS = 2_000;
 
@@ -145,7 +145,8 @@ function allOf(replies: unknown[]): unknown[] {
   return replies;
 }
 
-function classify(what: string, error: unknown): MillraceError {
+/** What to make of an error of a call. */
+export function classify(what: string, error: unknown): MillraceError {
   const message = error instanceof Error ? error.message : String(error);
   const replied = error instanceof Error && error.name === "ReplyError";
   if (!replied || PASSING.test(message))

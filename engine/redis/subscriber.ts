@@ -1,15 +1,22 @@
 import type { Redis } from "ioredis";
 import { logger } from "../log.ts";
-import { commonOptions, openRedis } from "./client.ts";
+import { CALL_DEADLINE_MS, classify, commonOptions, openRedis } from "./client.ts";
 
 const log = logger("subscriber");
 
-const PING_MS = 30_000;
+/** A subscriber hears nothing for long: pings tell a silent channel from a dead connection. */
+const PING_MS = 4_000;
+const SILENCE_MS = 5_000;
 
 export interface ChannelListener {
   message(text: string): void;
   /** Messages may have been missed: read what is stored. */
   missed(): void;
+}
+
+export interface Listening {
+  heard: Promise<void>;
+  leave(): void;
 }
 
 /**
@@ -23,7 +30,8 @@ export class Subscriber {
   #connected = 0;
 
   constructor(url: string, name: string) {
-    this.#redis = openRedis(url, { ...commonOptions(name), maxRetriesPerRequest: null, autoResubscribe: false });
+    const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: SILENCE_MS, maxRetriesPerRequest: null };
+    this.#redis = openRedis(url, { ...commonOptions(name), ...deadlines, autoResubscribe: false });
     this.#redis.on("error", (error) => log.debug("connection: {error}", { error }));
     this.#redis.on("ready", () => this.#ready());
     this.#redis.on("message", (channel: string, text: string) => {
@@ -32,22 +40,25 @@ export class Subscriber {
     this.#pinging = setInterval(() => this.#ping(), PING_MS);
   }
 
-  /** Resolves once the channel is heard; the function it gives ends this listener's part. */
-  async listen(channel: string, listener: ChannelListener): Promise<() => void> {
+  /**
+   * From here on the listener is told what is heard, and when something may have been missed, until `leave` is called.
+   * `heard` resolves once the channel is heard. If it rejects, with an UnavailableError, it may still be later.
+   */
+  listen(channel: string, listener: ChannelListener): Listening {
     let listeners = this.#listeners.get(channel);
     if (listeners === undefined) {
       listeners = new Set();
       this.#listeners.set(channel, listeners);
     }
     listeners.add(listener);
-    try {
-      // Subscribing again to what is heard already costs little and makes the second listener wait for the first one's.
-      await this.#redis.subscribe(channel);
-    } catch (error) {
-      this.#leave(channel, listener);
-      throw error;
-    }
-    return () => this.#leave(channel, listener);
+    // Subscribing again to what is heard already costs little and makes the second listener wait for the first one's.
+    const heard = this.#redis.subscribe(channel).then(
+      () => undefined,
+      (error) => {
+        throw classify("subscribe", error);
+      },
+    );
+    return { heard, leave: () => this.#leave(channel, listener) };
   }
 
   /** How many channels are heard. */
@@ -81,7 +92,6 @@ export class Subscriber {
     );
   }
 
-  /** Some networks cut connections that are silent for minutes. */
   #ping(): void {
     if (this.#redis.status === "ready") this.#redis.ping().catch((error) => log.debug("ping: {error}", { error }));
   }

@@ -22,16 +22,19 @@ if status then return { ALREADY, status } end
 
 local id, workflow, version, tenant, input, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local now = now_ms()
-local fields = { 'workflow', workflow, 'version', version, 'tenant', tenant, 'status', 'queued', 'createdAt', now,
-  'input', input }
-if metadata ~= '' then
-  fields[#fields + 1] = 'metadata'
-  fields[#fields + 1] = metadata
-end
+-- What every commit reads comes first: a small hash is searched from its start.
+local fields = { 'status', 'queued', 'trimmed', '0', 'createdAt', now }
 for i = 1, firsts do
   local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'input', ARGV[7])
   fields[#fields + 1] = 'step:' .. ARGV[8 + i]
   fields[#fields + 1] = 'queued 0 0 0 ' .. entry .. ' - - 0'
+end
+for _, field in ipairs({ 'workflow', workflow, 'version', version, 'tenant', tenant, 'input', input }) do
+  fields[#fields + 1] = field
+end
+if metadata ~= '' then
+  fields[#fields + 1] = 'metadata'
+  fields[#fields + 1] = metadata
 end
 redis.call('HSET', KEYS[1], unpack(fields))
 append(KEYS[1], KEYS[2], nil, { now .. ' ' .. ARGV[8] }, 1)

@@ -42,7 +42,7 @@ if any_wrong then return refuse_all() end
 
 local at, tenants, streams = 7, {}, {}
 for i = 1, tonumber(ARGV[4]) do
-  tenants[i] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
+  tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
     completed = KEYS[tonumber(ARGV[at + 3])], failed = KEYS[tonumber(ARGV[at + 4])], dead = KEYS[tonumber(ARGV[at + 5])] }
   at = at + 6
 end
@@ -61,11 +61,15 @@ for i = 1, tonumber(ARGV[5]) do
   for k = 1, tonumber(ARGV[at + 7]) do
     stream.next[k] = { key = KEYS[tonumber(ARGV[at + 6 + 2 * k])], record = 'step:' .. ARGV[at + 7 + 2 * k] }
   end
-  streams[i] = stream
+  streams[i], streams[i .. ''] = stream, stream
   at = at + 8 + 2 * #stream.next
 end
 
 -- What each item stands for, and what its step's record said.
+local attempt_of = setmetatable({}, { __index = function(known, counts)
+  known[counts] = match(counts, '^%d+')
+  return known[counts]
+end })
 local places, stream_of, run_of, was_status, was_counts, was_started, was_batch = {}, {}, {}, {}, {}, {}, {}
 local runs = {}
 local RECORD = '^(%S+) (%S+ %S+ %S+) (%S+) (%S+) %S+ (%S+)$'
@@ -75,7 +79,7 @@ local function check(i, at, stream, entry)
     local pending = call('XPENDING', stream.key, GROUP, entry, entry, 1, consumer)
     count = pending[1] and pending[1][4]
   end
-  if count ~= tonumber(ARGV[at + 3]) then return NOT_OWNER end
+  if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then return NOT_OWNER end
   local number, field = tonumber(ARGV[at + 4]), stream.record
   local run = runs[number]
   if not run then
@@ -89,16 +93,22 @@ local function check(i, at, stream, entry)
   end
   if not run.status then return UNKNOWN_RUN end
   if not LIVE[run.status] then return RUN_ENDED end
+  run_of[i] = run
+  if run[field] == 'queued 0 0 0 ' .. entry .. ' - - 0' then
+    was_status[i], was_counts[i], was_started[i], was_batch[i] = 'queued', '0 0 0', '-', 0
+    return DONE
+  end
   local status, counts, place, started, batch = match(run[field] or '', RECORD)
   if place ~= entry then return STALE end
-  run_of[i], was_status[i], was_counts[i], was_started[i], was_batch[i] = run, status, counts, started, tonumber(batch)
+  was_status[i], was_counts[i], was_started[i], was_batch[i] = status, counts, started, tonumber(batch)
   return DONE
 end
 
 local EXTRA = { events = 0, released = 3, completed = 2, retrying = 4, failed = 4 }
 local claim
 for i = 1, item_count do
-  local kind, stream, entry, events = ARGV[at], streams[tonumber(ARGV[at + 1])], ARGV[at + 2], tonumber(ARGV[at + 8])
+  local kind, stream, entry = ARGV[at], streams[ARGV[at + 1]], ARGV[at + 2]
+  local events = ARGV[at + 8] == '0' and 0 or tonumber(ARGV[at + 8])
   local reply = check(i, at, stream, entry)
   if reply == WRONG_TYPE then return refuse_all() end
   places[i], stream_of[i], replies[i] = at, stream, reply
@@ -120,8 +130,17 @@ for i = 1, #streams do
 end
 
 local now = now_ms()
-local now_text, ago_text = now .. '', {}
+local now_text, times = now .. '', {}
 local at_now = now_text .. ' '
+-- The time that was so many ms ago, as text.
+local function time_ago(ago)
+  local time = times[ago]
+  if not time then
+    time = (now - tonumber(ago)) .. ''
+    times[ago] = time
+  end
+  return time
+end
 
 local function move(run, id, from, to)
   if from ~= to then
@@ -132,17 +151,12 @@ end
 
 local lines, fields = {}, {}
 local function write(i, at)
-  local run, stream, tenant = run_of[i], stream_of[i], tenants[tonumber(ARGV[at + 5])]
+  local run, stream, tenant = run_of[i], stream_of[i], tenants[ARGV[at + 5]]
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
   local n, f, finish = 0, 2, nil
   if ago ~= '' and not (status == 'running' and was_counts[i] == counts) then
-    started = ago_text[ago]
-    if not started then
-      started = (now - tonumber(ago)) .. ''
-      ago_text[ago] = started
-    end
-    batch, status = 0, 'running'
+    started, batch, status = time_ago(ago), 0, 'running'
     if run.status == 'queued' then
       run.status = 'running'
       fields[f + 1], fields[f + 2] = 'status', 'running'
@@ -152,10 +166,11 @@ local function write(i, at)
       lines[n] = started .. ' {"type":"run.started"}'
     end
     n = n + 1
-    lines[n] = started .. stream.started .. match(counts, '^%d+') .. '}'
+    lines[n] = started .. stream.started .. attempt_of[counts] .. '}'
   end
-  local events, more = tonumber(ARGV[at + 8]), at + 9
-  if events > 0 then
+  local more = at + 9
+  if ARGV[at + 8] ~= '0' then
+    local events = tonumber(ARGV[at + 8])
     if tonumber(ARGV[more]) > batch then
       batch = tonumber(ARGV[more])
       for k = more + 2, more + 1 + events do
@@ -177,7 +192,7 @@ local function write(i, at)
     fields[f + 1], fields[f + 2] = stream.output, output
     f = f + 2
     n = n + 1
-    lines[n] = at_now .. stream.completed .. match(counts, '^%d+') .. '}'
+    lines[n] = at_now .. stream.completed .. attempt_of[counts] .. '}'
     for k = 1, #stream.next do
       local following = stream.next[k]
       local entry = call('XADD', following.key, '*', 'run', id, 'tenant', tenant.name, 'input', input)
@@ -205,7 +220,7 @@ local function write(i, at)
     call('HINCRBY', KEYS[2], stream.delayed, 1)
   elseif kind == 'failed' then
     local letter = call('XADD', stream.dead, '*', 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name,
-      'attempt', match(counts, '^%d+'), 'error', ARGV[more])
+      'attempt', attempt_of[counts], 'error', ARGV[more])
     call('ZADD', tenant.dead, now_text, ARGV[more + 3])
     fields[f + 1], fields[f + 2] = 'error:' .. stream.step, ARGV[more]
     fields[f + 3], fields[f + 4] = 'error', ARGV[more]

@@ -25,15 +25,15 @@ export type Reply = (typeof Reply)[keyof typeof Reply];
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
  * failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is: a stream entry's id,
- * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed`, where there is one, counts the events that are no longer
- * in the log.
+ * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
  */
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE = 1, 0, -1, -2, -3, -4, -5
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
-local TYPES = { h = 'hash', l = 'list', s = 'stream', z = 'zset' }
+-- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.
+local LENGTH_OF = { h = 'HLEN', l = 'LLEN', s = 'XLEN', z = 'ZCARD' }
 local STEP = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
 -- Milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
@@ -47,32 +47,32 @@ end
 local function wrong_types(kinds)
   local wrong, any = {}, false
   for i = 1, #KEYS do
-    local want = TYPES[string.sub(kinds, i, i)]
-    if want then
-      local type = redis.call('TYPE', KEYS[i]).ok
-      if type ~= want and type ~= 'none' then
-        wrong[i], any = true, true
-      end
+    local length = LENGTH_OF[string.sub(kinds, i, i)]
+    if length and type(redis.pcall(length, KEYS[i])) ~= 'number' then
+      wrong[i], any = true, true
     end
   end
   return wrong, any
 end
 
 -- Appends the first n lines to a run's log, drops its oldest past the caps and nudges those who watch. Its size in bytes is
--- looked at every so many events. Returns how many were dropped in all.
+-- looked at every so many events, and with each that is large. Returns how many were dropped in all.
 local function append(run_key, log_key, trimmed, lines, n)
   local length = redis.call('RPUSH', log_key, unpack(lines, 1, n))
   trimmed = tonumber(trimmed or 0)
   local last, drop = length + trimmed, 0
   if length > LOG_EVENTS then drop = length - LOG_EVENTS end
-  if length % LOG_LOOK < n and length > n and redis.call('MEMORY', 'USAGE', log_key) > LOG_BYTES then
-    drop = math.max(drop, math.ceil(length / 8))
+  local text = table.concat(lines, '\\n', 1, n)
+  if length > n and (length % LOG_LOOK < n or #text > NUDGE_BYTES) then
+    local size = redis.call('MEMORY', 'USAGE', log_key)
+    -- Down to seven eighths, so that not every event has to drop one.
+    if size > LOG_BYTES then drop = math.max(drop, math.ceil(length * (1 - LOG_BYTES * 7 / 8 / size))) end
+    drop = math.min(drop, length - n)
   end
   if drop > 0 then
     redis.call('LTRIM', log_key, drop, -1)
     redis.call('HINCRBY', run_key, 'trimmed', drop)
   end
-  local text = table.concat(lines, '\\n', 1, n)
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
   return trimmed + drop
 end

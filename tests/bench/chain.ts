@@ -10,6 +10,7 @@ export interface Contender {
 }
 
 export const STEPS = ["one", "two", "three"] as const;
+/** Of each step. */
 export const CONCURRENCY = 100;
 
 /** Resolves when `count` has been called so often. */

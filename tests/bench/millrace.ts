@@ -1,11 +1,9 @@
 import { any } from "valibot";
 import { connect, createWorker, type Millrace, workflow } from "../../engine/index.ts";
-import { CONCURRENCY, type Contender } from "./chain.ts";
+import { CONCURRENCY, type Contender, STEPS } from "./chain.ts";
 
-const chain = workflow("chain", { input: any() })
-  .step("one", async (input) => input)
-  .step("two", async (input) => input)
-  .step("three", async (input) => input);
+const step = { run: async (input: unknown) => input, concurrency: CONCURRENCY };
+const chain = workflow("chain", { input: any() }).step("one", step).step("two", step).step("three", step);
 
 async function withMillrace<T>(url: string, use: (millrace: Millrace) => Promise<T>): Promise<T> {
   const millrace = await connect({ url, namespace: "bench", workflows: [chain] });
@@ -31,11 +29,11 @@ async function startAll(millrace: Millrace, runs: number): Promise<string[]> {
 
 export const millrace: Contender = {
   name: "millrace",
-  settings: `state, log and pub/sub on; concurrency ${CONCURRENCY}`,
+  settings: `one worker for the three steps, concurrency ${CONCURRENCY} for each; state, log and pub/sub on; idle seen by watch()`,
   drain: (url, runs) =>
     withMillrace(url, async (millrace) => {
       const ids = await startAll(millrace, runs);
-      const worker = createWorker(millrace, { concurrency: CONCURRENCY });
+      const worker = createWorker(millrace, { concurrency: STEPS.length * CONCURRENCY });
       const from = performance.now();
       await worker.start();
       // Streams keep the order, so the last run to be started is among the last to end; the rest is looked up.
@@ -48,7 +46,7 @@ export const millrace: Contender = {
     }),
   idle: (url, runs) =>
     withMillrace(url, async (millrace) => {
-      const worker = createWorker(millrace, { concurrency: CONCURRENCY });
+      const worker = createWorker(millrace, { concurrency: STEPS.length * CONCURRENCY });
       await worker.start();
       const took: number[] = [];
       for (let i = 0; i < runs; i += 1) {

@@ -4,6 +4,7 @@ import { workflow } from "../../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
+import { rawRedis } from "../support/redis.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
 
 /** A Redis with an append-only file that can be killed and started again on its port. */
@@ -76,4 +77,27 @@ test("what a handler came to while Redis was away longer than a lease is stored 
   expect(await engine.ended(id)).toMatchObject({ status: "completed", output: "kept" });
   expect((await engine.events(id)).filter((event) => event.type === "step.output")).toHaveLength(1);
   expect(attempts).toEqual([1]);
+});
+
+test("a worker whose connection for reading was cut while nothing was under way on it stops at once", async () => {
+  const gates = new Gates();
+  const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass("go", ctx.signal));
+  await using redis = await restartable();
+  await using engine = await engineUnderTest([held], { url: redis.url });
+  const worker = await engine.worker({ concurrency: 1 });
+  const { id } = await engine.millrace.runs.start(held, {});
+  for await (const event of engine.millrace.watch(id)) if (event.type === "step.started") break;
+  const raw = rawRedis(redis.url);
+  const reader = () => raw.client("LIST").then((list) => String(list).match(/id=(\d+) .* name=\S+:reader .*cmd=(\S+)/));
+  const [, connection] = (await reader())!;
+  await raw.client("KILL", "ID", connection!);
+  gates.open("go");
+  await engine.events(id);
+  await vi.waitFor(async () => {
+    const [, other, command] = (await reader()) ?? [];
+    expect([command, other === connection]).toEqual(["xreadgroup", false]);
+  });
+  const from = performance.now();
+  await worker.stop();
+  expect(performance.now() - from).toBeLessThan(1_000);
 });

@@ -21,7 +21,8 @@ export type State = Record<string, Held>;
 async function read(redis: Redis, key: string): Promise<Held> {
   switch (await redis.type(key)) {
     case "hash":
-      return redis.hgetall(key);
+      // A large hash has no order of its own.
+      return Object.fromEntries(Object.entries(await redis.hgetall(key)).sort());
     case "list":
       return redis.lrange(key, 0, -1);
     case "zset": {

@@ -18,6 +18,7 @@ describe("admit", () => {
         tenant: "default",
         status: "queued",
         createdAt: "T",
+        trimmed: "0",
         input: '{"n":1}',
         "step:a": "queued 0 0 0 E1 - - 0",
       },

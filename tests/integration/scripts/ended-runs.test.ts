@@ -108,6 +108,7 @@ describe("replay", () => {
         tenant: "default",
         status: "queued",
         createdAt: "T",
+        trimmed: "0",
         input: '{"n":1}',
         "step:a": expect.stringMatching(/^queued 0 0 0 E\d - - 0$/),
       },
