@@ -40,6 +40,7 @@ test("Redis is killed while 200 runs move: when it is back, all that were accept
   for (const { id } of accepted) {
     const events = await fleet.events(id);
     expect(completions(events)).toEqual(ONCE);
+    expect(events.filter(({ attempt = 1 }) => attempt > 1)).toEqual([]);
     expect(events.at(-1)).toMatchObject({ type: "run.completed", seq: events.length });
     endedAt.set(id, Date.parse(events.at(-1)!.at));
   }

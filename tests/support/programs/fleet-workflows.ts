@@ -12,12 +12,12 @@ export interface RanBy {
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const by = ({ attempt }: StepContext): RanBy => ({ pid: process.pid, attempt });
 
-/** Says on standard output who holds it, and goes on when the file is there. */
-export const held = workflow("held", { input: v.object({ file: v.string() }) })
+/** Says on standard output that it is held, and goes on when its attempt's file is there: of several, one for each. */
+export const held = workflow("held", { input: v.object({ files: v.array(v.string()) }) })
   .step("before", (input) => input)
-  .step("hold", async ({ file }, ctx) => {
+  .step("hold", async ({ files }, ctx) => {
     console.log(`holding ${ctx.run.id}`);
-    while (!existsSync(file)) {
+    while (!existsSync(files[ctx.attempt - 1] ?? "")) {
       ctx.signal.throwIfAborted();
       await after(5);
     }
