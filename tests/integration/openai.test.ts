@@ -3,7 +3,7 @@ import { TestStream } from "../support/live-clients.ts";
 import { beginStream, modelServer, sendChunk, streamAnswer } from "../support/model-server.ts";
 import { Product } from "../support/product.ts";
 
-const KEY = "sk-test-0123456789";
+const KEY = "the operator's own secret";
 const SETTINGS = { OPENAI_API_KEY: KEY, OPENAI_MODEL: "test-model" };
 
 test("a prompt is answered by the OpenAI-compatible server that the worker was told of, as its answer comes", async () => {

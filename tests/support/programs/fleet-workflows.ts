@@ -35,10 +35,13 @@ export const lasting = workflow("lasting", { input: v.object({ ms: v.number() })
   },
 );
 
-/** Takes its process down. */
-export const killing = workflow("killing", { input: v.object({}) })
+/** Takes its process down, unless it is spared: then it works for that long. */
+export const killing = workflow("killing", { input: v.object({ spareMs: v.optional(v.number()) }) })
   .step("before", (input) => input)
-  .step("kill", () => process.kill(process.pid, "SIGKILL"));
+  .step("kill", async ({ spareMs }) => {
+    if (spareMs === undefined) process.kill(process.pid, "SIGKILL");
+    await after(spareMs ?? 0);
+  });
 
 /** Three steps, of which the second one takes that long. */
 export const chain = workflow("chain", { input: v.object({ ms: v.number() }) })
