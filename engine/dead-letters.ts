@@ -4,7 +4,7 @@ import { pageOf } from "./listing.ts";
 import type { DeadLettersApi, Tenanted } from "./millrace.ts";
 import type { Records } from "./records.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
-import { Reply, type Store } from "./store.ts";
+import { type DeadLetterPlace, Reply, type Store } from "./store.ts";
 import type { DeadLetterView, Page, PageOptions } from "./views.ts";
 
 /** What operators do with steps that failed for good. */
@@ -37,24 +37,22 @@ export class DeadLetters implements DeadLettersApi {
   }
 
   async replay(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<{ run: string; step: string }> {
-    const { run, entry, step, graph } = await this.#find(id, tenant);
-    const reply = await this.#store.replay(id, run, entry, graph, tenant, step);
-    this.#refuse(id, reply);
-    return { run, step };
+    const place = await this.#find(id, tenant);
+    this.#refuse(id, await this.#store.replay(place));
+    return { run: place.run, step: place.step };
   }
 
   async discard(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
-    const { run, entry, step, graph } = await this.#find(id, tenant);
-    this.#refuse(id, await this.#store.discard(id, run, entry, graph, tenant, step));
+    this.#refuse(id, await this.#store.discard(await this.#find(id, tenant)));
   }
 
-  async #find(id: string, tenant: string) {
+  async #find(id: string, tenant: string): Promise<DeadLetterPlace> {
     const parsed = parseDeadLetterId(id);
     if (parsed === undefined) throw new NotFoundError("dead letter", id);
     const [place] = await this.#records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#graphs.of(place.workflow, place.version);
-    return { ...parsed, step: place.step, graph };
+    return { ...parsed, id, tenant, step: place.step, graph };
   }
 
   #refuse(id: string, reply: Reply): void {

@@ -44,6 +44,16 @@ export interface Admission {
   metadata?: string;
 }
 
+/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
+export interface DeadLetterPlace {
+  id: string;
+  run: string;
+  entry: string;
+  graph: Graph;
+  tenant: string;
+  step: string;
+}
+
 /** Every read and write of what Redis holds of runs. */
 export class Store {
   readonly keys: NamespaceKeys;
@@ -203,14 +213,7 @@ export class Store {
   }
 
   /** Lets a failed run go on from its dead letter. */
-  async replay(
-    deadLetter: string,
-    run: string,
-    entry: string,
-    graph: Graph,
-    tenant: string,
-    step: string,
-  ): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
     return (await this.#run(
       replay,
@@ -223,22 +226,15 @@ export class Store {
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
       ],
-      [run, deadLetter, entry, step, encodeEvent({ type: "run.queued" })],
+      [run, id, entry, step, encodeEvent({ type: "run.queued" })],
     )) as Reply;
   }
 
   /** Drops a dead letter. */
-  async discard(
-    deadLetter: string,
-    run: string,
-    entry: string,
-    graph: Graph,
-    tenant: string,
-    step: string,
-  ): Promise<Reply> {
+  async discard({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const touched = [keys.run(run), keys.dead(graph, step), keys.deadLetters(tenant)];
-    return (await this.#run(discard, touched, [deadLetter, entry])) as Reply;
+    return (await this.#run(discard, touched, [id, entry])) as Reply;
   }
 
   /** Ends a run by wish, and tells the workers. */

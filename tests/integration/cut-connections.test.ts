@@ -2,7 +2,7 @@ import { any } from "valibot";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type RunEvent, workflow } from "../../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
@@ -10,7 +10,7 @@ import { temporaryDir } from "../support/run.ts";
 // A server of its own: every connection to it is cut, and other files' tests have theirs on the suite's.
 let server: PrivateRedis;
 let gates: Gates;
-let bench: EngineBench;
+let bench: EngineUnderTest;
 /** Emits 1 to `count`, waiting at a gate of each. */
 const counting = workflow("counting", { input: any() }).step("count", async (count: number, ctx) => {
   for (let n = 1; n <= count; n += 1) {
@@ -25,10 +25,10 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 beforeEach(async () => {
   gates = new Gates();
-  bench = await EngineBench.open([counting], undefined, server.url);
+  bench = await engineUnderTest([counting], { url: server.url });
   await bench.worker();
 });
-afterEach(() => bench.close());
+afterEach(() => bench[Symbol.asyncDispose]());
 
 const emitted = (events: RunEvent[]) =>
   events.flatMap((event) => (event.type === "step.output" ? [(event.data as { n: number }).n] : []));
@@ -64,7 +64,7 @@ describe("a watcher", () => {
 test("a run says that it is on disk where every write is before the reply", async () => {
   const redis = rawRedis(server.url);
   await redis.config("SET", "appendonly", "yes", "appendfsync", "always");
-  const safe = await EngineBench.open([counting], undefined, server.url);
+  const safe = await engineUnderTest([counting], { url: server.url });
   expect(await safe.millrace.runs.start(counting, 0)).toMatchObject({ durability: "disk" });
-  await safe.close();
+  await safe[Symbol.asyncDispose]();
 });

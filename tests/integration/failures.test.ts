@@ -1,14 +1,14 @@
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnyWorkflow, FatalError, RetryAfterError, type StepContext, workflow } from "../../engine/index.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 
 const input = any();
-let bench: EngineBench;
-afterEach(() => bench.close());
+let bench: EngineUnderTest;
+afterEach(() => bench[Symbol.asyncDispose]());
 
-async function open(...workflows: AnyWorkflow[]): Promise<EngineBench> {
-  bench = await EngineBench.open(workflows);
+async function open(...workflows: AnyWorkflow[]): Promise<EngineUnderTest> {
+  bench = await engineUnderTest(workflows);
   return bench;
 }
 
@@ -92,7 +92,7 @@ describe("a step that fails", () => {
     });
     await open(fatal);
     await bench.worker();
-    const run = await bench.ended(fatal, 1);
+    const run = await bench.run(fatal, 1);
     expect(run).toMatchObject({ status: "failed", error: { message: "no use", code: "useless" } });
     expect(run.steps.s).toMatchObject({ status: "failed", attempt: 1 });
   });
@@ -125,7 +125,7 @@ describe("a step that fails", () => {
     const odd = workflow("odd", { input }).step("s", { run, retry: { attempts: 1 } });
     await open(odd);
     await bench.worker();
-    expect((await bench.ended(odd, 1)).error?.message).toMatch(message);
+    expect((await bench.run(odd, 1)).error?.message).toMatch(message);
   });
 
   test.each([undefined, null, "text", 0, { a: circular() }])("by throwing %s", async (thrown) => {
@@ -137,7 +137,7 @@ describe("a step that fails", () => {
     });
     await open(odd);
     await bench.worker();
-    expect(await bench.ended(odd, 1)).toMatchObject({ status: "failed", error: { name: "Error" } });
+    expect(await bench.run(odd, 1)).toMatchObject({ status: "failed", error: { name: "Error" } });
   });
 
   test("by taking too long: its signal aborts, and its slot is free though it does not heed it", async () => {
@@ -153,7 +153,7 @@ describe("a step that fails", () => {
     });
     await open(slow);
     await bench.worker();
-    expect(await bench.ended(slow, 1)).toMatchObject({ status: "completed", output: "in time" });
+    expect(await bench.run(slow, 1)).toMatchObject({ status: "completed", output: "in time" });
     expect(reasons).toEqual(["The attempt took longer than 50 ms."]);
   });
 });

@@ -2,15 +2,15 @@ import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { type AnyWorkflow, type StepContext, workflow } from "../../engine/index.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { temporaryDir } from "../support/run.ts";
 
 const input = any();
-let bench: EngineBench;
-afterEach(() => bench.close());
+let bench: EngineUnderTest;
+afterEach(() => bench[Symbol.asyncDispose]());
 
-async function open(...workflows: AnyWorkflow[]): Promise<EngineBench> {
-  bench = await EngineBench.open(workflows);
+async function open(...workflows: AnyWorkflow[]): Promise<EngineUnderTest> {
+  bench = await engineUnderTest(workflows);
   return bench;
 }
 
@@ -74,7 +74,7 @@ describe("what a handler says", () => {
     const odd = workflow("odd", { input }).step("s", { retry: { attempts: 1 }, run: (_: unknown, ctx) => say(ctx) });
     await open(odd);
     await bench.worker();
-    expect((await bench.ended(odd, 1)).error?.message).toMatch(message);
+    expect((await bench.run(odd, 1)).error?.message).toMatch(message);
   });
 });
 
@@ -90,14 +90,14 @@ describe("values", () => {
   ])("go through as they are: %s", async (_, given, expected) => {
     await open(echo);
     await bench.worker();
-    expect((await bench.ended(echo, given)).output).toEqual(expected === undefined ? given : expected);
+    expect((await bench.run(echo, given)).output).toEqual(expected === undefined ? given : expected);
   });
 
   test("that are large go through the blob store", async () => {
-    bench = await EngineBench.open([echo], new FsBlobStore(await temporaryDir()));
+    bench = await engineUnderTest([echo], { blobs: new FsBlobStore(await temporaryDir()) });
     await bench.worker();
     const given = { text: "x".repeat(200_000) };
-    const run = await bench.ended(echo, given);
+    const run = await bench.run(echo, given);
     expect(run.output).toEqual(given);
     expect(run.input).toEqual(given);
   });

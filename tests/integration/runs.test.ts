@@ -2,16 +2,16 @@ import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { connect, type RunSummary, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { rawRedis, redisUrl } from "../support/redis.ts";
 
 const greet = workflow("greet", { input: v.object({ name: v.string() }) }).step("hello", ({ name }) => name);
 const other = workflow("other", { input: v.any() }).step("s", () => null);
-let bench: EngineBench;
+let bench: EngineUnderTest;
 beforeEach(async () => {
-  bench = await EngineBench.open([greet, other]);
+  bench = await engineUnderTest([greet, other]);
 });
-afterEach(() => bench.close());
+afterEach(() => bench[Symbol.asyncDispose]());
 
 describe("starting a run", () => {
   test("stores it, and says how well", async () => {

@@ -2,12 +2,12 @@ import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type RunEvent, type WatchMessage, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
 
 let gates: Gates;
-let bench: EngineBench;
+let bench: EngineUnderTest;
 const input = any();
 /** Emits 1 to `count`, waiting at a gate of each that is named. */
 const counting = workflow("counting", { input }).step(
@@ -22,10 +22,10 @@ const counting = workflow("counting", { input }).step(
 
 beforeEach(async () => {
   gates = new Gates();
-  bench = await EngineBench.open([counting]);
+  bench = await engineUnderTest([counting]);
   await bench.worker();
 });
-afterEach(() => bench.close());
+afterEach(() => bench[Symbol.asyncDispose]());
 
 const keys = () => new NamespaceKeys(bench.namespace).partition(0);
 const start = async (count: number, ...stops: number[]) =>

@@ -1,15 +1,15 @@
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnyWorkflow, type StepContext, workflow } from "../../engine/index.ts";
-import { EngineBench } from "../support/engine.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 
 const input = any();
-let bench: EngineBench;
-afterEach(() => bench.close());
+let bench: EngineUnderTest;
+afterEach(() => bench[Symbol.asyncDispose]());
 
-async function open(...workflows: AnyWorkflow[]): Promise<EngineBench> {
-  bench = await EngineBench.open(workflows);
+async function open(...workflows: AnyWorkflow[]): Promise<EngineUnderTest> {
+  bench = await engineUnderTest(workflows);
   return bench;
 }
 
@@ -79,7 +79,7 @@ describe("a worker", () => {
     const flow = workflow("flow", { input }).step("s", (_: unknown, ctx) => ctx.env.SETTING);
     await open(flow);
     await bench.worker({ env: { SETTING: "on" } });
-    expect((await bench.ended(flow, 1)).output).toBe("on");
+    expect((await bench.run(flow, 1)).output).toBe("on");
   });
 
   test.each([{ concurrency: 0 }, { concurrency: 1.5 }, { leaseMs: 1 }, { drainMs: -1 }, { steps: () => false }])(
@@ -136,7 +136,7 @@ describe("a run that is cancelled", () => {
     const { id } = await bench.millrace.runs.start(flow, 1);
     await bench.millrace.runs.cancel(id);
     await bench.worker();
-    await bench.ended(flow, 2);
+    await bench.run(flow, 2);
     expect(called).toBe(1);
     await expect(bench.millrace.runs.cancel("nothing")).rejects.toMatchObject({ code: "not_found" });
   });

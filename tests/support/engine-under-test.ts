@@ -16,10 +16,14 @@ export interface EngineUnderTest extends AsyncDisposable {
   readonly namespace: string;
   /** A started worker; stopped at the end. */
   worker(options?: WorkerOptions): Promise<Worker>;
-  /** The events of a run until it has ended, checked to be numbered 1, 2, 3 … */
-  events(run: string): Promise<RunEvent[]>;
+  /** The events of a run after number `after` until it has ended, checked to be numbered without a gap. */
+  events(run: string, after?: number): Promise<RunEvent[]>;
+  /** The first event of a run that is wanted. */
+  until(run: string, wanted: (event: RunEvent) => boolean): Promise<RunEvent>;
   /** The run when it has ended. */
   ended(run: string): Promise<RunView>;
+  /** Starts a run, and shows it when it has ended. */
+  run(workflow: AnyWorkflow, input: unknown): Promise<RunView>;
 }
 
 /** An engine over the suite's Redis or another, in a namespace of its own. For `await using`. */
@@ -30,26 +34,36 @@ export async function engineUnderTest(
   const namespace = freshNamespace();
   const millrace = await connect({ url, namespace, workflows, ...(blobs === undefined ? {} : { blobs }) });
   const workers: Worker[] = [];
-  const events = async (run: string) => {
+  const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {
     const seen: RunEvent[] = [];
-    for await (const message of millrace.watch(run, { signal: AbortSignal.timeout(25_000) })) {
-      if (message.type === "reset") throw new Error("The log was lost.");
-      if (message.seq !== seen.length + 1) throw new Error(`Event ${message.seq} came after ${seen.length} others.`);
-      seen.push(message);
+    for await (const event of millrace.watch(run, { after: String(after), signal: AbortSignal.timeout(25_000) })) {
+      if (event.type === "reset") throw new Error("The log was lost.");
+      if (event.seq !== after + seen.length + 1)
+        throw new Error(`Event ${event.seq} came after ${seen.length} others.`);
+      seen.push(event);
+      if (wanted?.(event)) break;
     }
     return seen;
   };
+  const ended = async (run: string) => {
+    await events(run);
+    return millrace.runs.get(run);
+  };
   return {
-    ...{ millrace, namespace, events },
+    ...{ millrace, namespace, ended },
+    events: (run, after) => events(run, after),
+    async until(run, wanted) {
+      const last = (await events(run, 0, wanted)).pop();
+      if (last === undefined || !wanted(last))
+        throw new Error(`Run ${run} ended without the event that was waited for.`);
+      return last;
+    },
+    run: async (workflow, input) => ended((await millrace.runs.start(workflow, input)).id),
     async worker(options) {
       const worker = createWorker(millrace, options);
       workers.push(worker);
       await worker.start();
       return worker;
-    },
-    async ended(run) {
-      await events(run);
-      return millrace.runs.get(run);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map((worker) => worker.stop()));

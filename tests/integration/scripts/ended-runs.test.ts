@@ -94,7 +94,7 @@ describe("cancel", () => {
 
 describe("replay", () => {
   const replay = ({ entry, letter }: { entry: string; letter: string }, run = bench.run) =>
-    bench.store.replay(letter, run, entry, two.graph, "default", "a");
+    bench.store.replay({ id: letter, run, entry, graph: two.graph, tenant: "default", step: "a" });
 
   test("the run goes on from the step that failed, its attempts counted anew", async () => {
     const dead = await failed();
@@ -154,7 +154,7 @@ describe("replay", () => {
 
 describe("discard", () => {
   const discard = ({ entry, letter }: { entry: string; letter: string }) =>
-    bench.store.discard(letter, bench.run, entry, two.graph, "default", "a");
+    bench.store.discard({ id: letter, run: bench.run, entry, graph: two.graph, tenant: "default", step: "a" });
 
   test("the dead letter is gone, and the run stays failed", async () => {
     const dead = await failed();
@@ -163,9 +163,15 @@ describe("discard", () => {
     expect(changed["run:RUN"]).toMatchObject({ status: "failed", error: JSON.stringify(error) });
     expect(Object.keys(changed)).toHaveLength(3);
     expect(await change(() => discard(dead), Reply.UnknownRun)).toEqual({});
-    expect(await bench.store.replay(dead.letter, bench.run, dead.entry, two.graph, "default", "a")).toBe(
-      Reply.UnknownRun,
-    );
+    const place = {
+      id: dead.letter,
+      run: bench.run,
+      entry: dead.entry,
+      graph: two.graph,
+      tenant: "default",
+      step: "a",
+    };
+    expect(await bench.store.replay(place)).toBe(Reply.UnknownRun);
   });
 
   test("a key of the wrong type refuses it", async () => {
