@@ -8,7 +8,7 @@ export interface ModelRequest {
   body: any;
 }
 
-export interface ModelServer {
+export interface ModelServer extends AsyncDisposable {
   /** For OPENAI_BASE_URL. */
   baseURL: string;
   requests: ModelRequest[];
@@ -34,15 +34,17 @@ export async function modelServer(
     await answer(response, request);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const close = () =>
+    new Promise<void>((resolve, reject) => {
+      server.close((error) => (error === undefined ? resolve() : reject(error)));
+      server.closeAllConnections();
+    });
   return {
     baseURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     requests,
     abandoned: abandoned.promise,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => (error === undefined ? resolve() : reject(error)));
-        server.closeAllConnections();
-      }),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

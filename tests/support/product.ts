@@ -5,7 +5,7 @@ import { freshNamespace, redisUrl } from "./redis.ts";
 import { temporaryDir } from "./run.ts";
 
 /** Millrace as its users have it: one `millrace gateway` and one `millrace worker` with the shipped workflows. */
-export class Product {
+export class Product implements AsyncDisposable {
   readonly url: string;
   readonly gateway: StartedProcess;
   readonly worker: StartedProcess;
@@ -69,5 +69,9 @@ export class Product {
   async stop(): Promise<(number | null)[]> {
     const ended = await Promise.all([this.gateway.stop(), this.worker.stop()]);
     return ended.map(({ code }) => code);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }

@@ -12,12 +12,12 @@ export interface RanBy {
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const by = ({ attempt }: StepContext): RanBy => ({ pid: process.pid, attempt });
 
-/** Says on standard output who holds it, and goes on when the file is there. */
-export const held = workflow("held", { input: v.object({ file: v.string() }) })
+/** Says on standard output that it is held, and goes on when its attempt's file is there: of several, one for each. */
+export const held = workflow("held", { input: v.object({ files: v.array(v.string()) }) })
   .step("before", (input) => input)
-  .step("hold", async ({ file }, ctx) => {
+  .step("hold", async ({ files }, ctx) => {
     console.log(`holding ${ctx.run.id}`);
-    while (!existsSync(file)) {
+    while (!existsSync(files[ctx.attempt - 1] ?? "")) {
       ctx.signal.throwIfAborted();
       await after(5);
     }
@@ -35,10 +35,13 @@ export const lasting = workflow("lasting", { input: v.object({ ms: v.number() })
   },
 );
 
-/** Takes its process down. */
-export const killing = workflow("killing", { input: v.object({}) })
+/** Takes its process down, unless it is spared: then it works for that long. */
+export const killing = workflow("killing", { input: v.object({ spareMs: v.optional(v.number()) }) })
   .step("before", (input) => input)
-  .step("kill", () => process.kill(process.pid, "SIGKILL"));
+  .step("kill", async ({ spareMs }) => {
+    if (spareMs === undefined) process.kill(process.pid, "SIGKILL");
+    await after(spareMs ?? 0);
+  });
 
 /** Three steps, of which the second one takes that long. */
 export const chain = workflow("chain", { input: v.object({ ms: v.number() }) })
