@@ -4,6 +4,7 @@ import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import { pairs } from "./run-record.ts";
+import { ensureGroups } from "./streams.ts";
 import type { Durability } from "./views.ts";
 
 const log = logger("namespace");
@@ -28,39 +29,46 @@ export class Namespace {
   }
 
   /**
-   * Checks that this code knows the namespace's schema, and stores the graphs of the definitions.
+   * Checks that this code knows the namespace's schema, stores the graphs of the definitions and makes the groups of
+   * their steps. What is there already is only read: over its memory limit Redis refuses writes, and a worker that starts
+   * then is what frees memory.
    *
    * @throws MillraceError `schema_version`, `graph_changed`
    */
   async open(graphs: readonly Graph[]): Promise<void> {
-    const meta = this.keys.meta();
-    const [, , schema, partitions] = await this.#client.pipeline([
-      ["HSETNX", meta, "schema", SCHEMA_VERSION],
-      ["HSETNX", meta, "partitions", PARTITIONS],
-      ["HGET", meta, "schema"],
-      ["HGET", meta, "partitions"],
-    ]);
+    const schema = await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
+    const partitions = await this.#settled(this.keys.meta(), "partitions", PARTITIONS);
     if (Number(schema) !== SCHEMA_VERSION || Number(partitions) !== PARTITIONS)
       throw new MillraceError(
         "schema_version",
         `Namespace ${this.keys.namespace} has schema ${schema} in ${partitions} partitions; ` +
           `this code knows schema ${SCHEMA_VERSION} in ${PARTITIONS}.`,
       );
-    for (const graph of graphs) await this.#storeGraph(graph);
+    for (const graph of graphs) await this.#openGraph(graph);
     this.#durability = await this.#probeDurability();
   }
 
-  async #storeGraph(graph: Graph): Promise<void> {
-    const field = workflowVersion(graph);
+  async #openGraph(graph: Graph): Promise<void> {
     const json = JSON.stringify(graph);
-    if ((await this.#client.call("HSETNX", this.keys.graphs(), field, json)) === 1) return;
-    const stored = await this.#client.call("HGET", this.keys.graphs(), field);
-    if (stored === json) return;
-    throw new MillraceError(
-      "graph_changed",
-      `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
-        "raise its version.",
+    if ((await this.#settled(this.keys.graphs(), workflowVersion(graph), json)) !== json)
+      throw new MillraceError(
+        "graph_changed",
+        `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
+          "raise its version.",
+      );
+    const keys = this.keys.partition(0);
+    await ensureGroups(
+      this.#client,
+      graph.steps.map((step) => ({ key: keys.step(graph, step.name) })),
     );
+  }
+
+  /** The value of a field, which is this one if there was none. */
+  async #settled(key: string, field: string, value: string | number): Promise<unknown> {
+    const stored = await this.#client.call("HGET", key, field);
+    if (stored !== null) return stored;
+    await this.#client.call("HSETNX", key, field, value);
+    return this.#client.call("HGET", key, field);
   }
 
   async #probeDurability(): Promise<Durability> {

@@ -40,17 +40,6 @@ export class Records {
     this.#store = store;
   }
 
-  /** A run's whole record; undefined if there is none of that id for this tenant. */
-  async run(id: string, tenant: string): Promise<RunRecord | undefined> {
-    const keys = this.#store.partitionKeys(id);
-    const [flat, logLength] = (await this.#client.transaction([
-      ["HGETALL", keys.run(id)],
-      ["LLEN", keys.log(id)],
-    ])) as [string[], number];
-    const fields = pairs(flat);
-    return fields.tenant === tenant ? { id, fields, logLength } : undefined;
-  }
-
   /** What lists show of these runs, in order; without those that are gone. */
   async summaries(ids: readonly string[]): Promise<RunRecord[]> {
     const calls = ids.flatMap((id): Call[] => {

@@ -125,7 +125,7 @@ export class Runs implements RunsApi {
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
-    const record = await this.#parts.records.run(id, tenant);
+    const record = await this.#parts.store.readRun(id, tenant);
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }

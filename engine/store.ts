@@ -8,6 +8,7 @@ import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
+import { pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
@@ -15,6 +16,7 @@ import { discard } from "./scripts/discard.ts";
 import { heartbeat } from "./scripts/heartbeat.ts";
 import { promote } from "./scripts/promote.ts";
 import { readLog } from "./scripts/read-log.ts";
+import { readRun } from "./scripts/read-run.ts";
 import { reclaim } from "./scripts/reclaim.ts";
 import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
@@ -258,6 +260,15 @@ export class Store {
   /** Takes a worker off the list. False while entries are pending for it. */
   async retire(consumer: string, streams: readonly string[]): Promise<boolean> {
     return (await this.#run(retire, [this.#first.workers(), ...streams], [consumer])) === Reply.Done;
+  }
+
+  /** A run's whole record; undefined if there is none of that id for this tenant. */
+  async readRun(id: string, tenant: string): Promise<RunRecord | undefined> {
+    const keys = this.partitionKeys(id);
+    const [logLength, ...flat] = (await this.#run(readRun, [keys.run(id), keys.log(id)], [])) as [number, ...string[]];
+    this.#refuseWrongType(logLength as Reply, `run ${id}`);
+    const fields = pairs(flat);
+    return fields.tenant === tenant ? { id, fields, logLength } : undefined;
   }
 
   /** Reads on in a run's log: up to `limit` lines after number `after`, whose time was `tag` if that is known. */

@@ -5,9 +5,15 @@ import type { Call, Client } from "./redis/client.ts";
 
 const log = logger("streams");
 
-/** Makes the groups of these streams, and the streams, from their first entry on. Idempotent. */
-export async function ensureGroups(client: Client, streams: readonly StepStream[]): Promise<void> {
-  for (const { key } of streams) {
+/**
+ * Makes the groups of these streams that are not there, and the streams, from their first entry on. Idempotent. Looks
+ * before it writes: over its memory limit Redis refuses to make even a group that exists.
+ */
+export async function ensureGroups(client: Client, streams: readonly { key: string }[]): Promise<void> {
+  const groups = await client.replies(streams.map(({ key }): Call => ["XINFO", "GROUPS", key]));
+  for (const [i, { key }] of streams.entries()) {
+    const there = groups[i];
+    if (Array.isArray(there) && there.some((group: unknown[]) => group[1] === GROUP)) continue;
     try {
       await client.call("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM");
     } catch (error) {

@@ -66,11 +66,6 @@ export class Client {
     return exec(this.#where(), this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
   }
 
-  /** Sends calls as one transaction: no other client's command comes between them. @throws as `pipeline` */
-  async transaction(calls: Call[]): Promise<unknown[]> {
-    return allOf(await exec(this.#where(), this.#redis.multi(calls.map(([name, ...args]) => ["call", name, ...args]))));
-  }
-
   /** Runs a script by its digest, and by its source where the server does not know it (any more). */
   async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
     let sha = this.#shas.get(script.name);

@@ -46,7 +46,6 @@ test("entries that are read and entries that are taken over at once do not run b
   const runs = await Promise.all(Array.from({ length: 200 }, start));
   const stream = `{${engine.namespace}:0}:step:limited@1:one`;
   // A worker that died with half of them.
-  await redis.call("XGROUP", "CREATE", stream, "workers", "0");
   await redis.call("XREADGROUP", "GROUP", "workers", "dead", "COUNT", "100", "STREAMS", stream, ">");
   await engine.worker({ concurrency: 4, leaseMs: 100 });
   for (const { id } of runs) expect((await engine.ended(id)).status).toBe("completed");

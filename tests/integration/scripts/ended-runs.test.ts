@@ -220,3 +220,18 @@ describe("read-log", () => {
     await expect(read(0)).rejects.toMatchObject({ code: "wrong_type" });
   });
 });
+
+describe("read-run", () => {
+  test("the record and how long the log is; another tenant's or no run is none", async () => {
+    await failed();
+    const record = await bench.store.readRun(bench.run, "default");
+    expect(record).toMatchObject({ id: bench.run, logLength: 5, fields: { status: "failed", input: '{"n":1}' } });
+    expect(await bench.store.readRun(bench.run, "acme")).toBeUndefined();
+    expect(await bench.store.readRun(newRunId(0), "default")).toBeUndefined();
+  });
+
+  test("a key of the wrong type is an error", async () => {
+    await bench.redis.set(bench.keys.run(bench.run), "not ours");
+    await expect(bench.store.readRun(bench.run, "default")).rejects.toMatchObject({ code: "wrong_type" });
+  });
+});

@@ -1,0 +1,49 @@
+import { any } from "valibot";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { workflow } from "../../engine/index.ts";
+import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
+import { temporaryDir } from "../support/run.ts";
+
+let server: PrivateRedis;
+beforeAll(async () => {
+  const args = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+  server = await startPrivateRedis({ dir: await temporaryDir(), appendOnly: false, args });
+});
+afterAll(() => server.stop());
+
+/** Emits, and fails the first attempt of every tenth run. */
+const flow = workflow("flow", { input: any() })
+  .step("a", {
+    retry: { attempts: 3, baseMs: 10 },
+    run: ({ n }: { n: number }, ctx) => {
+      ctx.emit({ n });
+      ctx.progress(1);
+      if (ctx.attempt === 1 && n % 10 === 0) throw new Error("once");
+      return n;
+    },
+  })
+  .step("b", (n) => n);
+
+test("over the memory limit nothing new is taken, and what was taken is done by a worker that starts then", async () => {
+  await using gateway = await engineUnderTest([flow], { url: server.url });
+  const accepted: string[] = [];
+  const refused = await (async () => {
+    for (;;) {
+      const input = { n: accepted.length, pad: "x".repeat(1_000) };
+      try {
+        accepted.push((await gateway.millrace.runs.start(flow, input)).id);
+      } catch (error) {
+        return error;
+      }
+    }
+  })();
+  expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
+  expect(accepted.length).toBeGreaterThan(100);
+
+  await gateway.worker();
+  for (const [n, id] of accepted.entries())
+    expect(await gateway.ended(id)).toMatchObject({ status: "completed", output: n });
+  expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);
+  expect((await gateway.millrace.runs.list({ status: "running" })).data).toEqual([]);
+});
