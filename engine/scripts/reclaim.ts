@@ -5,11 +5,12 @@ import { script } from "./script.ts";
  * this consumer that it does not know of, because a reply was lost on its way.
  *
  * KEYS  1 stream  2 beats
- * ARGV  1 consumer  2 `expired` or `own`  3 the lease in ms (expired), or how long ago they were delivered at least (own)  4 how many at most, up to 100
+ * ARGV  1 consumer  2 `expired` or `own`  3 the lease in ms (expired), or how long ago they were delivered at least (own)
+ *       4 how many at most, up to 100
  *       5 how many workers the step may take down  6 how many entries at most that may take down only one more (expired)
  *       7… the entries that this consumer holds
- * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an own
- *          one stays, since nobody has run it.
+ * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an
+ *          own one stays, since nobody has run it.
  *
  * Idle time goes on while Redis cannot be reached, so nothing is expired unless beats came without a long gap for a lease,
  * up to now. That is decided here and not by the caller, whose call may have waited for Redis itself.

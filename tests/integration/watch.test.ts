@@ -94,6 +94,17 @@ describe("a watcher", () => {
   });
 });
 
+test("thirty watchers of thirty runs share one connection", async () => {
+  const redis = rawRedis();
+  const runs = await Promise.all(Array.from({ length: 30 }, () => start(1, 1)));
+  const watching = runs.map((run) => seen(run));
+  for (const run of runs) await bench.until(run, (event) => event.type === "step.output");
+  const clients = ((await redis.call("CLIENT", "LIST", "TYPE", "pubsub")) as string).split("\n");
+  expect(clients.filter((line) => line.includes(`name=millrace:${bench.namespace}:subscriber`))).toHaveLength(1);
+  gates.open("1");
+  for (const events of await Promise.all(watching)) expect(events[events.length - 1]?.type).toBe("run.completed");
+});
+
 describe("a reset, with a snapshot, and then what follows", () => {
   const expectReset = async (run: string, after: string) => {
     const [reset, ...rest] = await seen(run, after, (message) => {
