@@ -176,6 +176,10 @@ describe("many runs over one socket", () => {
   test("begin after a number or a cursor, and stop when they are no longer wanted", async () => {
     const socket = await live();
     const run = await start("held", {});
+    // A number that the log has not reached yet would be answered with a reset.
+    const early = open(run);
+    await early.ofType("step.output");
+    early.socket.close();
     socket.send({ type: "subscribe", run, after: 2 });
     const { cursor } = await socket.ofType("step.output");
     expect(numbers(socket)).toEqual([3, 4]);
