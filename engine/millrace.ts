@@ -48,6 +48,8 @@ export interface RunsApi {
   start(workflow: string | AnyWorkflow, input: unknown, options?: StartOptions): Promise<StartedRun>;
   /** @throws NotFoundError, UnavailableError */
   get(id: string, options?: Tenanted): Promise<RunView>;
+  /** The run without its input, output and steps. @throws NotFoundError, UnavailableError */
+  summary(id: string, options?: Tenanted): Promise<RunSummary>;
   /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
   list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
   /**

@@ -83,6 +83,10 @@ export class Runs implements RunsApi {
     return viewOf(record, graph, this.#parts.blobs);
   }
 
+  async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {
+    return summaryOf(await this.#find(id, tenant));
+  }
+
   async list(
     options: Tenanted & PageOptions & { workflow?: string; status?: RunStatus } = {},
   ): Promise<Page<RunSummary>> {

@@ -20,7 +20,7 @@ export function eventRoutes(gateway: Gateway): Hono<Env> {
     const run = idParam(c, "run");
     const from = check(eventsQuery, c.req.query(), "query").after;
     // Asked before anything is promised: a socket cannot carry a 404 once it is open.
-    const { endedAt } = await gateway.millrace.runs.get(run, { tenant: tenantOf(c) });
+    const { endedAt } = await gateway.millrace.runs.summary(run, { tenant: tenantOf(c) });
     if (isUpgrade(c)) return upgrade(c, gateway, runEvents(gateway, tenantOf(c), run, from));
     // A browser that reconnects sends the same URL again, so the header is the newer of the two.
     const lastEventId = c.req.header("last-event-id");

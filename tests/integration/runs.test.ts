@@ -35,6 +35,9 @@ describe("starting a run", () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       metadata: { from: "test" },
     });
+    const { steps: _, input: __, ...summary } = await bench.millrace.runs.get(run.id);
+    expect(await bench.millrace.runs.summary(run.id)).toEqual(summary);
+    await expect(bench.millrace.runs.summary(run.id, { tenant: "acme" })).rejects.toMatchObject({ code: "not_found" });
   });
 
   test.each([
