@@ -37,12 +37,19 @@ export class Executor {
   readonly #onTimer: (inMs: number) => void;
   readonly #handlers = new Map<object, Handler<unknown, unknown>>();
 
+  #refused = 0;
+
   /** @param onTimer told when a timer was set, and in how many ms it is due */
   constructor(store: Store, blobs: BlobStore, committer: Committer, onTimer: (inMs: number) => void) {
     this.#store = store;
     this.#blobs = blobs;
     this.#committer = committer;
     this.#onTimer = onTimer;
+  }
+
+  /** How many ends of attempts came too late, and were refused. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /**
@@ -114,8 +121,12 @@ export class Executor {
       });
     const end = output === undefined ? { transition } : { transition, output };
     const reply = await this.#committer.submit({ ...(await attempt.end()), end });
-    if (reply === Reply.Done && transition.kind === "retry") this.#onTimer(transition.delayMs);
-    if (reply !== Reply.Done) log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
+    if (reply === Reply.Done) {
+      if (transition.kind === "retry") this.#onTimer(transition.delayMs);
+    } else {
+      if (reply !== undefined) this.#refused += 1;
+      log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
+    }
     return reply;
   }
 }

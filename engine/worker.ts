@@ -109,6 +109,11 @@ export class Worker {
     return this.#reader.silentMs;
   }
 
+  /** How many results came too late, and were refused: another worker had the step by then, or the run had ended. */
+  get lateResults(): number {
+    return this.#executor.refused;
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *

@@ -1,8 +1,10 @@
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnyWorkflow, type StepContext, workflow } from "../../engine/index.ts";
+import { NamespaceKeys } from "../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
+import { rawRedis } from "../support/redis.ts";
 
 const input = any();
 let bench: EngineUnderTest;
@@ -73,6 +75,25 @@ describe("a worker", () => {
     await bench.worker({ steps: (_, step) => step === "b" });
     await bench.events(id);
     expect(await bench.millrace.runs.get(id)).toMatchObject({ status: "completed", output: "ab" });
+  });
+
+  test("counts the results that came too late, and goes on", async () => {
+    const gates = new Gates();
+    const flow = workflow("flow", { input }).step("s", (name: string, ctx) => gates.pass(name, ctx.signal));
+    await open(flow);
+    const worker = await bench.worker();
+    const { id } = await bench.millrace.runs.start(flow, "late");
+    await bench.until(id, (event) => event.type === "step.started");
+    const redis = rawRedis();
+    const stream = new NamespaceKeys(bench.namespace).partition(0).step({ workflow: "flow", version: 1 }, "s");
+    const [pending] = (await redis.xpending(stream, "workers", "-", "+", 1)) as [string][];
+    await redis.xclaim(stream, "workers", "another", 0, pending![0]);
+    gates.open("late");
+    await expect.poll(() => worker.lateResults).toBe(1);
+    expect(await bench.millrace.runs.get(id)).toMatchObject({ status: "running" });
+    gates.open("next");
+    expect(await bench.run(flow, "next")).toMatchObject({ status: "completed" });
+    expect(worker.lateResults).toBe(1);
   });
 
   test("hands its handlers the environment that it was given", async () => {
