@@ -61,7 +61,7 @@ export class Committer {
       this.#queue.push({ item, resolve });
       if (this.#scheduled) return;
       this.#scheduled = true;
-      setImmediate(() => {
+      queueMicrotask(() => {
         this.#scheduled = false;
         this.#flush();
       });
