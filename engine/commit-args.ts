@@ -1,4 +1,4 @@
-import { attemptOf, type Entry, type StepStream } from "./entry.ts";
+import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { stepsAfter, workflowVersion } from "./graph.ts";
@@ -115,19 +115,11 @@ class Group {
       known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, next };
       this.streams.set(stream, known);
     }
-    if (isBefore(entry, known.first)) known.first = entry;
-    if (isBefore(known.last, entry)) known.last = entry;
+    if (compareIds(entry, known.first) < 0) known.first = entry;
+    if (compareIds(known.last, entry) < 0) known.last = entry;
     known.count += 1;
     return known.number;
   }
-}
-
-/** Whether one stream id, `MS-SEQ`, comes before another. */
-function isBefore(a: string, b: string): boolean {
-  if (a.length === b.length) return a < b;
-  const [aMs, aSeq] = a.split("-").map(Number) as [number, number];
-  const [bMs, bSeq] = b.split("-").map(Number) as [number, number];
-  return aMs < bMs || (aMs === bMs && aSeq < bSeq);
 }
 
 const KINDS = { complete: "completed", retry: "retrying", dead: "failed", release: "released" } as const;

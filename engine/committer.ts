@@ -1,6 +1,7 @@
 import type { CommitItem } from "./commit-args.ts";
 import { UnavailableError } from "./errors.ts";
 import { logger } from "./log.ts";
+import { pauseMs } from "./retry.ts";
 import { Reply, type Store } from "./store.ts";
 
 const log = logger("committer");
@@ -96,8 +97,7 @@ export class Committer {
       } catch (error) {
         log.warn("a group of {size} was not stored: {error}", { size: items.length, error });
         if (!(error instanceof UnavailableError) || this.#closed) return undefined;
-        const ceiling = Math.min(RETRY_TO_MS, RETRY_FROM_MS * 2 ** Math.min(tries, 10));
-        await new Promise((resolve) => setTimeout(resolve, ceiling * (0.5 + Math.random() / 2)));
+        await new Promise((resolve) => setTimeout(resolve, pauseMs(tries, RETRY_FROM_MS, RETRY_TO_MS)));
       }
     }
   }

@@ -2,9 +2,9 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
+import { type Graph, workflowVersion } from "./graph.ts";
 import { NamespaceKeys } from "./keys.ts";
-import type { ConnectOptions, Millrace, Tenanted } from "./millrace.ts";
+import type { ConnectOptions, Millrace } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
@@ -12,7 +12,7 @@ import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Store } from "./store.ts";
-import type { QueueView, WatchMessage } from "./views.ts";
+import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** What a worker needs of a connection beside its public face. */
@@ -69,7 +69,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     deadLetters: new DeadLetters(store, records, graphs),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
-      watchRun(run, tenant, { ...rest, store, runs, subscribe }),
+      watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
     close: async () => {
       subscriber?.close();
@@ -81,26 +81,6 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
-}
-
-async function* watchRun(
-  run: string,
-  tenant: string,
-  options: {
-    after?: string;
-    signal?: AbortSignal;
-    store: Store;
-    runs: Runs;
-    subscribe: () => Subscriber;
-  },
-): AsyncGenerator<WatchMessage> {
-  const { store, runs, subscribe, ...rest } = options;
-  yield* watch(
-    store,
-    subscribe(),
-    { run, tenant },
-    { ...rest, snapshot: () => runs.get(run, { tenant } satisfies Tenanted) },
-  );
 }
 
 async function queues(space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
@@ -126,12 +106,11 @@ function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow>
 }
 
 function graphsOf(space: Namespace, definitions: readonly AnyWorkflow[]): Graphs {
-  const known = new Map(definitions.map(({ graph }) => [`${graph.workflow}@${graph.version}`, graph]));
+  const known = new Map(definitions.map(({ graph }) => [workflowVersion(graph), graph]));
   return {
     async of(workflow: string, version: number): Promise<Graph> {
-      const name = `${workflow}@${version}`;
-      const graph =
-        known.get(name) ?? (await space.graphs()).find((each) => `${each.workflow}@${each.version}` === name);
+      const name = workflowVersion({ workflow, version });
+      const graph = known.get(name) ?? (await space.graphs()).find((each) => workflowVersion(each) === name);
       if (graph === undefined) throw new NotFoundError("workflow version", name);
       known.set(name, graph);
       return graph;

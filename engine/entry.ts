@@ -50,3 +50,12 @@ export function parseEntry(stream: StepStream, id: string, count: number, fields
   if (!Number.isInteger(failed) || !Number.isInteger(crashed)) return undefined;
   return { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
 }
+
+/** The order of entries' ids, `MS-SEQ`, as for `sort`. */
+export function compareIds(a: string, b: string): number {
+  // Of one length, as ids of these centuries are but for their sequence, their text has that order too.
+  if (a.length === b.length) return a < b ? -1 : a > b ? 1 : 0;
+  const [aMs, aSeq] = a.split("-").map(Number) as [number, number];
+  const [bMs, bSeq] = b.split("-").map(Number) as [number, number];
+  return aMs - bMs || aSeq - bSeq;
+}

@@ -5,7 +5,7 @@ import { FatalError, MillraceError, UnavailableError } from "./errors.ts";
 import { logger } from "./log.ts";
 import { encodeValue, loadValue, storeValue } from "./payload.ts";
 import { Reply, type Store } from "./store.ts";
-import { decide, type Outcome, type Transition } from "./transition.ts";
+import { decide, type Outcome, TimedOut, type Transition } from "./transition.ts";
 import type { Handler } from "./workflow.ts";
 
 const log = logger("executor");
@@ -18,14 +18,9 @@ export class Interrupted extends MillraceError {
 }
 
 /** The lease is gone or the run has ended: whatever the handler comes to is not wanted any more. */
-export class Unwanted extends MillraceError {}
-
-class TimedOut extends MillraceError {
-  readonly timeoutMs: number;
-
-  constructor(timeoutMs: number) {
-    super("step_timeout", `The attempt took longer than ${timeoutMs} ms.`);
-    this.timeoutMs = timeoutMs;
+export class Unwanted extends MillraceError {
+  constructor() {
+    super("lease_lost", "This attempt's lease is gone: the run has ended or another has it.");
   }
 }
 
@@ -36,7 +31,6 @@ export class Executor {
   readonly #committer: Committer;
   readonly #onTimer: (inMs: number) => void;
   readonly #handlers = new Map<object, Handler<unknown, unknown>>();
-
   #refused = 0;
 
   /** @param onTimer told when a timer was set, and in how many ms it is due */

@@ -1,4 +1,4 @@
-import type { Entry, StepStream } from "./entry.ts";
+import { compareIds, type StepStream } from "./entry.ts";
 import { Unwanted } from "./executor.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
@@ -39,20 +39,14 @@ export class Heartbeat implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const held = this.#streams.map((stream) => this.#held.of(stream).sort(byId));
+    const held = this.#streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
     for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, this.#streams, held)) {
       const attempt = this.#held.find(entry);
       // One that has just been committed is not this worker's any more either.
       if (attempt === undefined || attempt.entry !== entry || attempt.over) continue;
       log.warn("the lease of {step} in run {run} is lost", { step: attempt.step, run: entry.run });
-      attempt.abort(new Unwanted("lease_lost", "This attempt's lease is gone: the run has ended or another has it."));
+      attempt.abort(new Unwanted());
     }
     return undefined;
   }
-}
-
-function byId(a: Entry, b: Entry): number {
-  const [aMs, aSeq] = a.id.split("-").map(Number) as [number, number];
-  const [bMs, bSeq] = b.id.split("-").map(Number) as [number, number];
-  return aMs - bMs || aSeq - bSeq;
 }

@@ -23,16 +23,6 @@ export class HeldAttempts {
     this.#running = streams.map(() => 0);
   }
 
-  /** How many attempts have a slot. */
-  get running(): number {
-    return this.#slots.size;
-  }
-
-  /** How many entries are held, those whose end is being stored included. */
-  get size(): number {
-    return this.#attempts.reduce((sum, attempts) => sum + attempts.size, 0);
-  }
-
   free(): number {
     return this.#concurrency - this.#slots.size;
   }

@@ -1,5 +1,6 @@
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 export { connect } from "./connect.ts";
+export { hexDigest } from "./digest.ts";
 export * from "./errors.ts";
 export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";

@@ -37,7 +37,7 @@ export interface WatchOptions {
  */
 export async function* watch(
   store: Store,
-  subscriber: Subscriber,
+  subscriber: () => Subscriber,
   { run, tenant }: { run: string; tenant: string },
   { after, signal, snapshot }: WatchOptions,
 ): AsyncGenerator<WatchMessage> {
@@ -47,7 +47,7 @@ export async function* watch(
   let seq = cursor.seq;
   let tag = cursor.at_ms;
   const inbox = new Inbox(signal);
-  const { heard, leave } = subscriber.listen(store.partitionKeys(run).runChannel(run), inbox);
+  const { heard, leave } = subscriber().listen(store.partitionKeys(run).runChannel(run), inbox);
   // If that comes late, what was read before it is not to be trusted to be all.
   heard.then(
     () => inbox.missed(),

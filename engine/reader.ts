@@ -3,6 +3,7 @@ import { UnavailableError } from "./errors.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
+import { pauseMs } from "./retry.ts";
 import { Shares } from "./shares.ts";
 import type { Store } from "./store.ts";
 import { ensureGroups, take, takeOne } from "./streams.ts";
@@ -105,9 +106,8 @@ export class Reader {
         this.#client?.close();
         this.#client = undefined;
         failures += 1;
-        const ceiling = Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** Math.min(failures, 10));
         log.warn("reading failed, and is tried again: {error}", { error });
-        await this.#pause(ceiling * (0.5 + Math.random() / 2));
+        await this.#pause(pauseMs(failures, BACKOFF_FROM_MS, BACKOFF_TO_MS));
       }
     }
     this.#client?.close();

@@ -1,7 +1,9 @@
+import { delayedField } from "./commit-args.ts";
 import type { ErrorRecord } from "./errors.ts";
-import { type Graph, workflowVersion } from "./graph.ts";
+import type { Graph } from "./graph.ts";
 import { GROUP, type PartitionKeys } from "./keys.ts";
 import type { Call, Client } from "./redis/client.ts";
+import { serverTimeMs } from "./redis/time.ts";
 import { iso, pairs, type RunRecord } from "./run-record.ts";
 import type { Store } from "./store.ts";
 import type { DeadLetterView, QueueView } from "./views.ts";
@@ -115,7 +117,7 @@ export class Records {
       [string, string],
       string[],
     ];
-    const now = Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000);
+    const now = serverTimeMs(time);
     return Object.entries(pairs(flat)).map(([consumer, value]) => {
       const space = value.indexOf(" ");
       const { streams } = JSON.parse(value.slice(space + 1)) as { streams: string[] };
@@ -134,14 +136,13 @@ export class Records {
         ["XINFO", "GROUPS", stream],
         ["XRANGE", stream, "-", "+", "COUNT", 1],
         ["XLEN", keys.dead(graph, step)],
-        ["HGET", keys.delayed(), `${workflowVersion(graph)}:${step}`],
+        ["HGET", keys.delayed(), delayedField(graph, step)],
       ];
     });
     const replies = await this.#client.replies([["TIME"], ...calls]);
     const failed = replies.find((reply, i) => reply instanceof Error && (i === 0 || (i - 1) % 5 !== 1));
     if (failed !== undefined) throw failed;
-    const [seconds, micros] = replies[0] as [string, string];
-    const now = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    const now = serverTimeMs(replies[0] as [string, string]);
     return steps.map(({ graph, step }, i) => {
       const [length, groups, oldest, dead, delayed] = replies.slice(1 + 5 * i, 6 + 5 * i);
       const first = (oldest as [string, unknown][])[0]?.[0];

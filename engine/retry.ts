@@ -34,3 +34,14 @@ export function backoffMs(policy: RetryPolicy, failures: number, random: number)
   const ceiling = Math.min(policy.maxMs, policy.baseMs * 2 ** Math.min(failures - 1, 52));
   return Math.floor(random * (ceiling + 1));
 }
+
+/**
+ * How long to pause before something is tried again for as long as it takes, a lost connection say: a ceiling that
+ * doubles with each try, less up to half of it by chance.
+ *
+ * @param tries how often it has failed so far
+ */
+export function pauseMs(tries: number, fromMs: number, toMs: number): number {
+  const ceiling = Math.min(toMs, fromMs * 2 ** Math.min(tries, 10));
+  return Math.round(ceiling * (0.5 + Math.random() / 2));
+}

@@ -1,4 +1,5 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
+import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
@@ -58,7 +59,7 @@ export class Runs implements RunsApi {
     const json = encodeInput(valid, "input");
     let id = newRunId(0);
     if (idempotency !== undefined) {
-      const hash = await sha256(`${idempotency.scope}\n${idempotency.key}`);
+      const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
     const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
@@ -138,9 +139,4 @@ export class Runs implements RunsApi {
 function tooLong(path: string, limit: number): InvalidInputError {
   const message = `At most ${limit} characters of JSON`;
   return new InvalidInputError(`The ${path} is too long.`, [{ path: [path], message }]);
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -8,6 +8,7 @@ import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
+import { serverTimeMs } from "./redis/time.ts";
 import { pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
@@ -181,7 +182,7 @@ export class Store {
       [string, string],
       [string, string | number][],
     ];
-    const now = Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000);
+    const now = serverTimeMs(time);
     const due: TimerRow[] = [];
     for (const [member, score] of flat) {
       if (Number(score) > now) return { due, nextMs: Number(score) - now };

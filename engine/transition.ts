@@ -9,6 +9,16 @@ export interface Held {
   failures: number;
 }
 
+/** An attempt took longer than it may. */
+export class TimedOut extends MillraceError {
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super("step_timeout", `The attempt took longer than ${timeoutMs} ms.`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
 /** How an attempt ended. */
 export type Outcome =
   | { kind: "completed" }
@@ -49,7 +59,7 @@ export function decide(graph: Graph, policy: RetryPolicy, held: Held, outcome: O
     case "crashed":
       return { kind: "dead", error: errorRecord(crashError(outcome.crashes)) };
     case "timed_out":
-      return failed(policy, held, timeoutError(outcome.timeoutMs), random);
+      return failed(policy, held, new TimedOut(outcome.timeoutMs), random);
     case "threw":
       return failed(policy, held, outcome.error, random);
   }
@@ -68,10 +78,6 @@ const LONGEST_RETRY_AFTER_MS = 30 * 86_400_000;
 function retryAfter(error: RetryAfterError): number {
   const ms = Number.isFinite(error.retryAfterMs) ? error.retryAfterMs : 0;
   return Math.round(Math.min(Math.max(ms, 0), LONGEST_RETRY_AFTER_MS));
-}
-
-function timeoutError(timeoutMs: number): MillraceError {
-  return new MillraceError("step_timeout", `The attempt took longer than ${timeoutMs} ms.`);
 }
 
 function crashError(crashes: number): MillraceError {

@@ -82,7 +82,7 @@ export class Worker {
     this.#committer = new Committer(store, consumer);
     this.#timers = new Timers(store);
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(lostLease()) };
+    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -193,7 +193,7 @@ export class Worker {
 
   /** Its lease was lost and came back with a new delivery count. */
   #drop(attempt: Attempt): void {
-    attempt.abort(lostLease());
+    attempt.abort(new Unwanted());
     this.#held.remove(attempt);
   }
 
@@ -225,10 +225,6 @@ export class Worker {
 /** A worker for the workflows that `millrace` was connected with. Nothing happens until it is started. */
 export function createWorker(millrace: Millrace, options?: WorkerOptions): Worker {
   return new Worker(millrace, options);
-}
-
-function lostLease(): Unwanted {
-  return new Unwanted("lease_lost", "This attempt's lease is gone: the run has ended or another has it.");
 }
 
 async function within(promise: Promise<unknown>, ms: number): Promise<void> {

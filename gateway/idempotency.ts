@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { StartOptions } from "../engine/index.ts";
+import { hexDigest, type StartOptions } from "../engine/index.ts";
 import type { Env } from "./context.ts";
 import { ProblemError } from "./problem.ts";
 
@@ -27,12 +27,6 @@ export async function idempotency(
   sent: readonly (string | Uint8Array<ArrayBuffer>)[],
 ): Promise<Pick<StartOptions, "idempotency">> {
   if (key === undefined) return {};
-  const digests = await Promise.all(sent.map(sha256));
-  return { idempotency: { scope, key, digest: await sha256(digests.join()) } };
-}
-
-async function sha256(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digests = await Promise.all(sent.map((each) => hexDigest("SHA-256", each)));
+  return { idempotency: { scope, key, digest: await hexDigest("SHA-256", digests.join()) } };
 }

@@ -1,6 +1,8 @@
 import { Redis, type RedisOptions } from "ioredis";
+import { hexDigest } from "../digest.ts";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
+import { pauseMs } from "../retry.ts";
 
 const log = logger("redis");
 
@@ -70,7 +72,7 @@ export class Client {
   async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
     let sha = this.#shas.get(script.name);
     if (sha === undefined) {
-      sha = await sha1(script.source);
+      sha = await hexDigest("SHA-1", script.source);
       this.#shas.set(script.name, sha);
     }
     try {
@@ -115,10 +117,7 @@ export function commonOptions(name: string): RedisOptions {
     connectionName: name,
     connectTimeout: 5_000,
     keepAlive: 30_000,
-    retryStrategy: (times) => {
-      const ceiling = Math.min(RECONNECT_TO_MS, RECONNECT_FROM_MS * 2 ** Math.min(times, 10));
-      return Math.round(ceiling * (0.5 + Math.random() / 2));
-    },
+    retryStrategy: (times) => pauseMs(times, RECONNECT_FROM_MS, RECONNECT_TO_MS),
   };
 }
 
@@ -166,9 +165,4 @@ export function classify(what: string, error: unknown, where?: Whereabouts): Mil
   const trouble = replied ? undefined : where?.trouble();
   const address = where === undefined ? "" : ` at ${where.address}`;
   return new UnavailableError(`Redis${address} is not available: ${trouble?.message || message}`, { cause: error });
-}
-
-async function sha1(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -61,11 +61,6 @@ export class Subscriber {
     return { heard, leave: () => this.#leave(channel, listener) };
   }
 
-  /** How many channels are heard. */
-  get channels(): number {
-    return this.#listeners.size;
-  }
-
   close(): void {
     clearInterval(this.#pinging);
     this.#listeners.clear();
