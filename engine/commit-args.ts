@@ -5,7 +5,7 @@ import { stepsAfter, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import type { PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
-import { encodeTimerRow } from "./timer-rows.ts";
+import { encodeTimerRow, type TimerRow } from "./timer-rows.ts";
 import type { Transition } from "./transition.ts";
 
 /** What a held entry has come to, to be committed. */
@@ -151,11 +151,14 @@ function pushItem(body: Arg[], group: Group, item: CommitItem): void {
 }
 
 function pushRetrying(body: Arg[], entry: Entry, error: ErrorRecord, delayMs: number): void {
-  const { graph, step } = entry.stream;
-  const { run, failures } = entry;
-  const { workflow, version } = graph;
-  const row = encodeTimerRow({ kind: "retry", run, workflow, version, step: step.name, failures: failures + 1 });
+  const row = encodeTimerRow(wakeRow("retry", entry));
   body.push(JSON.stringify(error), stepEvent("step.retrying", entry, { error: brief(error), delayMs }), delayMs, row);
+}
+
+/** The row that puts the step of this entry back into its stream. */
+function wakeRow(reason: string, { run, id, stream: { graph, step } }: Entry): TimerRow {
+  const { workflow, version } = graph;
+  return { kind: "wake", reason, run, workflow, version: `${version}`, step: step.name, item: "", entry: id };
 }
 
 function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
@@ -175,6 +178,6 @@ function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
 }
 
 /** The field of a step in the hash that counts its waiting timer rows. */
-export function delayedField(graph: { workflow: string; version: number }, step: string): string {
+export function delayedField(graph: { workflow: string; version: number | string }, step: string): string {
   return `${workflowVersion(graph)}:${step}`;
 }

@@ -22,6 +22,6 @@ export function inputSource(graph: Graph, name: string): { step: string } | "run
 }
 
 /** `name@version`: what runs, streams and workers say to mean one version of a workflow. */
-export function workflowVersion(graph: { workflow: string; version: number }): string {
+export function workflowVersion(graph: { workflow: string; version: number | string }): string {
   return `${graph.workflow}@${graph.version}`;
 }

@@ -7,7 +7,7 @@ export const GROUP = "workers";
 /** The schema version of a namespace: raised when what the keys hold changes in a way older code cannot read. */
 export const SCHEMA_VERSION = 1;
 
-type Version = { workflow: string; version: number };
+type Version = { workflow: string; version: number | string };
 
 /** Every key and channel of a namespace that belongs to no partition. */
 export class NamespaceKeys {

@@ -1,21 +1,18 @@
-import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
+import { type CommitItem, commitArgs } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
-import { logger } from "./log.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
-import { serverTimeMs } from "./redis/time.ts";
 import { pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
 import { discard } from "./scripts/discard.ts";
 import { heartbeat } from "./scripts/heartbeat.ts";
-import { promote } from "./scripts/promote.ts";
 import { readLog } from "./scripts/read-log.ts";
 import { readRun } from "./scripts/read-run.ts";
 import { reclaim } from "./scripts/reclaim.ts";
@@ -24,12 +21,10 @@ import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { decodeEntries } from "./streams.ts";
-import { encodeTimerRow, parseTimerRow, type TimerRow } from "./timer-rows.ts";
+import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
 
 export { Reply };
-
-const log = logger("store");
 
 /** How long an idempotency key stands for its run. */
 const ONCE_MS = 86_400_000;
@@ -173,46 +168,6 @@ export class Store {
     const field = source === "run" ? "input" : `output:${source.step}`;
     const stored = await this.#client.call("HGET", this.partitionKeys(entry.run).run(entry.run), field);
     return (stored as string | null) ?? undefined;
-  }
-
-  /** Timer rows that are due, and in how many ms the next one is; rows that cannot be read are dropped. */
-  async dueTimers(limit: number): Promise<{ due: TimerRow[]; nextMs?: number }> {
-    const timers = this.#first.timers();
-    const [time, flat] = (await this.#client.pipeline([["TIME"], ["ZRANGE", timers, 0, limit, "WITHSCORES"]])) as [
-      [string, string],
-      [string, string | number][],
-    ];
-    const now = serverTimeMs(time);
-    const due: TimerRow[] = [];
-    for (const [member, score] of flat) {
-      if (Number(score) > now) return { due, nextMs: Number(score) - now };
-      const row = parseTimerRow(member);
-      if (row !== undefined) due.push(row);
-      else {
-        log.error("timer row {member} is not one of ours, and is dropped", { member });
-        await this.#client.call("ZREM", timers, member);
-      }
-    }
-    return { due };
-  }
-
-  /** Carries out timer rows; a reply for each. */
-  async promote(rows: readonly TimerRow[]): Promise<Reply[]> {
-    const keys = [this.#first.timers(), this.#first.delayed()];
-    let kinds = "zh";
-    const args: (string | number)[] = [];
-    for (const row of rows) {
-      args.push(encodeTimerRow(row), row.kind);
-      if (row.kind === "retry") {
-        keys.push(this.#first.run(row.run), this.#first.step(row, row.step));
-        args.push(row.run, row.step, delayedField(row, row.step));
-        kinds += "hs";
-      } else {
-        keys.push(this.#first.once(row.tenant, row.hash));
-        kinds += "h";
-      }
-    }
-    return (await this.#run(promote, keys, [kinds, rows.length, ...args])) as Reply[];
   }
 
   /** Lets a failed run go on from its dead letter. */

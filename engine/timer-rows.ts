@@ -1,25 +1,42 @@
 /**
- * A member of the timers' sorted set. `retry` rows name the failure that they belong to, so that one that has outlived
- * its attempt is told from the current one; `forget` rows free an idempotency key.
+ * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step back into its stream; the
+ * entry that it names is the one whose end set it, so that a row that has outlived its attempt is told from the current
+ * one. A `forget` row frees an idempotency key.
  */
-export type TimerRow =
-  | { kind: "retry"; run: string; workflow: string; version: number; step: string; failures: number }
-  | { kind: "forget"; tenant: string; hash: string };
+const SCRIPTED = {
+  wake: ["reason", "run", "workflow", "version", "step", "item", "entry"],
+  forget: ["tenant", "hash"],
+} as const;
+
+/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
+const CONTINUED = {} as const;
+
+const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
+
+type RowsOf<Kinds extends Record<string, readonly string[]>> = {
+  [K in keyof Kinds & string]: { kind: K } & Record<Kinds[K][number], string>;
+}[keyof Kinds & string];
+
+/** A row that the script `promote` carries out by itself. */
+export type ScriptedRow = RowsOf<typeof SCRIPTED>;
+/** A row that a continuation carries out. */
+export type ContinuedRow = RowsOf<typeof CONTINUED>;
+export type TimerRow = ScriptedRow | ContinuedRow;
+
+export function isScripted(row: TimerRow): row is ScriptedRow {
+  return row.kind in SCRIPTED;
+}
 
 /** No part of a row may hold the separator: ids and names cannot. */
 export function encodeTimerRow(row: TimerRow): string {
-  return row.kind === "retry"
-    ? `retry|${row.run}|${row.workflow}|${row.version}|${row.step}|${row.failures}`
-    : `forget|${row.tenant}|${row.hash}`;
+  const parts = row as unknown as Record<string, string>;
+  return [row.kind, ...PARTS[row.kind]!.map((part) => parts[part])].join("|");
 }
 
 /** Reads a row; undefined if it is none of ours. */
 export function parseTimerRow(member: string): TimerRow | undefined {
-  const [kind, ...parts] = member.split("|");
-  if (kind === "retry" && parts.length === 5) {
-    const [run, workflow, version, step, failures] = parts as [string, string, string, string, string];
-    return { kind, run, workflow, version: Number(version), step, failures: Number(failures) };
-  }
-  if (kind === "forget" && parts.length === 2) return { kind, tenant: parts[0]!, hash: parts[1]! };
-  return undefined;
+  const [kind = "", ...values] = member.split("|");
+  const names = Object.hasOwn(PARTS, kind) ? PARTS[kind]! : undefined;
+  if (names === undefined || names.length !== values.length) return undefined;
+  return { kind, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) } as unknown as TimerRow;
 }

@@ -1,20 +1,37 @@
 import { logger } from "./log.ts";
 import { Loop, type Service } from "./service.ts";
-import { Reply, type Store } from "./store.ts";
+import type { TimerStore } from "./store/timer-store.ts";
+import { Reply } from "./store.ts";
+import { type ContinuedRow, isScripted, type TimerRow } from "./timer-rows.ts";
 
 const log = logger("timers");
 
 /** How long a timer that another process has set may go unseen. */
 const LOOK_EVERY_MS = 500;
 const ROWS_AT_ONCE = 100;
+/** How long a continuation is this process's before another may take it up. */
+const CLAIM_MS = 30_000;
+/** A continuation that failed is tried again after this. */
+const AGAIN_MS = 1_000;
+
+/**
+ * Does a bounded part of work that is larger than a script: at most 100 things, each safe to repeat, since a process that
+ * dies leaves the row for another.
+ *
+ * @returns in how many ms the row goes on; undefined if its work is done
+ */
+export type Continuation<Row extends ContinuedRow = ContinuedRow> = (row: Row) => Promise<number | undefined>;
+export type Continuations = { [K in ContinuedRow["kind"]]: Continuation<Extract<ContinuedRow, { kind: K }>> };
 
 /** Carries out what is due: any worker does, and each row is carried out once. */
 export class Timers implements Service {
-  readonly #store: Store;
+  readonly #store: TimerStore;
+  readonly #continuations: Continuations;
   readonly #loop: Loop;
 
-  constructor(store: Store) {
+  constructor(store: TimerStore, continuations: Continuations) {
     this.#store = store;
+    this.#continuations = continuations;
     this.#loop = new Loop("timers", LOOK_EVERY_MS, () => this.runOnce());
   }
 
@@ -34,9 +51,31 @@ export class Timers implements Service {
   async runOnce(): Promise<number | undefined> {
     const { due, nextMs } = await this.#store.dueTimers(ROWS_AT_ONCE);
     if (due.length === 0) return nextMs;
-    const replies = await this.#store.promote(due);
-    const wrong = replies.filter((reply) => reply === Reply.WrongType).length;
-    if (wrong > 0) log.error("{wrong} timer rows met a key of another type, and are tried again", { wrong });
+    const scripted = due.filter(isScripted);
+    if (scripted.length > 0) {
+      const replies = await this.#store.promote(scripted);
+      const wrong = replies.filter((reply) => reply === Reply.WrongType).length;
+      if (wrong > 0) log.error("{wrong} timer rows met a key of another type, and are tried again", { wrong });
+    }
+    await this.#continue(due.filter((row): row is ContinuedRow => !isScripted(row)));
     return 0;
+  }
+
+  async #continue(rows: ContinuedRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    const taken = await this.#store.claimTimers(rows, CLAIM_MS);
+    for (const [i, row] of rows.entries()) if (taken[i]! > 0) await this.#goOn(row, taken[i]!);
+  }
+
+  async #goOn(row: ContinuedRow, until: number): Promise<void> {
+    const { kind } = row as TimerRow;
+    let inMs: number | undefined = AGAIN_MS;
+    try {
+      const goOn: Record<string, Continuation> = this.#continuations;
+      inMs = await goOn[kind]!(row);
+    } catch (error) {
+      log.warn("{kind} failed, and is tried again: {error}", { kind, error });
+    }
+    await this.#store.settleTimer(row, until, inMs);
   }
 }

@@ -1,6 +1,7 @@
 import { Attempt, type AttemptSetting } from "./attempt.ts";
 import { Committer } from "./committer.ts";
 import { internalsOf } from "./connect.ts";
+import { continuations } from "./continuations.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { MillraceError } from "./errors.ts";
 import { Executor, Interrupted, Unwanted } from "./executor.ts";
@@ -12,6 +13,7 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
@@ -67,7 +69,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { store, records, blobs } = this.#internals;
+    const { client, store, records, blobs } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -80,7 +82,7 @@ export class Worker {
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
     this.#committer = new Committer(store, consumer);
-    this.#timers = new Timers(store);
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations());
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);

@@ -3,9 +3,9 @@ import { script } from "./script.ts";
 /**
  * Carries out timer rows that are due, each by itself.
  *
- * KEYS  1 timers  2 delayed  then of each row: for retry its run and its step's stream; for forget the once key
+ * KEYS  1 timers  2 delayed  then of each row: for wake its run and its step's stream; for forget the once key
  * ARGV  1 a letter per key: its type  2 how many rows
- *       per row: row, kind (`retry`, `forget`), and for retry: run id, step, delayed field
+ *       per row: row, kind (`wake`, `forget`), and for wake: run id, step, delayed field
  * Returns  a Reply per row: Done; Already if it is gone or not due yet; Stale, RunEnded or UnknownRun if it had outlived
  *          what it was for; WrongType (it is tried again in a minute)
  *
@@ -26,7 +26,7 @@ local function due(row)
   return score and tonumber(score) <= now
 end
 
-local function retry(row)
+local function wake(row)
   local run, stream, id, step, delayed = key + 1, key + 2, take(), take(), take()
   key = key + 2
   if not due(row) then return ALREADY end
@@ -60,7 +60,7 @@ local replies = {}
 if wrong[1] or wrong[2] then return redis.error_reply('WRONGTYPE the timers of this namespace are not a sorted set') end
 for i = 1, tonumber(ARGV[2]) do
   local row, kind = take(), take()
-  replies[i] = kind == 'retry' and retry(row) or kind == 'forget' and forget(row)
+  replies[i] = kind == 'wake' and wake(row) or kind == 'forget' and forget(row)
 end
 return replies
 `,

@@ -5,6 +5,7 @@ import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
+import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
@@ -21,6 +22,7 @@ export class StoreBench {
   readonly client: Client = openClient(redisUrl, "store-bench");
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
+  readonly timers = new TimerStore(this.client, this.keys);
   readonly run = newRunId(0);
 
   close(): void {

@@ -35,14 +35,17 @@ test.each(["", "a b", "{x}", "a:b", "x".repeat(41)])("%j is no namespace", (name
 });
 
 const rows: [TimerRow, string][] = [
-  [{ kind: "retry", run: "R-0", workflow: "flow", version: 2, step: "s", failures: 1 }, "retry|R-0|flow|2|s|1"],
+  [
+    { kind: "wake", reason: "retry", run: "R-0", workflow: "flow", version: "2", step: "s", item: "", entry: "1-1" },
+    "wake|retry|R-0|flow|2|s||1-1",
+  ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);
   expect(parseTimerRow(member)).toEqual(row);
 });
-test.each(["", "retry", "retry|a|b", "forget|t|h|more", "other|a|b"])("%j is no timer row", (member) => {
+test.each(["", "wake", "wake|a|b", "toString|a", "forget|t|h|more", "other|a|b"])("%j is no timer row", (member) => {
   expect(parseTimerRow(member)).toBeUndefined();
 });
 

@@ -132,8 +132,8 @@ describe("commit of an end", () => {
   });
 
   test("retrying: a timer row has its place, and its step is counted as delayed", async () => {
-    const row = "retry|RUN|two|1|a|1";
-    expect(await change({ startedAgoMs: 0, end: retrying })).toEqual({
+    const row = "wake|retry|RUN|two|1|a||ENTRY";
+    expect(await change({ startedAgoMs: 0, end: retrying }, Reply.Done, { ENTRY: entry.id })).toEqual({
       delayed: { "two@1:a": "1" },
       "log:RUN": expect.arrayContaining([
         'T {"type":"step.retrying","step":"a","attempt":1,"data":{"error":{"name":"Error","message":"no"},"delayMs":5000}}',

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newRunId } from "../../../engine/ids.ts";
 import { Reply } from "../../../engine/store.ts";
-import type { TimerRow } from "../../../engine/timer-rows.ts";
+import type { ContinuedRow, ScriptedRow } from "../../../engine/timer-rows.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench, two } from "../../support/store.ts";
 
@@ -12,16 +12,17 @@ beforeEach(() => {
 afterEach(() => bench.close());
 
 /** Brings the run to where its first step waits to be tried again, in so many ms. */
-async function retrying(delayMs: number): Promise<TimerRow> {
+async function retrying(delayMs: number): Promise<ScriptedRow> {
   const entry = await bench.held();
   const error = { name: "Error", message: "no" };
   await bench.commit({ entry, startedAgoMs: 0, end: { transition: { kind: "retry", error, delayMs } } });
-  return { kind: "retry", run: bench.run, workflow: "two", version: 1, step: "a", failures: 1 };
+  const { run } = bench;
+  return { kind: "wake", reason: "retry", run, workflow: "two", version: "1", step: "a", item: "", entry: entry.id };
 }
 
-async function promote(row: TimerRow, expected: Reply) {
+async function promote(row: ScriptedRow, expected: Reply) {
   const before = await bench.state();
-  expect(await bench.store.promote([row])).toEqual([expected]);
+  expect(await bench.timers.promote([row])).toEqual([expected]);
   return changes(before, await bench.state());
 }
 
@@ -29,14 +30,14 @@ describe("what is due", () => {
   test("rows whose time has come, and when the next one's does", async () => {
     const row = await retrying(0);
     await bench.redis.zadd(bench.keys.timers(), Date.now() + 60_000, "forget|default|later");
-    const { due, nextMs } = await bench.store.dueTimers(100);
+    const { due, nextMs } = await bench.timers.dueTimers(100);
     expect(due).toEqual([row]);
     expect(nextMs).toBeGreaterThan(50_000);
   });
 
   test("a row that is none of ours is dropped", async () => {
     await bench.redis.zadd(bench.keys.timers(), 1, "what|is|this");
-    expect(await bench.store.dueTimers(100)).toEqual({ due: [] });
+    expect(await bench.timers.dueTimers(100)).toEqual({ due: [] });
     expect(await bench.redis.zcard(bench.keys.timers())).toBe(0);
   });
 });
@@ -88,13 +89,51 @@ describe("promote", () => {
       await bench.redis.del(key);
       await bench.redis.set(key, "not ours");
       await bench.redis.zadd(bench.keys.timers(), 1, "forget|default|hash");
-      const rows: TimerRow[] = [row, { kind: "forget", tenant: "default", hash: "hash" }];
-      expect(await bench.store.promote(rows)).toEqual([Reply.WrongType, Reply.Done]);
+      const rows: ScriptedRow[] = [row, { kind: "forget", tenant: "default", hash: "hash" }];
+      expect(await bench.timers.promote(rows)).toEqual([Reply.WrongType, Reply.Done]);
       expect(await bench.redis.zcard(bench.keys.timers())).toBe(1);
       expect(await bench.redis.get(key)).toBe("not ours");
-      expect((await bench.store.dueTimers(100)).due).toEqual([]);
+      expect((await bench.timers.dueTimers(100)).due).toEqual([]);
     },
   );
+});
+
+describe("a row whose work is larger than a script", () => {
+  // Any row will do: what is claimed and settled is a member of the set.
+  const row = { kind: "forget", tenant: "default", hash: "hash" } as unknown as ContinuedRow;
+  const due = (inMs: number) => bench.redis.zadd(bench.keys.timers(), Date.now() + inMs, "forget|default|hash");
+  const score = async () => Number(await bench.redis.zscore(bench.keys.timers(), "forget|default|hash"));
+
+  test("is one process's for a while, and nobody else's", async () => {
+    await due(0);
+    const [until] = await bench.timers.claimTimers([row], 60_000);
+    expect(until).toBeGreaterThan(Date.now() + 50_000);
+    expect(await score()).toBe(until);
+    expect(await bench.timers.claimTimers([row], 60_000)).toEqual([0]);
+  });
+
+  test("is not taken before its time, nor when it is gone", async () => {
+    await due(60_000);
+    expect(await bench.timers.claimTimers([row], 1)).toEqual([0]);
+    await bench.redis.del(bench.keys.timers());
+    expect(await bench.timers.claimTimers([row], 1)).toEqual([0]);
+    expect(await bench.state()).toEqual({});
+  });
+
+  test("is dropped when it is done, or comes due again", async () => {
+    await due(0);
+    const [until] = await bench.timers.claimTimers([row], 60_000);
+    await bench.timers.settleTimer(row, until!, 5_000);
+    expect(await score()).toBeLessThan(Date.now() + 6_000);
+    await bench.timers.settleTimer(row, await score(), undefined);
+    expect(await bench.state()).toEqual({});
+  });
+
+  test("is left alone by a process that had it too long", async () => {
+    await due(0);
+    await bench.timers.settleTimer(row, 1, undefined);
+    expect(await score()).toBeGreaterThan(1);
+  });
 });
 
 describe("reserve", () => {
@@ -123,10 +162,10 @@ describe("reserve", () => {
 
   test("a day later it is forgotten", async () => {
     await bench.store.reserve("default", "hash", "digest", bench.run);
-    const row: TimerRow = { kind: "forget", tenant: "default", hash: "hash" };
-    expect(await bench.store.promote([row])).toEqual([Reply.Already]);
+    const row: ScriptedRow = { kind: "forget", tenant: "default", hash: "hash" };
+    expect(await bench.timers.promote([row])).toEqual([Reply.Already]);
     await bench.redis.zadd(bench.keys.timers(), 1, "forget|default|hash");
-    expect(await bench.store.promote([row])).toEqual([Reply.Done]);
+    expect(await bench.timers.promote([row])).toEqual([Reply.Done]);
     expect(await bench.state()).toEqual({});
   });
 

@@ -1,0 +1,6 @@
+import type { Continuations } from "./timers.ts";
+
+/** What carries out each kind of timer row whose work is larger than a script. */
+export function continuations(): Continuations {
+  return {};
+}
