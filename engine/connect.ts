@@ -2,9 +2,9 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
-import { type Graph, workflowVersion } from "./graph.ts";
+import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { NamespaceKeys } from "./keys.ts";
-import type { ConnectOptions, Millrace } from "./millrace.ts";
+import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
@@ -12,6 +12,7 @@ import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Store } from "./store.ts";
+import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -21,6 +22,8 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  values: Values;
+  runs: RunsApi;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
@@ -42,7 +45,8 @@ export function internalsOf(millrace: Millrace): Internals {
  *   `graph_changed`; UnavailableError
  */
 export async function connect(options: ConnectOptions): Promise<Millrace> {
-  const { url, namespace = "millrace", workflows: definitions, blobs = noBlobs } = options;
+  const { url, namespace = "millrace", blobs = noBlobs } = options;
+  const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
   const client = openClient(url, `millrace:${namespace}`);
   const space = new Namespace(client, new NamespaceKeys(namespace));
@@ -55,7 +59,10 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
-  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+  const values = new Values(store, blobs);
+  const definition = (graph: { workflow: string; version: number }) =>
+    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
+  const runs = new Runs({ store, records, values, workflows, graphs, definition, durability: () => space.durability });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -77,7 +84,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe },
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
@@ -90,10 +97,20 @@ async function queues(space: Namespace, store: Store, records: Records): Promise
   return parts.flat();
 }
 
+/** With the workflows that steps of these start. */
+function withChildren(definitions: readonly AnyWorkflow[]): AnyWorkflow[] {
+  const all = new Set(definitions);
+  // What is added while it goes on is come to as well.
+  for (const { steps } of all)
+    for (const { work } of steps) if ("child" in work && work.child !== undefined) all.add(work.child.workflow);
+  return [...all];
+}
+
 function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow> {
   const newest = new Map<string, AnyWorkflow>();
   for (const workflow of definitions) {
     const where = `Workflow ${JSON.stringify(workflow.name)}`;
+    checkGraph(workflow.graph);
     if (workflow.steps.length === 0) throw new DefinitionError(`${where} has no steps`);
     if (
       definitions.some((each) => each !== workflow && each.name === workflow.name && each.version === workflow.version)

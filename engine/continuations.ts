@@ -1,6 +1,16 @@
+import { ConflictError, NotFoundError } from "./errors.ts";
+import type { RunsApi } from "./millrace.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations(): Continuations {
-  return {};
+export function continuations({ runs }: { runs: RunsApi }): Continuations {
+  return {
+    async cancel({ tenant, run }) {
+      await runs.cancel(run, { tenant }).catch((error: unknown) => {
+        // It has ended by itself meanwhile, or is not there any more.
+        if (!(error instanceof ConflictError) && !(error instanceof NotFoundError)) throw error;
+      });
+      return undefined;
+    },
+  };
 }

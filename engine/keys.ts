@@ -7,6 +7,14 @@ export const GROUP = "workers";
 /** The schema version of a namespace: raised when what the keys hold changes in a way older code cannot read. */
 export const SCHEMA_VERSION = 1;
 
+/** How many items of a step a chunk holds. */
+export const CHUNK = 100;
+
+/** The chunk that an item is in. */
+export function chunkOf(item: number): number {
+  return Math.floor(item / CHUNK);
+}
+
 type Version = { workflow: string; version: number | string };
 
 /** Every key and channel of a namespace that belongs to no partition. */
@@ -65,6 +73,16 @@ export class PartitionKeys {
   /** Stream: the dead letters of a step. */
   dead(version: Version, step: string): string {
     return `${this.#prefix}:dead:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Hash: what is kept of the live items of a step: their records by number, and `pN`, how far each is. */
+  items(run: string, step: string): string {
+    return `${this.#prefix}:items:${run}:${step}`;
+  }
+
+  /** Hash: up to 100 items of a step: `in` their inputs, `N` the output of each and `eN` its error. */
+  chunk(run: string, step: string, chunk: number): string {
+    return `${this.#prefix}:items:${run}:${step}:${chunk}`;
   }
 
   /** Sorted set: timer rows by the time they are due, in milliseconds. */

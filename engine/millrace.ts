@@ -1,6 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type {
   DeadLetterView,
+  ItemView,
   Page,
   PageOptions,
   QueueView,
@@ -58,6 +59,15 @@ export interface RunsApi {
    * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
    */
   cancel(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Sends a signal to the step that waits for it by this name; kept until the step does. Twice with one `key` is once.
+   *
+   * @throws NotFoundError; InvalidInputError for data that the step's schema refuses; ConflictError `signal_settled` if
+   *   another was sent before or the wait is over, `run_ended`
+   */
+  signal(id: string, name: string, data?: unknown, options?: Tenanted & { key?: string }): Promise<void>;
+  /** The items of a map, or the turns of a loop so far, in order. @throws NotFoundError, InvalidInputError */
+  items(id: string, step: string, options?: Tenanted & PageOptions): Promise<Page<ItemView>>;
 }
 
 /** What operators do with steps that failed for good. */

@@ -1,8 +1,8 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
-import { newRunId } from "./ids.ts";
+import { type Graph, shapeOf } from "./graph.ts";
+import { ID_PATTERN, newId, newRunId } from "./ids.ts";
+import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
 import { encodeInput, storeValue } from "./payload.ts";
@@ -10,8 +10,10 @@ import type { Records } from "./records.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
 import {
   type Durability,
+  type ItemView,
   type Page,
   type PageOptions,
   RUN_STATUSES,
@@ -33,10 +35,12 @@ export interface Graphs {
 export interface RunsParts {
   store: Store;
   records: Records;
-  blobs: BlobStore;
+  values: Values;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
+  /** The definition of a workflow version, if this process knows it. */
+  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
   durability: () => Durability;
 }
 
@@ -62,7 +66,7 @@ export class Runs implements RunsApi {
       const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
+    const stored = await storeValue(this.#parts.values.blobs, tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
@@ -81,7 +85,7 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.blobs);
+    return viewOf(record, graph, this.#parts.values);
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {
@@ -125,8 +129,43 @@ export class Runs implements RunsApi {
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
-    if (reply === Reply.WrongType)
-      throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+    refuseWrongType(reply, id);
+  }
+
+  async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
+    const { tenant = DEFAULT_TENANT, key = newId() } = options;
+    if (!ID_PATTERN.test(key)) throw invalidKey();
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
+    // A process that knows the definition refuses at once what the step would not take.
+    const work = this.#parts.definition(graph)?.steps.find((step) => step.name === name)?.work;
+    if (work?.kind === "wait") await validate(work.schema, data, "signal");
+    const { values, store } = this.#parts;
+    const stored = await storeValue(values.blobs, tenant, name, encodeInput(data, "signal"));
+    const reply = await store.signal(id, graph, tenant, name, key, stored);
+    if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
+    if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
+    if (reply === Reply.Stale)
+      throw new ConflictError("signal_settled", `Run ${id} has had its signal ${name}, or waits for it no more.`);
+    refuseWrongType(reply, id);
+  }
+
+  async items(
+    id: string,
+    step: string,
+    { tenant = DEFAULT_TENANT, ...page }: Tenanted & PageOptions = {},
+  ): Promise<Page<ItemView>> {
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const shape = shapeOf(graph).byName.get(step);
+    if (shape === undefined || shape.items === 0) throw new NotFoundError("step with items", step);
+    return pageOfItems(
+      this.#parts.store,
+      this.#parts.values,
+      { run: id, step, kind: shape.kind, tenant, fields },
+      page,
+    );
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
@@ -134,6 +173,16 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function refuseWrongType(reply: Reply, id: string): void {
+  if (reply === Reply.WrongType)
+    throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+}
+
+function invalidKey(): InvalidInputError {
+  const issue = { path: ["key"], message: "Expected 1 to 64 of A-Z a-z 0-9 _ -" };
+  return new InvalidInputError("The key of the signal is not one.", [issue]);
 }
 
 function tooLong(path: string, limit: number): InvalidInputError {

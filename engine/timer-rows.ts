@@ -1,15 +1,18 @@
 /**
- * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step back into its stream; the
- * entry that it names is the one whose end set it, so that a row that has outlived its attempt is told from the current
- * one. A `forget` row frees an idempotency key.
+ * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
+ * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
+ * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key.
  */
 const SCRIPTED = {
-  wake: ["reason", "run", "workflow", "version", "step", "item", "entry"],
+  wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
 } as const;
 
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
-const CONTINUED = {} as const;
+const CONTINUED = {
+  /** Ends a child run with its parent. */
+  cancel: ["tenant", "run"],
+} as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
 

@@ -29,7 +29,7 @@ const RECONNECT_TO_MS = 2_000;
  */
 export class Client {
   readonly #redis: Redis;
-  readonly #shas = new Map<string, string>();
+  readonly #shas = new Map<string, Promise<string>>();
   #connected = 0;
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
@@ -70,13 +70,14 @@ export class Client {
 
   /** Runs a script by its digest, and by its source where the server does not know it (any more). */
   async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
+    // One promise for all who wait for it, so that calls leave in the order in which they were made.
     let sha = this.#shas.get(script.name);
     if (sha === undefined) {
-      sha = await hexDigest("SHA-1", script.source);
+      sha = hexDigest("SHA-1", script.source);
       this.#shas.set(script.name, sha);
     }
     try {
-      return await this.#redis.call("EVALSHA", sha, keys.length, ...keys, ...args);
+      return await this.#redis.call("EVALSHA", await sha, keys.length, ...keys, ...args);
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT")))
         throw classify(script.name, error, this.#where());

@@ -7,6 +7,8 @@ export interface Script {
 /** What a script says of one thing that it was asked to do. The Lua side uses the same numbers. */
 export const Reply = {
   Done: 1,
+  /** Done, and a timer row is due now. */
+  DoneAndDue: 2,
   /** It was so before: a repeated call, or a timer row that is no longer there. */
   Already: 0,
   /** The entry is not pending for this consumer with this delivery count. */
@@ -30,6 +32,7 @@ export type Reply = (typeof Reply)[keyof typeof Reply];
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE = 1, 0, -1, -2, -3, -4, -5
+local DONE_AND_DUE = 2
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
 -- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.
@@ -75,6 +78,59 @@ local function append(run_key, log_key, trimmed, lines, n)
   end
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
   return trimmed + drop
+end
+
+-- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
+local function clear_place(place, stream_key, timers_key, delayed_key, field, now)
+  local row = string.match(place, '^timer:(.+)$')
+  if row then
+    local reason = string.match(row, '^wake|(%a+)|')
+    local was = redis.call('ZREM', timers_key, row)
+    if reason ~= 'child' and reason ~= 'detached' then
+      if was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
+    elseif reason == 'child' then
+      local tenant, child = string.match(row, '^wake|child|([^|]+)|.*|([^|]+)$')
+      redis.call('ZADD', timers_key, now, 'cancel|' .. tenant .. '|' .. child)
+    end
+  elseif string.match(place, '^%d+%-%d+$') then
+    redis.pcall('XACK', stream_key, GROUP, place)
+    redis.call('XDEL', stream_key, place)
+  end
+end
+
+local ENDED = { completed = true, failed = true, cancelled = true, skipped = true }
+
+-- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
+-- stream, key of its live items if it has items}; 'set' is given fields of the run. What is done here, a replay undoes.
+local function end_steps(run_key, timers_key, delayed_key, version, steps, except, now, set)
+  for i = 1, #steps do
+    local step = steps[i]
+    local record = redis.call('HGET', run_key, 'step:' .. step.name)
+    local status, attempt, failures, crashes, place, started, _, batch = string.match(record or '', STEP)
+    local field = version .. ':' .. step.name
+    if status and (status == 'running' and place == 'items' or step.name == except) and step.live then
+      local items = redis.call('HGETALL', step.live)
+      for k = 1, #items, 2 do
+        local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
+        if was and not ENDED[was] then
+          clear_place(at, step.key, timers_key, delayed_key, field, now)
+          redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
+        end
+      end
+    end
+    if status and not ENDED[status] and step.name ~= except then
+      clear_place(place, step.key, timers_key, delayed_key, field, now)
+      set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
+    end
+  end
+end
+
+-- Wakes the step that waits for this run, which has ended. True if there is one.
+local function tell_parent(run_key, timers_key, id, now)
+  local parent = redis.call('HGET', run_key, 'parent')
+  if not parent then return false end
+  redis.call('ZADD', timers_key, now, 'wake|' .. parent .. '|' .. id)
+  return true
 end
 `;
 

@@ -50,9 +50,11 @@ export class TimerStore {
     for (const row of rows) {
       args.push(encodeTimerRow(row), row.kind);
       if (row.kind === "wake") {
-        keys.push(this.#keys.run(row.run), this.#keys.step(row, row.step));
-        args.push(row.run, row.step, delayedField(row, row.step));
-        kinds += "hs";
+        const { run, step, item, tenant, reason } = row;
+        keys.push(this.#keys.run(run), this.#keys.step(row, step), this.#keys.items(run, step));
+        keys.push(...["waiting", "running"].map((status) => this.#keys.runsByStatus(tenant, status)));
+        args.push(reason, run, step, item, delayedField(row, step));
+        kinds += "hshzz";
       } else {
         keys.push(this.#keys.once(row.tenant, row.hash));
         kinds += "h";

@@ -23,6 +23,8 @@ const KEYS: Record<string, string> = {
   log: `${keys.log("RUN")} list`,
   step: `${keys.step(version, "STEP")} stream`,
   dead: `${keys.dead(version, "STEP")} stream`,
+  items: `${keys.items("RUN", "STEP")} hash`,
+  chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
   workers: `${keys.workers()} hash`,
@@ -43,10 +45,12 @@ test("the engine's table of keys has what keys.ts makes, and nothing else", () =
 });
 
 test("the engine's table of scripts has every script", async () => {
-  const files = (await readdir(`${ROOT}engine/scripts`)).map((name) => name.replace(".ts", ""));
+  const files = (await readdir(`${ROOT}engine/scripts`))
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => name.replace(".ts", ""));
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
-  const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z]+/g) ?? []);
+  const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z-]+/g) ?? []);
   const verbs = ["add", "adds", "claim", "remove", "forget", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
@@ -71,15 +75,41 @@ describe("what Redis holds after runs of every kind", () => {
       if (name === "bad") throw new FatalError("never");
       return name;
     });
+  /** A join, several ends, items that stay alive, waits of every kind. */
+  const inner = workflow("inner", { input: v.any() }).sleep("sleep", 86_400_000);
+  const many = workflow("many", { input: v.any() })
+    .step("aside", { after: [], run: () => 0 })
+    .step("one", { after: [], run: () => 1 })
+    .step("two", { after: [], run: () => 2 })
+    .step("join", { after: ["one", "two"], run: () => 3 })
+    .waitFor("signal", { after: [], schema: v.any() })
+    .step("end", { after: ["signal"], run: () => 1 })
+    .map("map", {
+      after: ["join"],
+      over: () => [1, 2],
+      retry: { baseMs: 60_000, maxMs: 60_000, jitter: "none" },
+      run: (_, ctx) => {
+        if (ctx.item === 1) throw new Error("not yet");
+      },
+    })
+    .child("child", { after: ["end"], workflow: inner, input: () => null });
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd]);
+    await using engine = await engineUnderTest([odd, many]);
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
-    await engine.run(odd, { name: "bad" });
+    const bad = await engine.run(odd, { name: "bad" });
+    const [letter] = (await engine.millrace.deadLetters.list()).data;
+    await engine.millrace.deadLetters.replay(letter!.id);
+    await engine.events(bad.id, bad.seq);
+    const { id } = await engine.millrace.runs.start(many, null);
+    await engine.millrace.runs.signal(id, "signal", 1);
+    await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
+    await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
+    await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -91,10 +121,12 @@ describe("what Redis holds after runs of every kind", () => {
     const shown = found.keys.map((each) =>
       each
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
-        .replace(/:(step|dead):odd@1:\w+/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
+        .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
+        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
         .replace(/:status:\w+/, ":status:STATUS")
-        .replace(/:workflow:odd/, ":workflow:WORKFLOW")
+        .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(
@@ -106,7 +138,9 @@ describe("what Redis holds after runs of every kind", () => {
 
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
-      field.replace(/^(step|output|progress|error):\w+$/, "$1:STEP").replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
+      field
+        .replace(/^(step|output|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));
     expect([...new Set(shown)].sort()).toEqual(told.sort());

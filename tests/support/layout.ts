@@ -12,6 +12,8 @@ const BELOW: Record<string, readonly string[]> = {
 /** Decides and describes; no I/O. Every other file of the engine may use it, and it uses only itself. */
 const PURE_CORE = [
   "workflow",
+  "workflow-types",
+  "step",
   "graph",
   "transition",
   "retry",

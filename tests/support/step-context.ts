@@ -19,6 +19,7 @@ export function stepContext(
   return {
     run: { id: "0190b0a1f0007000800000000000000a-0", workflow: "under-test", version: 1, tenant: "default" },
     step: given.step ?? "under-test",
+    item: undefined,
     attempt: given.attempt ?? 1,
     signal: given.signal ?? new AbortController().signal,
     idempotencyKey: "0190b0a1f0007000800000000000000a-0/under-test",

@@ -60,7 +60,7 @@ export class StoreBench {
   /** Brings the run to its end at step `a`: completed steps, or a dead letter. */
   async fail(entry: Entry): Promise<void> {
     const error = { name: "Error", message: "no" };
-    const reply = await this.commit({ entry, startedAgoMs: 0, end: { transition: { kind: "dead", error } } });
+    const reply = await this.commit({ entry, startedAgoMs: 0, end: { kind: "dead", error } });
     if (reply !== Reply.Done) throw new Error(`refused: ${reply}`);
   }
 

@@ -3,7 +3,9 @@ import { violations } from "../support/layout.ts";
 import { parseFile, readTree } from "../support/tree.ts";
 
 /** Files of more than 300 lines, and why each is better whole. */
-const LONG_FILES: Record<string, string> = {};
+const LONG_FILES: Record<string, string> = {
+  "engine/workflow.ts": "one class is the vocabulary of definitions: a method for each kind of step",
+};
 
 /** A tree of one file. */
 const one = (path: string, text: string) => violations(new Map([[path, text]]));
@@ -22,7 +24,7 @@ describe("the project's layout", () => {
       "tests/support/layout.ts",
     ])
       expect([...tree.keys()]).toContain(path);
-    const { imports } = parseFile("engine/workflow.ts", tree.get("engine/workflow.ts")!);
+    const { imports } = parseFile("engine/step.ts", tree.get("engine/step.ts")!);
     expect(imports).toContainEqual({ target: "engine/errors.ts", typeOnly: false });
     expect(imports).toContainEqual({ target: "engine/blobs/blob-store.ts", typeOnly: true });
   });

@@ -16,6 +16,8 @@ test.each([
   [keys.log("R"), "{acme:3}:log:R"],
   [keys.step(version, "s"), "{acme:3}:step:flow@2:s"],
   [keys.dead(version, "s"), "{acme:3}:dead:flow@2:s"],
+  [keys.items("R", "s"), "{acme:3}:items:R:s"],
+  [keys.chunk("R", "s", 7), "{acme:3}:items:R:s:7"],
   [keys.timers(), "{acme:3}:timers"],
   [keys.delayed(), "{acme:3}:delayed"],
   [keys.workers(), "{acme:3}:workers"],
@@ -36,8 +38,18 @@ test.each(["", "a b", "{x}", "a:b", "x".repeat(41)])("%j is no namespace", (name
 
 const rows: [TimerRow, string][] = [
   [
-    { kind: "wake", reason: "retry", run: "R-0", workflow: "flow", version: "2", step: "s", item: "", entry: "1-1" },
-    "wake|retry|R-0|flow|2|s||1-1",
+    {
+      kind: "wake",
+      reason: "retry",
+      tenant: "t",
+      run: "R-0",
+      workflow: "flow",
+      version: "2",
+      step: "s",
+      item: "",
+      entry: "1-1",
+    },
+    "wake|retry|t|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
 ];
