@@ -3,7 +3,7 @@ import { hexDigest } from "./digest.ts";
 import type { Entry } from "./entry.ts";
 import { type ErrorRecord, FatalError } from "./errors.ts";
 import { partitionOf } from "./ids.ts";
-import { unlessAway } from "./inputs.ts";
+import { unlessAway, unlessFull } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
 import { validate } from "./schema.ts";
@@ -12,7 +12,7 @@ import type { Outcome } from "./transition.ts";
 
 /** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
 export async function startChild(
-  { entry, step }: Attempt,
+  { entry, step, signal }: Attempt,
   { store, values }: Parts,
   { workflow, input: inputOf, onCancel }: ChildWork,
   input: unknown,
@@ -22,7 +22,8 @@ export async function startChild(
   const child = await childOf(entry, store);
   const detached = onCancel === "leave";
   const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
-  await unlessAway(store.admit(of));
+  // A child is there, or its parent waits for nothing any more: the commit says which.
+  await unlessFull(signal, store.admit(of));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

@@ -191,8 +191,7 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
       body.push(end.total, end.limit, end.first);
       break;
     case "retry": {
-      // What it was woken by is not forgotten when the step is tried again.
-      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : wake, entry, entry.id));
+      const row = encodeTimerRow(wakeRow(againBy(wake), entry, entry.id));
       const data = { error: brief(end.error), delayMs: end.delayMs };
       body.push(JSON.stringify(end.error), stepEvent("step.retrying", entry, data), end.delayMs, row);
       break;
@@ -203,6 +202,15 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
     case "dead":
       pushFailed(body, entry, end.error);
   }
+}
+
+/**
+ * Why a step that failed is put back: what it was woken by is not forgotten when it is tried again. That a child run has
+ * ended is told under a name of its own, since the row that waits for that end is not counted, and this one is.
+ */
+function againBy(wake: string): string {
+  if (wake === "") return "retry";
+  return wake === "child" || wake === "detached" ? "ended" : wake;
 }
 
 function collecting({ stream: { step } }: Entry): string {

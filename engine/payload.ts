@@ -10,6 +10,19 @@ const ENTRY_LIMIT = 256;
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";
 
+/** Nor with it: it marks the results of a map, which stay where its items have put them. */
+const ITEMS_MARK = "#";
+
+/** Whether a value is the results of a map, spread over its items. */
+export function isSpread(stored: string): boolean {
+  return stored.startsWith(ITEMS_MARK);
+}
+
+/** Whether a value is in the blob store. */
+export function isBlob(stored: string): boolean {
+  return stored.startsWith(BLOB_MARK);
+}
+
 /** A value as JSON; `undefined` is null. @throws FatalError `not_json` for what JSON cannot hold */
 export function encodeValue(value: unknown): string {
   try {
@@ -38,7 +51,7 @@ export async function storeValue(blobs: BlobStore, tenant: string, name: string,
 
 /** The value again. @throws FatalError `value_lost` if its blob is gone */
 export async function loadValue(blobs: BlobStore, tenant: string, stored: string): Promise<unknown> {
-  if (!stored.startsWith(BLOB_MARK)) return JSON.parse(stored);
+  if (!isBlob(stored)) return JSON.parse(stored);
   const id = stored.slice(BLOB_MARK.length);
   try {
     return JSON.parse(new TextDecoder().decode(await readBlob(blobs, tenant, id)));
@@ -50,5 +63,5 @@ export async function loadValue(blobs: BlobStore, tenant: string, stored: string
 
 /** The value as an entry carries it; empty if the worker must read it from the run. */
 export function entryInput(stored: string): string {
-  return stored.length <= ENTRY_LIMIT && !stored.startsWith(BLOB_MARK) ? stored : "";
+  return stored.length <= ENTRY_LIMIT && !isBlob(stored) && !isSpread(stored) ? stored : "";
 }

@@ -22,7 +22,7 @@ import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
-import { parentOf, stepPlaces } from "./step-places.ts";
+import { parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
@@ -81,10 +81,11 @@ export class Store {
     return [this.#first];
   }
 
-  /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
+  /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
+  async admit({ id, graph, tenant, input, metadata, parent, detached = false }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
+    const waiting = parent === undefined ? { keys: [], args: [] } : waitingFor(keys, parent, detached);
     const reply = (await this.#run(
       admit,
       [
@@ -93,6 +94,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
         ...firsts.map((step) => keys.step(graph, step)),
+        ...waiting.keys,
       ],
       [
         id,
@@ -104,8 +106,9 @@ export class Store {
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
-        parent === undefined ? "" : parentOf(parent, detached === true),
+        parent === undefined ? "" : parentOf(parent, detached),
         ...firsts,
+        ...waiting.args,
       ],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);

@@ -4,11 +4,15 @@ import { script } from "./script.ts";
  * Stores a new run and puts its first steps into their streams.
  *
  * KEYS  1 run  2 log  3 runs by status `queued`  4 runs by workflow  5… the stream of each first step
+ *       of a child run, last: the run that waits for it, and the hash with the record of the step or item that does
  * ARGV  1 run id  2 workflow  3 version  4 tenant  5 input  6 metadata ('' for none)  7 the input for entries ('' to
  *       have it read from the run)  8 event run.queued  9 `counted` if the graph is more than a chain of tasks: how many steps
  *       are at work is counted then  10 what waits for it: the beginning of a timer row, up to its entry ('' for nothing)
  *       11… the names of the first steps
- * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {WrongType}
+ *       of a child run, last: the entry of what waits for it; the field of that one's record; the field that remembers the
+ *       child, so that it is cancelled with it ('' if it is not to be)
+ * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {Stale} if what is to wait for it is at
+ *          another place by now, or its run has ended; {WrongType}
  * Events  run.queued
  *
  * It may be refused for lack of memory, and is then as if never called: its first write is an ordinary one.
@@ -16,11 +20,18 @@ import { script } from "./script.ts";
 export const admit = script(
   "admit",
   `
-local firsts = #KEYS - 4
-local wrong, any = wrong_types('hlzz' .. string.rep('s', firsts))
+local is_child = ARGV[10] ~= ''
+local firsts = #KEYS - (is_child and 6 or 4)
+local wrong, any = wrong_types('hlzz' .. string.rep('s', firsts) .. 'hh')
 if any then return { WRONG_TYPE } end
 local status = redis.call('HGET', KEYS[1], 'status')
 if status then return { ALREADY, status } end
+if is_child then
+  local parent, holder, entry, field, remember = KEYS[#KEYS - 1], KEYS[#KEYS], ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
+  local _, _, _, _, place = string.match(redis.call('HGET', holder, field) or '', STEP)
+  if not LIVE[redis.call('HGET', parent, 'status') or ''] or place ~= entry then return { STALE } end
+  if remember ~= '' then redis.call('HSET', holder, remember, ARGV[1]) end
+end
 
 local id, workflow, version, tenant, input, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local now = now_ms()
