@@ -14,6 +14,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { stepRoutes } from "./routes/steps.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -50,6 +51,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   });
 
   app.route("/", runRoutes(gateway));
+  app.route("/", stepRoutes(gateway));
   app.route("/", documentRoutes(gateway));
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));
