@@ -1,6 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
 import { NamespaceKeys } from "./keys.ts";
@@ -11,6 +12,7 @@ import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { DeletionStore } from "./store/deletion-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -21,6 +23,9 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  deletion: Deletion;
+  /** Of every workflow version that was ever served here. */
+  allGraphs: () => Promise<Graph[]>;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
@@ -55,7 +60,8 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
-  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+  const deletion = new Deletion(new DeletionStore(client, store), blobs);
+  const runs = new Runs({ store, records, blobs, workflows, graphs, deletion, durability: () => space.durability });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -77,7 +83,8 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, deletion, definitions, subscriber: subscribe },
+    allGraphs: () => space.graphs(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

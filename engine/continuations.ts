@@ -1,6 +1,7 @@
+import type { Deletion } from "./deletion.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations(): Continuations {
-  return {};
+export function continuations({ deletion }: { deletion: Deletion }): Continuations {
+  return { delete: deletion.goOn };
 }

@@ -83,7 +83,7 @@ export class Executor {
     if (attempt.aborted !== undefined) throw attempt.aborted;
     const output = await handler(input, attempt);
     if (attempt.aborted !== undefined) throw attempt.aborted;
-    return storeValue(this.#blobs, attempt.entry.tenant, attempt.step, encodeValue(output));
+    return storeValue(attempt.blobs, attempt.entry.tenant, attempt.step, encodeValue(output));
   }
 
   async #load(attempt: Attempt): Promise<Handler<unknown, unknown>> {

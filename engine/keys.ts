@@ -29,6 +29,16 @@ export class NamespaceKeys {
     return `{${this.namespace}}:graphs`;
   }
 
+  /** Set: every tenant that a run was admitted for. */
+  tenants(): string {
+    return `{${this.namespace}}:tenants`;
+  }
+
+  /** Hash: workflow to how long its ended runs are kept, as JSON. */
+  retention(): string {
+    return `{${this.namespace}}:retention`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`);
   }
@@ -105,6 +115,11 @@ export class PartitionKeys {
   /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Hash: `owner`, `until`, `position` of the walk that deletes what is no longer kept: whose it is, until when, how far. */
+  sweep(): string {
+    return `${this.#prefix}:sweep`;
   }
 
   /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */

@@ -58,6 +58,13 @@ export interface RunsApi {
    * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
    */
   cancel(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Removes an ended run with its events, its dead letters and what it has in the blob store: its large values and what
+   * its handlers have put there. Documents that were uploaded stay.
+   *
+   * @throws NotFoundError; ConflictError `run_live` if it has not ended
+   */
+  delete(id: string, options?: Tenanted): Promise<void>;
 }
 
 /** What operators do with steps that failed for good. */

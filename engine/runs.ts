@@ -1,4 +1,5 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
+import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
+import type { Deletion } from "./deletion.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
@@ -37,6 +38,7 @@ export interface RunsParts {
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
+  deletion: Deletion;
   durability: () => Durability;
 }
 
@@ -62,7 +64,7 @@ export class Runs implements RunsApi {
       const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
+    const stored = await storeValue(new OwnedBlobs(this.#parts.blobs, id), tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
@@ -125,8 +127,17 @@ export class Runs implements RunsApi {
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
-    if (reply === Reply.WrongType)
-      throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+    if (reply === Reply.WrongType) throw wrongType(id);
+  }
+
+  async delete(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const reply = await this.#parts.deletion.delete({ run: id, tenant, graph });
+    if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
+    if (reply === Reply.Stale)
+      throw new ConflictError("run_live", `Run ${id} has not ended: cancel it before it is deleted.`);
+    if (reply === Reply.WrongType) throw wrongType(id);
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
@@ -134,6 +145,10 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function wrongType(id: string): ConflictError {
+  return new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
 }
 
 function tooLong(path: string, limit: number): InvalidInputError {

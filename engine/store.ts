@@ -32,6 +32,8 @@ const ONCE_MS = 86_400_000;
 const BEATS_AT_ONCE = 1_000;
 /** Nor does it take over more entries than this. */
 const RECLAIMED_AT_ONCE = 100;
+/** How many tenants a process remembers as listed. */
+const KNOWN_TENANTS = 10_000;
 
 export interface Admission {
   id: string;
@@ -57,6 +59,8 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  /** Those that this process knows to be listed. */
+  readonly #tenants = new Set<string>();
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
@@ -76,6 +80,7 @@ export class Store {
 
   /** Stores a run. True if it is new, false if it was there. */
   async admit({ id, graph, tenant, input, metadata }: Admission): Promise<boolean> {
+    if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const reply = (await this.#run(
@@ -235,6 +240,13 @@ export class Store {
     this.#refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
     return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
+  }
+
+  /** Before its first run, so that no run is of a tenant that nobody can find. */
+  async #addTenant(tenant: string): Promise<void> {
+    await this.#client.call("SADD", this.keys.tenants(), tenant);
+    if (this.#tenants.size >= KNOWN_TENANTS) this.#tenants.clear();
+    this.#tenants.add(tenant);
   }
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {

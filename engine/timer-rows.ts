@@ -8,8 +8,13 @@ const SCRIPTED = {
   forget: ["tenant", "hash"],
 } as const;
 
-/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
-const CONTINUED = {} as const;
+/**
+ * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. A `delete` row stands for the
+ * blobs of a run that is gone.
+ */
+const CONTINUED = {
+  delete: ["tenant", "run"],
+} as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
 

@@ -3,6 +3,7 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { DefinitionError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
+import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 
 /** What a handler is given beside its input. Valid until the handler's promise settles. */
@@ -75,6 +76,7 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly retention: RetentionPolicy;
 }
 
 /**
@@ -86,16 +88,24 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
   readonly version: number;
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
+  readonly retention: RetentionPolicy;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Last };
 
-  constructor(name: string, version: number, input: StandardSchemaV1<unknown, In>, steps: readonly Step[]) {
+  constructor(
+    name: string,
+    version: number,
+    input: StandardSchemaV1<unknown, In>,
+    steps: readonly Step[],
+    retention: RetentionPolicy,
+  ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
+    this.retention = retention;
   }
 
   get graph(): Graph {
@@ -121,10 +131,13 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
     if (this.steps.length >= 100) throw new DefinitionError(`${where}: a workflow has 100 steps at the most`);
     const previous = this.steps[this.steps.length - 1];
     const step = makeStep(where, name, previous === undefined ? [] : [previous.name], definition);
-    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(this.name, this.version, this.input, [
-      ...this.steps,
-      step,
-    ]);
+    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(
+      this.name,
+      this.version,
+      this.input,
+      [...this.steps, step],
+      this.retention,
+    );
   }
 }
 
@@ -133,12 +146,12 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1.
+ *   `version`: a whole number, raised whenever the steps change. Default 1; `retention`: how long ended runs are kept.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number },
+  options: { input: S; version?: number; retention?: RetentionSettings },
 ): Workflow<StandardSchemaV1.InferOutput<S>, StandardSchemaV1.InferOutput<S>> {
   const version = options.version ?? 1;
   if (!NAME_PATTERN.test(name))
@@ -148,7 +161,8 @@ export function workflow<S extends StandardSchemaV1>(
   if (typeof options.input?.["~standard"]?.validate !== "function")
     throw new DefinitionError(`Workflow ${JSON.stringify(name)}: input must be a Standard Schema`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, []);
+  const retention = retentionPolicy(`Workflow ${JSON.stringify(name)}`, options.retention ?? {});
+  return new Workflow(name, version, input, [], retention);
 }
 
 function makeStep<I, O>(where: string, name: string, after: string[], definition: StepDefinition<I, O>): Step {

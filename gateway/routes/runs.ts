@@ -51,5 +51,10 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
   });
 
+  routes.delete("/v1/runs/:id", async (c) => {
+    await millrace.runs.delete(idParam(c, "run"), { tenant: tenantOf(c) });
+    return c.body(null, 204);
+  });
+
   return routes;
 }

@@ -80,6 +80,29 @@ describe("a run", () => {
   });
 });
 
+describe("deleting a run", () => {
+  test("removes an ended one for good, and refuses a live one", async () => {
+    const { id } = (await start("greet", { name: "Ada" })).body;
+    await ended(id);
+    expect(await gateway.call("DELETE", `/v1/runs/${id}`)).toMatchObject({ status: 204, body: "" });
+    for (const [method, path] of [
+      ["GET", `/v1/runs/${id}`],
+      ["DELETE", `/v1/runs/${id}`],
+      ["GET", `/v1/runs/${id}/events`],
+    ] as const)
+      expect((await gateway.call(method, path)).status).toBe(404);
+
+    const live = (await start("held", {})).body.id;
+    expect(await gateway.call("DELETE", `/v1/runs/${live}`)).toMatchObject({
+      status: 409,
+      body: { type: "urn:millrace:problem:run-live" },
+    });
+    gates.open(live);
+    await ended(live);
+    expect((await gateway.call("DELETE", `/v1/runs/${live}`)).status).toBe(204);
+  });
+});
+
 describe("an Idempotency-Key", () => {
   test("gives one run to the same call made often at once", async () => {
     const headers = { "Idempotency-Key": "often" };

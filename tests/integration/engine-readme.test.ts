@@ -18,6 +18,8 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  tenants: `${space.tenants()} set`,
+  retention: `${space.retention()} hash`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -31,6 +33,7 @@ const KEYS: Record<string, string> = {
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  sweep: `${keys.sweep()} hash`,
   control: `${keys.control()} channel`,
 };
 

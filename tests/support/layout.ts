@@ -15,6 +15,7 @@ const PURE_CORE = [
   "graph",
   "transition",
   "retry",
+  "retention-policy",
   "digest",
   "events",
   "errors",

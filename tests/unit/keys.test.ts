@@ -11,6 +11,8 @@ const version = { workflow: "flow", version: 2 };
 test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
+  [space.tenants(), "{acme}:tenants"],
+  [space.retention(), "{acme}:retention"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
@@ -23,6 +25,7 @@ test.each([
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.sweep(), "{acme:3}:sweep"],
   [keys.control(), "{acme:3}:control"],
   [GROUP, "workers"],
   [SCHEMA_VERSION, 1],
@@ -40,6 +43,7 @@ const rows: [TimerRow, string][] = [
     "wake|retry|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+  [{ kind: "delete", tenant: "t", run: "R-0" }, "delete|t|R-0"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);

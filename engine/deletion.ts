@@ -1,0 +1,47 @@
+import type { BlobStore } from "./blobs/blob-store.ts";
+import { noBlobs } from "./blobs/no-blobs.ts";
+import { logger } from "./log.ts";
+import type { DeletionStore, EndedRunPlace } from "./store/deletion-store.ts";
+import { Reply } from "./store.ts";
+import type { Continuation } from "./timers.ts";
+
+const log = logger("deletion");
+
+/** How long the process that removed a run has to delete its blobs, before a worker does it. */
+const BLOBS_WITHIN_MS = 60_000;
+
+/**
+ * Deletes ended runs. The record goes first, and leaves a timer row behind that stands for the blobs until those are gone
+ * too: whoever dies in between, nothing is left without an owner, and no run is seen whose values are missing.
+ */
+export class Deletion {
+  readonly #store: DeletionStore;
+  readonly #blobs: BlobStore;
+
+  constructor(store: DeletionStore, blobs: BlobStore) {
+    this.#store = store;
+    this.#blobs = blobs;
+  }
+
+  /** @returns Done; UnknownRun; Stale if it has not ended, or not when it is said to have; WrongType */
+  async delete(place: EndedRunPlace): Promise<Reply> {
+    if (this.#blobs === noBlobs) return this.#store.delete(place);
+    const reply = await this.#store.delete(place, BLOBS_WITHIN_MS);
+    if (reply !== Reply.Done) return reply;
+    const { run, tenant } = place;
+    try {
+      await this.#blobs.deleteOf(tenant, run);
+      await this.#store.settle(tenant, run);
+    } catch (error) {
+      log.warn("the blobs of the deleted run {run} are left to a worker: {error}", { run, error });
+    }
+    return reply;
+  }
+
+  /** Deletes what the process that removed the run has not. A worker without a blob store leaves it to others. */
+  readonly goOn: Continuation = async ({ tenant, run }) => {
+    if (this.#blobs === noBlobs) return BLOBS_WITHIN_MS;
+    await this.#blobs.deleteOf(tenant, run);
+    return undefined;
+  };
+}
