@@ -1,5 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import type { Bulk } from "./bulk.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
@@ -13,6 +14,9 @@ import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
+import { OperationStore } from "./store/operation-store.ts";
+import { RerunStore } from "./store/rerun-store.ts";
+import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -24,6 +28,7 @@ interface Internals {
   records: Records;
   blobs: BlobStore;
   deletion: Deletion;
+  bulk: Bulk;
   /** Of every workflow version that was ever served here. */
   allGraphs: () => Promise<Graph[]>;
   /** Every version of every definition. */
@@ -59,9 +64,19 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     throw error;
   }
   const records = new Records(client, store);
+  const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
   const deletion = new Deletion(new DeletionStore(client, store), blobs);
-  const runs = new Runs({ store, records, blobs, workflows, graphs, deletion, durability: () => space.durability });
+  const deadLetters = new DeadLetters({
+    ...{ store, records, graphs, blobs, definitions },
+    operations: new OperationStore(client, first!),
+    timers: new TimerStore(client, first!),
+  });
+  const runs = new Runs({
+    ...{ store, records, blobs, workflows, definitions, graphs, deletion },
+    reruns: new RerunStore(client, store),
+    durability: () => space.durability,
+  });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -72,7 +87,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     workflows,
     blobs,
     runs,
-    deadLetters: new DeadLetters(store, records, graphs),
+    deadLetters,
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -83,7 +98,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, deletion, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, deletion, bulk: deadLetters.bulk, definitions, subscriber: subscribe },
     allGraphs: () => space.graphs(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });

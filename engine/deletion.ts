@@ -3,7 +3,7 @@ import { noBlobs } from "./blobs/no-blobs.ts";
 import { logger } from "./log.ts";
 import type { DeletionStore, EndedRunPlace } from "./store/deletion-store.ts";
 import { Reply } from "./store.ts";
-import type { Continuation } from "./timers.ts";
+import type { Continuations } from "./timers.ts";
 
 const log = logger("deletion");
 
@@ -39,8 +39,10 @@ export class Deletion {
   }
 
   /** Deletes what the process that removed the run has not. A worker without a blob store leaves it to others. */
-  readonly goOn: Continuation = async ({ tenant, run }) => {
+  readonly goOn: Continuations["delete"] = async ({ tenant, run }) => {
     if (this.#blobs === noBlobs) return BLOBS_WITHIN_MS;
+    // A run that was admitted twice at the same time, once after it had been expected again.
+    if (await this.#store.exists(run)) return undefined;
     await this.#blobs.deleteOf(tenant, run);
     return undefined;
   };

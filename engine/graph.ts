@@ -16,9 +16,15 @@ export function stepsAfter(graph: Graph, name: string): string[] {
 }
 
 /** Where a step's input comes from: a step's output, or the run's own input. */
-export function inputSource(graph: Graph, name: string): { step: string } | "run" {
+function inputSource(graph: Graph, name: string): { step: string } | "run" {
   const before = graph.steps.find((step) => step.name === name)?.after[0];
   return before === undefined ? "run" : { step: before };
+}
+
+/** The fields of a run that may hold a step's input: the first that is there does. */
+export function inputFields(graph: Graph, name: string): string[] {
+  const source = inputSource(graph, name);
+  return [`input:${name}`, source === "run" ? "input" : `output:${source.step}`];
 }
 
 /** `name@version`: what runs, streams and workers say to mean one version of a workflow. */

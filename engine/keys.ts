@@ -117,6 +117,11 @@ export class PartitionKeys {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
 
+  /** Hash: work on many dead letters: what is done with which, and how far it has come. */
+  operation(id: string): string {
+    return `${this.#prefix}:operation:${id}`;
+  }
+
   /** Hash: `owner`, `until`, `position` of the walk that deletes what is no longer kept: whose it is, until when, how far. */
   sweep(): string {
     return `${this.#prefix}:sweep`;

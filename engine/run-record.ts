@@ -28,6 +28,10 @@ function stepWords(fields: Record<string, string>, step: string) {
   return { status: status as StepStatus, attempt: Number(attempt), startedAt: startedAt!, endedAt: endedAt! };
 }
 
+export function stepStatus(fields: Record<string, string>, step: string): StepStatus {
+  return stepWords(fields, step).status;
+}
+
 /** What lists show. */
 export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   const summary: RunSummary = {

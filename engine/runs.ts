@@ -1,15 +1,17 @@
 import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { Deletion } from "./deletion.ts";
-import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import { pageOf } from "./listing.ts";
-import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { RerunOptions, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import { runIdOf } from "./once.ts";
 import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
+import { rerun } from "./rerun.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
+import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
 import {
   type Durability,
@@ -39,6 +41,9 @@ export interface RunsParts {
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
   deletion: Deletion;
+  reruns: RerunStore;
+  /** Every version of each. */
+  definitions: readonly AnyWorkflow[];
   durability: () => Durability;
 }
 
@@ -59,11 +64,7 @@ export class Runs implements RunsApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = newRunId(0);
-    if (idempotency !== undefined) {
-      const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
-      id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
-    }
+    const { id } = await runIdOf(this.#parts.store, tenant, newRunId(0), idempotency);
     const stored = await storeValue(new OwnedBlobs(this.#parts.blobs, id), tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
@@ -138,6 +139,10 @@ export class Runs implements RunsApi {
     if (reply === Reply.Stale)
       throw new ConflictError("run_live", `Run ${id} has not ended: cancel it before it is deleted.`);
     if (reply === Reply.WrongType) throw wrongType(id);
+  }
+
+  rerun(id: string, { tenant = DEFAULT_TENANT, ...options }: Tenanted & RerunOptions): Promise<StartedRun> {
+    return rerun(this.#parts, id, { tenant, ...options });
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {

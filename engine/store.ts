@@ -2,7 +2,7 @@ import { type CommitItem, commitArgs } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, inputFields, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -169,14 +169,14 @@ export class Store {
 
   /** The stored input of an entry that does not carry it; undefined if its run is gone. */
   async readInput(entry: Entry): Promise<string | undefined> {
-    const source = inputSource(entry.stream.graph, entry.stream.step.name);
-    const field = source === "run" ? "input" : `output:${source.step}`;
-    const stored = await this.#client.call("HGET", this.partitionKeys(entry.run).run(entry.run), field);
-    return (stored as string | null) ?? undefined;
+    const fields = inputFields(entry.stream.graph, entry.stream.step.name);
+    const key = this.partitionKeys(entry.run).run(entry.run);
+    const stored = (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
+    return stored.find((value) => value !== null) ?? undefined;
   }
 
-  /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
+  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
     return (await this.#run(
       replay,
@@ -189,7 +189,7 @@ export class Store {
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
       ],
-      [run, id, entry, step, encodeEvent({ type: "run.queued" })],
+      [run, id, entry, step, encodeEvent({ type: "run.queued" }), input],
     )) as Reply;
   }
 

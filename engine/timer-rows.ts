@@ -10,10 +10,11 @@ const SCRIPTED = {
 
 /**
  * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. A `delete` row stands for the
- * blobs of a run that is gone.
+ * blobs of a run that is gone, a `bulk` row for work on many dead letters.
  */
 const CONTINUED = {
   delete: ["tenant", "run"],
+  bulk: ["operation"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

@@ -72,7 +72,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, deletion } = this.#internals;
+    const { client, store, records, blobs, deletion, bulk } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -85,7 +85,7 @@ export class Worker {
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
     this.#committer = new Committer(store, consumer);
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ deletion }));
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ deletion, bulk }));
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
     this.#retention = new Retention({

@@ -6,6 +6,7 @@ import { script } from "./script.ts";
  * KEYS  1 run  2 log  3 dead-letter stream  4 the tenant's dead letters  5 step stream
  *       6 runs by status `failed`  7 runs by status `queued`
  * ARGV  1 run id  2 dead-letter id  3 the entry in it  4 step  5 event run.queued
+ *       6 the step's input from now on, in place of what it comes after; '' for the one it had
  * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the run is no longer failed by it; WrongType
  * Events  run.queued
  */
@@ -28,6 +29,7 @@ redis.call('ZREM', KEYS[4], letter_id)
 redis.call('HDEL', KEYS[1], mark, 'endedAt', 'error', 'error:' .. step)
 redis.call('ZREM', KEYS[6], id)
 redis.call('ZADD', KEYS[7], got[3], id)
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'input:' .. step, ARGV[6]) end
 redis.call('HSET', KEYS[1], 'status', 'queued', field, 'queued 0 0 0 ' .. entry .. ' - - 0')
 append(KEYS[1], KEYS[2], got[4], { now_ms() .. ' ' .. ARGV[5] }, 1)
 return DONE

@@ -44,6 +44,10 @@ export class DeletionStore {
     )) as Reply;
   }
 
+  async exists(run: string): Promise<boolean> {
+    return (await this.#client.call("EXISTS", this.#store.partitionKeys(run).run(run))) === 1;
+  }
+
   /** The blobs of this run are gone too. */
   async settle(tenant: string, run: string): Promise<void> {
     const row = encodeTimerRow({ kind: "delete", tenant, run });

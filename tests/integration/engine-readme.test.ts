@@ -33,6 +33,7 @@ const KEYS: Record<string, string> = {
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  operation: `${keys.operation("ID")} hash`,
   sweep: `${keys.sweep()} hash`,
   control: `${keys.control()} channel`,
 };
@@ -82,7 +83,12 @@ describe("what Redis holds after runs of every kind", () => {
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
-    await engine.run(odd, { name: "bad" });
+    const bad = await engine.run(odd, { name: "bad" });
+    const { deadLetters } = engine.millrace;
+    const [letter] = (await deadLetters.list()).data;
+    await deadLetters.replay(letter!.id, { input: "bad" });
+    await engine.events(bad.id, bad.seq);
+    await deadLetters.replayMany({ workflow: "none" });
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -96,6 +102,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:(step|dead):odd@1:\w+/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
+        .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:odd/, ":workflow:WORKFLOW")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
@@ -109,7 +116,7 @@ describe("what Redis holds after runs of every kind", () => {
 
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
-      field.replace(/^(step|output|progress|error):\w+$/, "$1:STEP").replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
+      field.replace(/^(step|output|input|progress|error):\w+$/, "$1:STEP").replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));
     expect([...new Set(shown)].sort()).toEqual(told.sort());

@@ -25,6 +25,7 @@ test.each([
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.operation("O"), "{acme:3}:operation:O"],
   [keys.sweep(), "{acme:3}:sweep"],
   [keys.control(), "{acme:3}:control"],
   [GROUP, "workers"],
@@ -44,6 +45,7 @@ const rows: [TimerRow, string][] = [
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
   [{ kind: "delete", tenant: "t", run: "R-0" }, "delete|t|R-0"],
+  [{ kind: "bulk", operation: "O" }, "bulk|O"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);
