@@ -2,11 +2,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
-export interface Actions {
+export interface Actions extends OperatorActions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
@@ -47,6 +48,8 @@ export function makeProgram(actions: Actions): Command {
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
+
+  addOperatorCommands(program, actions);
   return program;
 }
 
