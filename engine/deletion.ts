@@ -28,10 +28,12 @@ export class Deletion {
     if (this.#blobs === noBlobs) return this.#store.delete(place);
     const reply = await this.#store.delete(place, BLOBS_WITHIN_MS);
     if (reply !== Reply.Done) return reply;
-    const { run, tenant } = place;
+    const { run, tenant, endedAt } = place;
     try {
       await this.#blobs.deleteOf(tenant, run);
-      await this.#store.settle(tenant, run);
+      // Who does not say when it ended may have cancelled it just now, and its handler may be about to put something yet:
+      // the row stays for a second look.
+      if (endedAt !== undefined) await this.#store.settle(tenant, run);
     } catch (error) {
       log.warn("the blobs of the deleted run {run} are left to a worker: {error}", { run, error });
     }

@@ -1,10 +1,10 @@
 import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import type { RerunOptions } from "./millrace.ts";
-import { runIdOf } from "./once.ts";
 import { encodeInput, storeValue } from "./payload.ts";
 import { rerunPlan } from "./rerun-plan.ts";
 import { type RunRecord, stepStatus } from "./run-record.ts";
@@ -44,10 +44,11 @@ export async function rerun(
   const valid = input === undefined ? undefined : await validInput(parts.definitions, graph, from, input);
   const json = input === undefined ? undefined : encodeInput(valid, "input");
 
-  const { id: own, isRepeated } = await runIdOf(store, tenant, newRunId(0), idempotency);
+  const fresh = newRunId(0);
+  const own = idempotency === undefined ? fresh : await reserved(store, tenant, idempotency, fresh);
   const { workflow, version } = graph;
   const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
-  const earlier = isRepeated ? await store.readRun(own, tenant) : undefined;
+  const earlier = own !== fresh ? await store.readRun(own, tenant) : undefined;
   if (earlier !== undefined)
     return { ...accepted, status: earlier.fields.status as StartedRun["status"], created: false };
   const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
@@ -64,6 +65,15 @@ export async function rerun(
   if (reply === Reply.Stale)
     throw new ConflictError("rerun_late", "What the run needs took too long to be stored. Try again.");
   return { ...accepted, created: reply === Reply.Done };
+}
+
+async function reserved(
+  store: Store,
+  tenant: string,
+  { scope, key, digest }: NonNullable<RerunOptions["idempotency"]>,
+  id: string,
+): Promise<string> {
+  return store.reserve(tenant, await hexDigest("SHA-256", `${scope}\n${key}`), digest, id);
 }
 
 async function graphFor({ graphs, workflows }: RerunParts, { fields }: RunRecord, newest: boolean): Promise<Graph> {

@@ -49,6 +49,7 @@ export class Retention implements Service {
   readonly #loop: Loop;
   #published = false;
   #holds = false;
+  #stopping = false;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
@@ -60,6 +61,7 @@ export class Retention implements Service {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.#loop.stop();
     if (!this.#holds) return;
     this.#holds = false;
@@ -101,6 +103,7 @@ export class Retention implements Service {
       while (at + gone < end) {
         if (budget.looked <= 0 || budget.deleted <= 0)
           return { position: encode(target, at), inMs: budget.deleted <= 0 ? 0 : PAUSE_MS };
+        if (this.#stopping) return { position: encode(target, at), inMs: 0 };
         const size = Math.min(PAGE, end - at - gone, budget.looked, budget.deleted);
         const runs = await store.oldest(target.tenant, target.workflow, at, size);
         if (runs.length === 0) break;

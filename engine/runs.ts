@@ -1,11 +1,11 @@
 import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { Deletion } from "./deletion.ts";
+import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import { pageOf } from "./listing.ts";
 import type { RerunOptions, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
-import { runIdOf } from "./once.ts";
 import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
@@ -64,7 +64,11 @@ export class Runs implements RunsApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    const { id } = await runIdOf(this.#parts.store, tenant, newRunId(0), idempotency);
+    let id = newRunId(0);
+    if (idempotency !== undefined) {
+      const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
+      id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
+    }
     const stored = await storeValue(new OwnedBlobs(this.#parts.blobs, id), tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };

@@ -5,6 +5,8 @@ import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
 
+const ENDED = ["completed", "failed", "cancelled"] as const;
+
 /** Which run to remove. */
 export interface EndedRunPlace {
   run: string;
@@ -28,6 +30,10 @@ export class DeletionStore {
   async delete({ run, tenant, graph, endedAt }: EndedRunPlace, blobsWithinMs?: number): Promise<Reply> {
     const keys = this.#store.partitionKeys(run);
     const names = graph.steps.map((step) => step.name);
+    const indexes = [
+      keys.runsByWorkflow(tenant, graph.workflow),
+      ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
+    ];
     const row = blobsWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run });
     return (await this.#client.run(
       deleteRun,
@@ -35,12 +41,11 @@ export class DeletionStore {
         keys.run(run),
         keys.log(run),
         keys.timers(),
-        keys.runsByWorkflow(tenant, graph.workflow),
         keys.deadLetters(tenant),
-        ...["completed", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
+        ...indexes,
         ...names.map((step) => keys.dead(graph, step)),
       ],
-      [run, tenant, endedAt ?? "", row, blobsWithinMs ?? 0, ...names],
+      [run, tenant, endedAt ?? "", row, blobsWithinMs ?? 0, indexes.length, ...names],
     )) as Reply;
   }
 

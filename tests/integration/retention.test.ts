@@ -2,7 +2,15 @@ import { readdir } from "node:fs/promises";
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
-import { type AnyWorkflow, bodyOf, FatalError, type RetentionSettings, workflow } from "../../engine/index.ts";
+import {
+  type AnyWorkflow,
+  bodyOf,
+  connect,
+  createWorker,
+  FatalError,
+  type RetentionSettings,
+  workflow,
+} from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { eventually } from "../support/gateway.ts";
@@ -147,6 +155,21 @@ describe("deleting a run by hand", () => {
     expect(await files()).toEqual([]);
   });
 
+  test("is followed by a second look, for what a handler that was cancelled puts later", async () => {
+    const definition = made();
+    await open(definition);
+    const { id } = await bench.millrace.runs.start(definition, 1);
+    await bench.millrace.runs.cancel(id);
+    await bench.millrace.runs.delete(id);
+    const source = { tenant: "default", name: "late.txt", type: "text/plain", run: id };
+    await bench.millrace.blobs.put(source, bodyOf("too late"));
+    const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
+    expect(Number(await redis.zscore(timers, `delete|default|${id}`))).toBeGreaterThan(Date.now() + 30_000);
+    await redis.zadd(timers, 1, `delete|default|${id}`);
+    await bench.worker();
+    await eventually(files, (found) => found.length === 0);
+  });
+
   test("leaves the blobs to a worker where they cannot be deleted at once", async () => {
     const definition = made();
     let broken = true;
@@ -172,6 +195,59 @@ describe("deleting a run by hand", () => {
       () => redis.zcard(timers),
       (rows) => rows === 0,
     );
+  });
+});
+
+describe("what a workflow says of its retention", () => {
+  test("holds for workers that do not have its definition; the one that started last is believed", async () => {
+    const kept = made({ ageMs: Number.POSITIVE_INFINITY });
+    const other = workflow("other", { input: any(), retention: { ageMs: 0 } }).step("s", () => null);
+    await open(kept, other);
+    const ids = [...(await runs(kept, [1])), ...(await runs(other, [2]))];
+    await age(ids[0]!, 1_000);
+    const as = async (...workflows: AnyWorkflow[]) => {
+      const millrace = await connect({ url: redisUrl, namespace: bench.namespace, workflows });
+      const worker = createWorker(millrace);
+      await worker.start();
+      return async () => {
+        await worker.stop();
+        await millrace.close();
+      };
+    };
+    const stop = await as(other);
+    await leftOnly([ids[0]!]);
+    await stop();
+    const stopLast = await as(made({ count: 5 }));
+    await leftOnly([]);
+    await stopLast();
+  });
+
+  test("holds for every tenant, and a pass goes on where the one before it ended", async () => {
+    const first = made({ ageMs: 0 });
+    const second = workflow("second", { input: any(), retention: { ageMs: 0 } }).step("s", () => null);
+    await open(first, second);
+    const worker = await bench.worker({ concurrency: 100 });
+    const tenants = ["acme", "default", "zoo"];
+    for (const tenant of tenants)
+      for (const definition of [first, second])
+        await Promise.all(Array.from({ length: 70 }, () => bench.millrace.runs.start(definition, null, { tenant })));
+    const count = async () => {
+      const keys = await leftovers(redisUrl, bench.namespace);
+      return keys.filter((key) => /:run:/.test(key)).length;
+    };
+    await eventually(
+      () => bench.millrace.queues(),
+      (queues) => queues.every(({ depth, inFlight }) => depth + inFlight === 0),
+    );
+    await worker.stop();
+    expect(await count()).toBe(420);
+    await bench.worker();
+    await eventually(count, (left) => left === 0);
+    const position = await eventually(
+      () => redis.hget(new NamespaceKeys(bench.namespace).partition(0).sweep(), "position"),
+      (found) => found === "",
+    );
+    expect(position).toBe("");
   });
 });
 
