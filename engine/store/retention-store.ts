@@ -3,6 +3,9 @@ import type { Call, Client } from "../redis/client.ts";
 import { decodePolicy, encodePolicy, type RetentionPolicy } from "../retention-policy.ts";
 import { pairs } from "../run-record.ts";
 import { holdSweep } from "../scripts/hold-sweep.ts";
+import { setRetention } from "../scripts/set-retention.ts";
+
+const PUBLISHED_AT_ONCE = 100;
 
 /** The runs of one workflow of one tenant: how many there are, and how many of them were made up to some time. */
 export interface RunCounts {
@@ -36,8 +39,11 @@ export class RetentionStore {
     const stored = await this.#stored();
     const changed = [...policies].filter(([workflow, policy]) => stored[workflow] !== encodePolicy(policy));
     if (changed.length === 0) return;
-    const fields = changed.flatMap(([workflow, policy]) => [workflow, encodePolicy(policy)]);
-    await this.#client.call("HSET", this.#space.retention(), ...fields);
+    for (let from = 0; from < changed.length; from += PUBLISHED_AT_ONCE) {
+      const part = changed.slice(from, from + PUBLISHED_AT_ONCE);
+      const fields = part.flatMap(([workflow, policy]) => [workflow, encodePolicy(policy)]);
+      await this.#client.run(setRetention, [this.#space.retention()], fields);
+    }
   }
 
   /** The policy of a workflow by its name. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deadLetterId, newRunId } from "../../../engine/ids.ts";
+import { DEFAULT_RETENTION } from "../../../engine/retention-policy.ts";
 import { DeletionStore } from "../../../engine/store/deletion-store.ts";
 import { RetentionStore } from "../../../engine/store/retention-store.ts";
 import { Reply } from "../../../engine/store.ts";
@@ -99,6 +100,29 @@ describe("delete-run", () => {
       expect(await change(() => deletion.delete(place()), Reply.WrongType)).toEqual({});
     },
   );
+});
+
+describe("set-retention", () => {
+  const forever = { ...DEFAULT_RETENTION, ageMs: Number.POSITIVE_INFINITY };
+  const few = { ...DEFAULT_RETENTION, count: 3 };
+
+  test("stores what is not stored so, and leaves other workflows alone", async () => {
+    const store = new RetentionStore(bench.client, bench.store.keys, bench.keys);
+    await store.publish(new Map([["a", forever]]));
+    await store.publish(new Map([["b", few]]));
+    await store.publish(new Map());
+    const policyOf = await store.policies();
+    expect([policyOf("a"), policyOf("b"), policyOf("c")]).toEqual([forever, few, DEFAULT_RETENTION]);
+    await store.publish(new Map([["a", few]]));
+    expect((await store.policies())("a")).toEqual(few);
+  });
+
+  test("a key of the wrong type is left alone", async () => {
+    const store = new RetentionStore(bench.client, bench.store.keys, bench.keys);
+    await bench.redis.set(bench.store.keys.retention(), "not ours");
+    await expect(store.publish(new Map([["a", few]]))).rejects.toThrow("WRONGTYPE");
+    expect(await bench.redis.get(bench.store.keys.retention())).toBe("not ours");
+  });
 });
 
 describe("hold-sweep", () => {
