@@ -16,6 +16,7 @@ const PURE_CORE = [
   "transition",
   "retry",
   "retention-policy",
+  "rerun-plan",
   "digest",
   "events",
   "errors",
