@@ -1,8 +1,11 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { Broadcast } from "./broadcast.ts";
+import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
+import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
@@ -10,7 +13,9 @@ import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { BroadcastStore } from "./store/broadcast-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -25,6 +30,8 @@ interface Internals {
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  config: Config;
+  cache: ResultCache;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -62,11 +69,17 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  const config = new Config(broadcast);
+  const cache = new ResultCache(broadcast);
   const millrace: Millrace = {
     workflows,
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
+    config,
+    invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
+    onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -74,10 +87,11 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     close: async () => {
       subscriber?.close();
       client.close();
+      await broadcast.stop();
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, definitions, subscriber: subscribe, config, cache },
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

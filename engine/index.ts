@@ -1,4 +1,6 @@
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+export type { ConfigApi, ConfigEntry } from "./config.ts";
+export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";
 export { hexDigest } from "./digest.ts";
 export * from "./errors.ts";
@@ -12,6 +14,7 @@ export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export {
   type AnyWorkflow,
+  type CachedResult,
   type Handler,
   type Step,
   type StepContext,

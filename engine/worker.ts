@@ -69,7 +69,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs } = this.#internals;
+    const { client, store, records, blobs, config, cache } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -84,7 +84,14 @@ export class Worker {
     this.#committer = new Committer(store, consumer);
     this.#timers = new Timers(new TimerStore(client, keys!), continuations());
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
+    this.#setting = {
+      committer: this.#committer,
+      blobs,
+      env,
+      config,
+      cache,
+      lost: (attempt) => attempt.abort(new Unwanted()),
+    };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -127,8 +134,9 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber } = this.#internals;
+    const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
+    await config.ready();
     const [keys] = store.allPartitions;
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
