@@ -9,6 +9,10 @@ const log = logger("broadcast");
 
 /** What is stored is read this often even if nothing was heard: pub/sub drops without a word. */
 const LOOK_EVERY_MS = 3_000;
+/** The first read waits that long for the channel to be heard, and is done again if that comes later. */
+const LISTEN_MS = 1_000;
+/** More than this is not kept of what is heard during a read. */
+const MOST_HEARD = 100;
 /** What was last read longer ago than this may be void. */
 const FRESH_MS = 10_000;
 
@@ -32,9 +36,11 @@ export class Broadcast {
   #generations: Map<string, string> | undefined;
   #entries = new Map<string, ConfigEntry>();
   #reading = false;
+  #heard: Nudge[] = [];
   #lastRead: Promise<void> = Promise.resolve();
   #nextRead: Promise<void> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
+  #started: Promise<void> | undefined;
   #leave: (() => void) | undefined;
   #closed = false;
 
@@ -55,7 +61,8 @@ export class Broadcast {
 
   /** Reads what is stored unless that was done, and keeps up with it from here on. @throws UnavailableError */
   async ready(): Promise<void> {
-    this.#start();
+    this.#started ??= this.#start();
+    await this.#started;
     if (this.#generations === undefined) await this.refresh();
   }
 
@@ -100,23 +107,38 @@ export class Broadcast {
     return () => void listeners.delete(listener);
   }
 
-  #start(): void {
+  /** Listens, and resolves when the channel is heard. */
+  #start(): Promise<void> {
     if (this.#closed) throw new UnavailableError("This connection is closed.");
-    if (this.#leave !== undefined) return;
     const { heard, leave } = this.#subscriber().listen(this.#store.channel, {
-      message: (text) => {
-        const nudge = parseNudge(text);
-        if (nudge !== undefined && !this.#take(nudge)) this.#loop.wake();
-      },
+      message: (text) => this.#hear(text),
       missed: () => this.#loop.wake(),
     });
     this.#leave = leave;
-    this.#loop.start();
-    // What was published before the channel was heard is found by the read after that.
-    heard.then(
-      () => this.#loop.wake(),
-      (error) => log.debug("the channel is not heard yet: {error}", { error }),
-    );
+    this.#loop.start(LOOK_EVERY_MS);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, LISTEN_MS);
+      const settle = () => {
+        clearTimeout(timer);
+        resolve();
+        if (this.#generations !== undefined) this.#loop.wake();
+      };
+      heard.then(settle, (error) => {
+        log.debug("the channel is not heard yet: {error}", { error });
+        settle();
+      });
+    });
+  }
+
+  #hear(text: string): void {
+    const nudge = parseNudge(text);
+    if (nudge === undefined) return;
+    if (!this.#reading) {
+      if (!this.#take(nudge)) this.#loop.wake();
+    } else if (this.#heard.push(nudge) > MOST_HEARD) {
+      this.#heard = [];
+      this.#loop.wake();
+    }
   }
 
   async #read(): Promise<void> {
@@ -135,6 +157,9 @@ export class Broadcast {
       if (!this.#closed) throw error;
     } finally {
       this.#reading = false;
+      const heard = this.#heard;
+      this.#heard = [];
+      for (const nudge of heard) if (!this.#take(nudge)) this.#loop.wake();
     }
   }
 

@@ -36,7 +36,7 @@ export interface ConfigApi extends ConfigReader {
    * Stores a value, any JSON of up to 32,768 characters, and tells every process; this one has it when that resolves.
    *
    * @param key 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, the first a letter or digit
-   * @throws InvalidInputError; MillraceError `config_full` past 1,000 keys or 4 MB; UnavailableError
+   * @throws InvalidInputError; ConflictError `config_full` past 1,000 keys or 4 MB; UnavailableError
    */
   set(key: string, value: unknown): Promise<ConfigEntry>;
   /** False if there was none. @throws UnavailableError */
@@ -131,5 +131,7 @@ function checkKey(key: string): void {
 }
 
 function invalid(path: string, message: string): InvalidInputError {
-  return new InvalidInputError(`The ${path} of the configuration does not fit.`, [{ path: [path], message }]);
+  return new InvalidInputError(`The ${path} of the configuration does not fit: ${message}`, [
+    { path: [path], message },
+  ]);
 }

@@ -39,5 +39,5 @@ export function checkSubject(subject: string): void {
 }
 
 function invalid(path: string, message: string): InvalidInputError {
-  return new InvalidInputError(`The ${path} cannot be invalidated.`, [{ path: [path], message }]);
+  return new InvalidInputError(`The ${path} cannot be invalidated: ${message}`, [{ path: [path], message }]);
 }

@@ -81,7 +81,7 @@ export interface Millrace {
   /**
    * Has every process drop what it has cached of a topic (`models`), or of one subject in it (one model).
    *
-   * @param topic 1 to 48 of `A-Z a-z 0-9 _ -`, but not `config`; 100 topics at the most
+   * @param topic 1 to 48 of `A-Z a-z 0-9 _ -`, but not `config`; 100 topics at the most, or a ConflictError `config_full`
    * @param subject 1 to 200 characters; without one, all of the topic
    * @throws InvalidInputError, UnavailableError
    */

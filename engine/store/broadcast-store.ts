@@ -1,4 +1,4 @@
-import { MillraceError } from "../errors.ts";
+import { ConflictError, MillraceError } from "../errors.ts";
 import type { NamespaceKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
@@ -51,7 +51,7 @@ export class BroadcastStore {
     return this.#keys.broadcast();
   }
 
-  /** Stores a change and tells it. Undefined if there was nothing to delete. @throws MillraceError `config_full` */
+  /** Stores a change and tells it. Undefined if there was nothing to delete. @throws ConflictError `config_full` */
   async send(change: Change): Promise<Nudge | undefined> {
     const { topic, subject, act, value = "" } = change;
     const args = [this.channel, topic, subject, act, value, MOST_TOPICS, MOST_KEYS, MOST_BYTES];
@@ -89,10 +89,10 @@ export function parseNudge(message: string): Nudge | undefined {
   return { topic, before, now, act, subject, ...(line === undefined ? {} : { line }) };
 }
 
-function full(what: string): MillraceError {
-  if (what === "topics") return new MillraceError("config_full", `There are ${MOST_TOPICS} topics, which is the most.`);
+function full(what: string): ConflictError {
+  if (what === "topics") return new ConflictError("config_full", `There are ${MOST_TOPICS} topics, which is the most.`);
   const most = what === "keys" ? `${MOST_KEYS} keys` : `${MOST_BYTES} bytes`;
-  return new MillraceError("config_full", `The configuration has ${most} at the most. Delete something first.`);
+  return new ConflictError("config_full", `The configuration has ${most} at the most. Delete something first.`);
 }
 
 function refuseWrongType(reply: Reply): void {

@@ -125,9 +125,12 @@ async function subscribers(): Promise<string[]> {
 describe("a push that is lost", () => {
   test("because the subscription was cut is made up for when it is back", async () => {
     await Promise.all([ann.config.set("a", 1), bob.config.ready()]);
+    const dropped = [Promise.withResolvers<string | undefined>(), Promise.withResolvers<string | undefined>()];
+    let count = 0;
+    bob.onInvalidate("models", (subject) => dropped[count++]!.resolve(subject));
     await ann.invalidate("models", "one");
-    const [value, dropped] = [next(bob, "a"), Promise.withResolvers<string | undefined>()];
-    bob.onInvalidate("models", dropped.resolve);
+    expect(await dropped[0]!.promise).toBe("one");
+    const value = next(bob, "a");
     const keys = new NamespaceKeys(namespace);
     const change = (...args: string[]) =>
       [
@@ -149,7 +152,7 @@ describe("a push that is lost", () => {
     expect((await cut.exec())!.map(([, reply]) => reply)).toEqual([1, 1, done, done]);
     expect(await value).toBe(2);
     // What it was that was dropped nobody knows any more.
-    expect(await dropped.promise).toBeUndefined();
+    expect(await dropped[1]!.promise).toBeUndefined();
   });
 
   /** A copy of the configuration, whose messages and time are the test's. */
@@ -158,16 +161,19 @@ describe("a push that is lost", () => {
     const bench = new StoreBench();
     const heard = new Set<ChannelListener>();
     const reads = { count: 0 };
+    let answered: (() => Promise<void>) | undefined;
     class CountingStore extends BroadcastStore {
-      override read(known?: string) {
+      override async read(known?: string) {
         reads.count += 1;
-        return super.read(known);
+        const read = await super.read(known);
+        await answered?.();
+        return read;
       }
     }
     const subscriber = {
       listen(_: string, listener: ChannelListener) {
         heard.add(listener);
-        return { heard: new Promise<void>(() => {}), leave: () => heard.delete(listener) };
+        return { heard: Promise.resolve(), leave: () => heard.delete(listener) };
       },
     } as unknown as Subscriber;
     const broadcast = new Broadcast(
@@ -176,8 +182,6 @@ describe("a push that is lost", () => {
     );
     const config = new Config(broadcast);
     await config.ready();
-    vi.advanceTimersByTime(0);
-    await config.refresh();
     const [listener] = heard;
     const changed = (key: string) => new Promise<unknown>((resolve) => config.on(key, resolve));
     const set = async (key: string, value: string) => {
@@ -188,6 +192,10 @@ describe("a push that is lost", () => {
     };
     return {
       ...{ config, broadcast, listener: listener!, reads, changed, set },
+      /** Has what every read finds be handed on only after that. */
+      beforeHandedOn(act: () => Promise<void>) {
+        answered = act;
+      },
       async [Symbol.asyncDispose]() {
         vi.useRealTimers();
         await broadcast.stop();
@@ -230,6 +238,18 @@ describe("a push that is lost", () => {
     one.listener.message("what is this");
     expect(heard).toEqual([1, 2]);
     expect(one.reads.count).toBe(before);
+  });
+
+  test("while all is being read is not: what is heard then is taken over after it", async () => {
+    await using one = await copy();
+    const heard: unknown[] = [];
+    one.config.on("*", (value) => heard.push(value));
+    one.beforeHandedOn(async () => {
+      for (const value of ["1", "2"]) one.listener.message(await one.set("a", value));
+      expect(heard).toEqual([]);
+    });
+    await one.config.refresh();
+    expect(heard).toEqual([1, 2]);
   });
 
   test("when the subscription is back all is read at once", async () => {
