@@ -150,8 +150,9 @@ export class Broadcast {
       this.#readAt = askedAt;
       this.#generations = generations;
       if (config !== undefined) this.#replace(config, known !== undefined);
+      // The first time all that there are: a listener may have been there before, and was told of nothing.
       for (const topic of new Set([...generations.keys(), ...(known?.keys() ?? [])]))
-        if (known !== undefined && topic !== CONFIG && generations.get(topic) !== known.get(topic))
+        if (topic !== CONFIG && generations.get(topic) !== known?.get(topic))
           this.#tell(this.#topicListeners, topic, undefined);
     } catch (error) {
       if (!this.#closed) throw error;

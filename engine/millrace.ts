@@ -88,7 +88,7 @@ export interface Millrace {
   invalidate(topic: string, subject?: string): Promise<void>;
   /**
    * Calls `listener` whenever a topic was invalidated, by this process too: with the subject, or without one for all of the
-   * topic, which is also what it is told where it may have missed something.
+   * topic, which is also what it is told where it may have missed something, in the beginning too.
    *
    * @returns stops it
    */
