@@ -115,7 +115,7 @@ export class Config implements ConfigApi {
   of(run: string): ConfigReader {
     return {
       get: (key) => this.get(key),
-      flag: (name, options) => this.flag(name, { unit: run, ...options }),
+      flag: (name, options) => this.flag(name, { ...options, unit: options?.unit ?? run }),
     };
   }
 

@@ -180,7 +180,7 @@ describe("a push that is lost", () => {
   });
 });
 
-test("because the listener was there before anything was read: it is told of all of the topic", async () => {
+test("a listener that was there before anything was read is told of all of its topic", async () => {
   await ann.invalidate("models", "one");
   const heard = new Promise((resolve) => bob.onInvalidate("models", resolve));
   expect(await heard).toBeUndefined();
