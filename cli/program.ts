@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
@@ -10,6 +11,7 @@ export interface Actions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
+  config(command: ConfigCommand): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -47,7 +49,29 @@ export function makeProgram(actions: Actions): Command {
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
+
+  addConfig(program.command("config"), actions.config);
   return program;
+}
+
+function addConfig(config: Command, act: Actions["config"]): void {
+  config.description("read and change what every process is told; each sees it within a second");
+  config
+    .command("get <key>")
+    .description("print a value, as JSON")
+    .action((key: string) => act({ action: "get", key }));
+  config
+    .command("set <key> <value>")
+    .description("store a value, which is JSON")
+    .action((key: string, value: string) => act({ action: "set", key, value }));
+  config
+    .command("list [prefix]")
+    .description("print every key, or those that begin so, with its value")
+    .action((prefix?: string) => act({ action: "list", ...(prefix === undefined ? {} : { prefix }) }));
+  config
+    .command("delete <key>")
+    .description("take a key away")
+    .action((key: string) => act({ action: "delete", key }));
 }
 
 function listensTo(command: Command): Command {

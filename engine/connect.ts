@@ -1,8 +1,11 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { Broadcast } from "./broadcast.ts";
+import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
+import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
@@ -10,7 +13,9 @@ import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { BroadcastStore } from "./store/broadcast-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
@@ -28,6 +33,8 @@ interface Internals {
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  config: Config;
+  cache: ResultCache;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -69,11 +76,17 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  const config = new Config(broadcast);
+  const cache = new ResultCache(broadcast);
   const millrace: Millrace = {
     workflows,
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
+    config,
+    invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
+    onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -81,10 +94,11 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     close: async () => {
       subscriber?.close();
       client.close();
+      await broadcast.stop();
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

@@ -37,6 +37,21 @@ export class NamespaceKeys {
     return `{${this.namespace}}:graphs`;
   }
 
+  /** Hash: a key of the configuration to `GENERATION JSON`. */
+  config(): string {
+    return `{${this.namespace}}:config`;
+  }
+
+  /** Hash: a topic of what is broadcast to its generation, `COUNT-TIME_MS`. */
+  generations(): string {
+    return `{${this.namespace}}:generations`;
+  }
+
+  /** Channel: what changed in the two before. */
+  broadcast(): string {
+    return `{${this.namespace}}:broadcast`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`);
   }

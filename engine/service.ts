@@ -29,9 +29,10 @@ export class Loop implements Service {
     this.#runOnce = runOnce;
   }
 
-  start(): void {
+  /** @param inMs in how many ms it runs first */
+  start(inMs = 0): void {
     this.#started = true;
-    this.#schedule(0);
+    this.#schedule(inMs);
   }
 
   /** Runs within `inMs`; in any case once more after this. */

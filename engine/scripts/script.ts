@@ -21,6 +21,8 @@ export const Reply = {
   WrongType: -4,
   /** The step is at another place by now; the entry is gone. */
   Stale: -5,
+  /** There is no room for more: nothing was written. */
+  Full: -9,
 } as const;
 export type Reply = (typeof Reply)[keyof typeof Reply];
 

@@ -18,6 +18,9 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  config: `${space.config()} hash`,
+  generations: `${space.generations()} hash`,
+  broadcast: `${space.broadcast()} channel`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -110,6 +113,7 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
+    await engine.millrace.config.set("a", 1);
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);

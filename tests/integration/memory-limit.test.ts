@@ -40,6 +40,9 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
   })();
   expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
   expect(accepted.length).toBeGreaterThan(100);
+  // What is to be turned off in an emergency must be possible to turn off.
+  await gateway.millrace.config.set("accepting", false);
+  await gateway.millrace.invalidate("models");
 
   await gateway.worker();
   for (const [n, id] of accepted.entries())

@@ -22,7 +22,8 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts"]) await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
+  for (const file of ["first.ts", "greet.ts", "flags.ts"])
+    await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
 describe("the first workflow", () => {
@@ -53,8 +54,14 @@ describe("the first workflow", () => {
       ]);
     });
 
-  test("has the types that it says, and so has the second", async () => {
-    const config = { extends: `${ROOT}tsconfig.json`, include: ["first.ts", "greet.ts"] };
+  test("of configuration and flags hears what it sets", async () => {
+    const program = startFile("node", `${dir.slice(ROOT.length)}/flags.ts`, { env: { REDIS_URL: redis.url } });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toBe("quote.limit 250\nquote.new-prices { percent: 10 }\n");
+  });
+
+  test("has the types that it says, and so have the others", async () => {
+    const config = { extends: `${ROOT}tsconfig.json`, include: ["first.ts", "greet.ts", "flags.ts"] };
     await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
     const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
     const checked = startProgram(process.execPath, tsc);

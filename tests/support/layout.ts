@@ -22,6 +22,7 @@ const PURE_CORE = [
   "errors",
   "keys",
   "ids",
+  "config-reader",
   "schema",
   "views",
 ].map((name) => `engine/${name}.ts`);

@@ -11,6 +11,9 @@ const version = { workflow: "flow", version: 2 };
 test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
+  [space.config(), "{acme}:config"],
+  [space.generations(), "{acme}:generations"],
+  [space.broadcast(), "{acme}:broadcast"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
