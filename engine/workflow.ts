@@ -81,13 +81,15 @@ export interface AnyWorkflow {
  * A definition: a chain of named steps, each with the output of the one before it as its input.
  * Made by `workflow()`; every `step()` gives a new definition and leaves the old one as it was.
  */
-export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWorkflow {
+export class Workflow<In, Last, Steps = Record<never, never>, Inputs = Record<never, never>> implements AnyWorkflow {
   readonly name: string;
   readonly version: number;
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
+  /** The input of every step by its name. Only a type: there is no such value. */
+  declare readonly inputs: Inputs;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Last };
 
@@ -114,17 +116,14 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
   step<const N extends string, O>(
     name: N,
     definition: StepDefinition<Last, O>,
-  ): Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>> {
+  ): Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>, Inputs & Record<N, Last>> {
     const where = `Step ${JSON.stringify(name)} of workflow ${JSON.stringify(this.name)}`;
     if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
     if (this.steps.some((step) => step.name === name)) throw new DefinitionError(`${where}: the name is taken`);
     if (this.steps.length >= 100) throw new DefinitionError(`${where}: a workflow has 100 steps at the most`);
     const previous = this.steps[this.steps.length - 1];
     const step = makeStep(where, name, previous === undefined ? [] : [previous.name], definition);
-    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(this.name, this.version, this.input, [
-      ...this.steps,
-      step,
-    ]);
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step]);
   }
 }
 
