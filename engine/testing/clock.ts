@@ -49,7 +49,7 @@ export class TestClock {
     let left = durationMs(duration);
     const deadline = this.#deadline();
     for (let timers = 0; ; timers += 1) {
-      const { nowMs, nextAt } = await this.#settle(deadline);
+      const { nowMs, nextAt } = (await this.#settle(deadline))!;
       if (timers >= TIMERS_LIMIT) throw tooManyTimers();
       const inMs = nextAt === undefined ? left : Math.min(left, nextAt - nowMs);
       if (inMs > 0) await this.#forward(nowMs, inMs);
@@ -75,17 +75,18 @@ export class TestClock {
   }
 
   /**
-   * Moves on from timer to timer until none is left and everything rests, or `until` says so.
+   * Moves on from timer to timer until none is left and everything rests.
    *
+   * @param isEnough asked again and again: true to stop there, whatever is at work
    * @throws MillraceError `not_at_rest`, `too_many_timers`
    */
-  async runUntilIdle(until: () => Promise<boolean> = async () => false): Promise<void> {
+  async runUntilIdle(isEnough?: () => boolean | Promise<boolean>): Promise<void> {
     const deadline = this.#deadline();
     for (let timers = 0; ; timers += 1) {
-      const { nowMs, nextAt } = await this.#settle(deadline);
-      if ((await until()) || nextAt === undefined) return;
+      const standing = await this.#settle(deadline, isEnough);
+      if (standing?.nextAt === undefined) return;
       if (timers >= TIMERS_LIMIT) throw tooManyTimers();
-      await this.#forward(nowMs, Math.max(0, nextAt - nowMs));
+      await this.#forward(standing.nowMs, Math.max(0, standing.nextAt - standing.nowMs));
     }
   }
 
@@ -98,11 +99,14 @@ export class TestClock {
     await this.#parts.store.forward(ms);
   }
 
-  async #settle(deadline: number): Promise<Standing> {
+  /** How things stand when everything rests; undefined if that is not waited for because it is enough. */
+  async #settle(deadline: number, isEnough?: () => boolean | Promise<boolean>): Promise<Standing | undefined> {
     const { client, store, worker, timeoutMs } = this.#parts;
     for (;;) {
       // A continuation that is under way shows in no key; this waits for it.
       await worker.runTimers();
+      // Asked before the changes are counted: it may well run scripts itself.
+      if (await isEnough?.()) return undefined;
       const seen = client.changes;
       const standing = await store.standing();
       const isBusy = standing.atWork.length > 0;

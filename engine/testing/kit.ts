@@ -186,7 +186,7 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     const fakes = new Fakes();
     const millrace = await connectBy((at, name) => new ClockedClient(at, name, keys.clock()), {
       ...{ url: url ?? server!.url, namespace, blobs },
-      workflows: workflows.map((workflow) => fakes.instrument(workflow)),
+      workflows: [...new Set(workflows)].map((workflow) => fakes.instrument(workflow)),
     });
     cleanups.push(() => millrace.close());
 

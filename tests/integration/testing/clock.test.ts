@@ -146,3 +146,33 @@ describe("what does not come", () => {
     await expect(kit.clock.advance(bad as number)).rejects.toMatchObject({ code: "bad_option" });
   });
 });
+
+describe("while others are at work", () => {
+  test("a run that has ended is not kept waiting", async () => {
+    const held = Promise.withResolvers<void>();
+    const slow = workflow("slow", { input: v.null() }).step("wait", () => held.promise);
+    await using kit = await testKit([slow, patient], kitOptions());
+    const run = await kit.start(slow, null);
+    expect(await kit.run(patient, [])).toMatchObject({ status: "completed" });
+    held.resolve();
+    expect(await kit.ended(run)).toMatchObject({ status: "completed" });
+  });
+
+  test("many runs with timers of their own all come to their times", async () => {
+    await using kit = await testKit([patient], kitOptions());
+    const hours = Array.from({ length: 50 }, (_, i) => [(i % 7) + 1, ((i * 13) % 29) + 1]);
+    const runs = await Promise.all(
+      hours.map((delays) =>
+        kit.start(
+          patient,
+          delays.map((each) => each * HOUR_MS),
+        ),
+      ),
+    );
+    await kit.clock.advance("2 days");
+    for (const [i, run] of runs.entries()) {
+      const view = await kit.millrace.runs.get(run.id);
+      expectApart(view.createdAt, view.endedAt, (hours[i]![0]! + hours[i]![1]!) * HOUR_MS);
+    }
+  });
+});
