@@ -12,7 +12,7 @@ export interface ClockParts {
   client: ClockedClient;
   store: ClockStore;
   worker: Worker;
-  /** How long a call may take, in real time. */
+  /** How long it may take until everything rests, in real time. */
   timeoutMs: number;
 }
 
@@ -34,10 +34,10 @@ export class TestClock {
   /**
    * Waits until no step is queued or at work and no timer is due. Time goes on no faster.
    *
-   * @throws MillraceError `not_at_rest`, naming the steps that are still at work when the kit's `timeoutMs` is over
+   * @throws MillraceError `not_at_rest`, naming the steps that are still at work after the kit's `timeoutMs`
    */
   async settle(): Promise<void> {
-    await this.#settle(this.#deadline());
+    await this.#settle();
   }
 
   /**
@@ -47,16 +47,15 @@ export class TestClock {
    */
   async advance(duration: Duration): Promise<void> {
     let left = durationMs(duration);
-    const deadline = this.#deadline();
     for (let timers = 0; ; timers += 1) {
-      const { nowMs, nextAt } = (await this.#settle(deadline))!;
+      const { nowMs, nextAt } = (await this.#settle())!;
       if (timers >= TIMERS_LIMIT) throw tooManyTimers();
       const inMs = nextAt === undefined ? left : Math.min(left, nextAt - nowMs);
       if (inMs > 0) await this.#forward(nowMs, inMs);
       left -= inMs;
       if (left <= 0) break;
     }
-    await this.#settle(deadline);
+    await this.#settle();
   }
 
   /**
@@ -81,10 +80,10 @@ export class TestClock {
    * @throws MillraceError `not_at_rest`, `too_many_timers`
    */
   async runUntilIdle(isEnough?: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline = this.#deadline();
     for (let timers = 0; ; timers += 1) {
-      const standing = await this.#settle(deadline, isEnough);
-      if (standing?.nextAt === undefined) return;
+      const standing = await this.#settle(isEnough);
+      // It may have become enough with the last thing that came to rest.
+      if (standing?.nextAt === undefined || (await isEnough?.())) return;
       if (timers >= TIMERS_LIMIT) throw tooManyTimers();
       await this.#forward(standing.nowMs, Math.max(0, standing.nextAt - standing.nowMs));
     }
@@ -100,9 +99,9 @@ export class TestClock {
   }
 
   /** How things stand when everything rests; undefined if that is not waited for because it is enough. */
-  async #settle(deadline: number, isEnough?: () => boolean | Promise<boolean>): Promise<Standing | undefined> {
+  async #settle(isEnough?: () => boolean | Promise<boolean>): Promise<Standing | undefined> {
     const { client, store, worker, timeoutMs } = this.#parts;
-    for (;;) {
+    for (const deadline = this.#deadline(); ; ) {
       // A continuation that is under way shows in no key; this waits for it.
       await worker.runTimers();
       // Asked before the changes are counted: it may well run scripts itself.

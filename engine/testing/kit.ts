@@ -27,7 +27,7 @@ export interface TestKitOptions {
   env?: Readonly<Record<string, string | undefined>>;
   /** How many attempts run at once. Default 32. */
   concurrency?: number;
-  /** How long any call of the kit may take, in ms of real time. Default 10,000. */
+  /** How long whatever is waited for may take between two moves of the clock, in ms of real time. Default 10,000. */
   timeoutMs?: number;
 }
 

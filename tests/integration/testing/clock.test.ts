@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
+import { internalsOf } from "../../../engine/connect.ts";
 import { RetryAfterError, workflow } from "../../../engine/index.ts";
 import { testKit } from "../../../engine/testing/index.ts";
 import { kitOptions } from "../../support/kit.ts";
@@ -138,6 +139,18 @@ describe("what does not come", () => {
     await kit.ended(run);
     await expect(kit.until(run, "run.failed")).rejects.toMatchObject({
       message: expect.stringContaining("ended without run.failed"),
+    });
+  });
+
+  test("a run that no timer moves on is said to wait", async () => {
+    await using kit = await testKit([patient], kitOptions());
+    const run = await kit.start(patient, [HOUR_MS]);
+    await kit.until(run, "step.retrying");
+    const { client, store } = internalsOf(kit.millrace);
+    await client.call("DEL", store.allPartitions[0]!.timers());
+    await expect(kit.ended(run)).rejects.toMatchObject({
+      code: "run_waits",
+      message: expect.stringMatching(/no timer is left: it is running, step try is retrying\.$/),
     });
   });
 
