@@ -51,11 +51,16 @@ export function internalsOf(millrace: Millrace): Internals {
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
  *   `graph_changed`; UnavailableError
  */
-export async function connect(options: ConnectOptions): Promise<Millrace> {
+export function connect(options: ConnectOptions): Promise<Millrace> {
+  return connectBy(openClient, options);
+}
+
+/** As `connect`, over what `open` opens. */
+export async function connectBy(open: typeof openClient, options: ConnectOptions): Promise<Millrace> {
   const { url, namespace = "millrace", blobs = noBlobs } = options;
   const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const client = openClient(url, `millrace:${namespace}`);
+  const client = open(url, `millrace:${namespace}`);
   const space = new Namespace(client, new NamespaceKeys(namespace));
   const store = new Store(client, space.keys);
   try {

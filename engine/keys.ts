@@ -120,6 +120,11 @@ export class PartitionKeys {
     return `${this.#prefix}:beats`;
   }
 
+  /** String: by how many ms the time of runs is ahead of the server's. Only the test kit has it. */
+  clock(): string {
+    return `${this.#prefix}:clock`;
+  }
+
   /** Sorted set: a tenant's runs in one status by the time they were made. */
   runsByStatus(tenant: string, status: string): string {
     return `${this.#prefix}:runs:${tenant}:status:${status}`;

@@ -121,6 +121,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *

@@ -20,7 +20,16 @@ import {
   type StepSettings,
   type Work,
 } from "./step.ts";
-import type { AfterLast, Callable, InputAfter, ItemOutput, MayBeSkipped, Output, Simplify } from "./workflow-types.ts";
+import type {
+  AfterLast,
+  Callable,
+  HandlerOf,
+  InputAfter,
+  ItemOutput,
+  MayBeSkipped,
+  Output,
+  Simplify,
+} from "./workflow-types.ts";
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
@@ -38,7 +47,7 @@ export interface AnyWorkflow {
  * is none. The run's output is that of the step that nothing comes after, or an object where there are several.
  *
  * Type parameters: the run's input, each step's output by name, the last step's name, the names that nothing comes after
- * yet, and the names that may be skipped.
+ * yet, the names that may be skipped, and what the handlers take and give.
  */
 export class Workflow<
   In,
@@ -46,6 +55,7 @@ export class Workflow<
   Last extends string = never,
   Ends extends string = never,
   Maybe extends string = never,
+  Handlers = Record<never, never>,
 > implements Callable
 {
   readonly name: string;
@@ -55,6 +65,8 @@ export class Workflow<
   readonly graph: Graph;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
+  /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
+  declare readonly handlers: Handlers;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
@@ -88,7 +100,7 @@ export class Workflow<
       | (StepSettings &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
           HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     return this.#add(name, { kind: "task" }, definition);
   }
 
@@ -116,7 +128,18 @@ export class Workflow<
         /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
         onItemFailure?: F;
       } & (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }),
-  ): Added<In, Steps, Ends, Maybe, N, (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[], A, C> {
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[],
+    A,
+    C,
+    HandlerOf<N, E, O>
+  > {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = definition;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
@@ -148,7 +171,7 @@ export class Workflow<
         /** 1 to 10,000. */
         max: number;
       },
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     const where = this.#where(name);
     const { until, max } = definition;
     if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
@@ -175,7 +198,7 @@ export class Workflow<
             | { for: number | ((input: InputAfter<In, Steps, Maybe, A>) => number) }
             | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
           )),
-  ): Added<In, Steps, Ends, Maybe, N, InputAfter<In, Steps, Maybe, A>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
     const settings = typeof definition === "number" ? { for: definition } : definition;
     const given: unknown = "for" in settings ? settings.for : settings.until;
     const until = typeof given === "function" ? (given as (input: unknown) => unknown) : () => given;
@@ -203,6 +226,7 @@ export class Workflow<
     Steps,
     Ends,
     Maybe,
+    Handlers,
     N,
     T extends number ? Signalled<StandardSchemaV1.InferOutput<S>> : StandardSchemaV1.InferOutput<S>,
     A,
@@ -242,6 +266,7 @@ export class Workflow<
     Steps,
     Ends,
     Maybe,
+    Handlers,
     N,
     F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
     A,
@@ -276,11 +301,20 @@ type Added<
   Steps,
   Ends extends string,
   Maybe extends string,
+  Handlers,
   N extends string,
   O,
   A extends readonly string[],
   C,
-> = Workflow<In, Simplify<Steps & Record<N, O>>, N, Exclude<Ends, A[number]> | N, Maybe | MayBeSkipped<N, A, C, Maybe>>;
+  H = Record<never, never>,
+> = Workflow<
+  In,
+  Simplify<Steps & Record<N, O>>,
+  N,
+  Exclude<Ends, A[number]> | N,
+  Maybe | MayBeSkipped<N, A, C, Maybe>,
+  Simplify<Handlers & H>
+>;
 
 /**
  * Starts a definition.

@@ -22,7 +22,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -61,12 +61,17 @@ describe("the first workflow", () => {
   });
 
   test("has the types that it says, and so have the others", async () => {
-    const config = { extends: `${ROOT}tsconfig.json`, include: ["first.ts", "greet.ts", "flags.ts"] };
+    const config = { extends: `${ROOT}tsconfig.json`, include: ["*.ts"] };
     await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
     const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
     const checked = startProgram(process.execPath, tsc);
     expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
   });
+});
+
+test("the tests of the second workflow pass", async () => {
+  const tests = startFile("node", `${dir.slice(ROOT.length)}/greet.test.ts`);
+  expect([(await tests.exited).code, tests.output()]).toEqual([0, expect.stringMatching(/pass 2\n.*fail 0\n/)]);
 });
 
 /** Every command line of the README's shell blocks. */

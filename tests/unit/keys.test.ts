@@ -24,6 +24,7 @@ test.each([
   [keys.timers(), "{acme:3}:timers"],
   [keys.delayed(), "{acme:3}:delayed"],
   [keys.workers(), "{acme:3}:workers"],
+  [keys.clock(), "{acme:3}:clock"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
