@@ -11,6 +11,9 @@ import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -25,6 +28,7 @@ interface Internals {
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -56,6 +60,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
   const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+  const schedules = new ScheduleStore(client, space.keys.partition(0));
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -67,6 +72,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -78,6 +84,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   };
   internals.set(millrace, {
     ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

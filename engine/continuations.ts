@@ -1,6 +1,7 @@
+import type { Ticks } from "./schedules/ticks.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations(): Continuations {
-  return {};
+export function continuations({ ticks }: { ticks: Ticks }): Continuations {
+  return { tick: ticks.goOn };
 }

@@ -7,6 +7,7 @@ export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
 export type { RetryPolicy } from "./retry.ts";
+export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";

@@ -1,4 +1,5 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { SchedulesApi } from "./schedules/api.ts";
 import type {
   DeadLetterView,
   Page,
@@ -76,6 +77,7 @@ export interface Millrace {
   readonly blobs: BlobStore;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
+  readonly schedules: SchedulesApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

@@ -8,8 +8,13 @@ const SCRIPTED = {
   forget: ["tenant", "hash"],
 } as const;
 
-/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
-const CONTINUED = {} as const;
+/**
+ * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. A `tick` row has a
+ * schedule looked at; it names the generation that armed it.
+ */
+const CONTINUED = {
+  tick: ["tenant", "name", "generation"],
+} as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
 
