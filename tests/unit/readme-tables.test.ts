@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { upgradeWebSocket } from "@hono/node-server";
+import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { makeProgram } from "../../cli/program.ts";
 import { readSettings, VARIABLES } from "../../cli/settings.ts";
@@ -25,11 +26,13 @@ test("the README's table of calls has every route, and no other", async () => {
 
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
-  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing });
-  const there = commands.flatMap((command) => [
-    command.name(),
-    ...command.options.filter((each) => !each.hidden).map((each) => `${command.name()} ${each.long}`),
-  ]);
+  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing, schedules: nothing });
+  const optionsOf = (command: Command, above = ""): string[] => {
+    const name = `${above}${command.name()}`;
+    if (command.commands.length > 0) return command.commands.flatMap((each) => optionsOf(each, `${name} `));
+    return [name, ...command.options.filter((each) => !each.hidden).map((each) => `${name} ${each.long}`)];
+  };
+  const there = commands.flatMap((command) => optionsOf(command));
   let command = "";
   const told = table(readme, "command").map(([name, option]) => {
     command = code(name!) || command;
