@@ -8,8 +8,8 @@ import { script } from "./script.ts";
  *       row that stays or comes, '' for none  6 when that is due, ms; '' to leave it as it is  7… fields and values
  * Returns  Done; Stale if it is another by now, or gone; WrongType
  *
- * With a row to take away or to arm anew its first write is ZREM, which is allowed over the memory limit, and so is what
- * follows.
+ * A new one may be refused for lack of memory, and is then as if never asked for. A change of one is not: its first write is
+ * ZREM or DEL, which are allowed over the memory limit, and so is what follows.
  */
 export const writeSchedule = script(
   "write-schedule",
@@ -17,14 +17,13 @@ export const writeSchedule = script(
 local _, any = wrong_types('hzz')
 if any then return WRONG_TYPE end
 if (redis.call('HGET', KEYS[1], 'revision') or '0') ~= ARGV[1] then return STALE end
-if ARGV[4] ~= '' then redis.call('ZREM', KEYS[3], ARGV[4]) end
-if ARGV[5] ~= '' and ARGV[6] ~= '' then
-  redis.call('ZREM', KEYS[3], ARGV[5])
-  redis.call('ZADD', KEYS[3], ARGV[6], ARGV[5])
+if ARGV[1] ~= '0' then
+  if ARGV[4] ~= '' then redis.call('ZREM', KEYS[3], ARGV[4]) end
+  redis.call('DEL', KEYS[1])
 end
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 7))
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+if ARGV[5] ~= '' and ARGV[6] ~= '' then redis.call('ZADD', KEYS[3], ARGV[6], ARGV[5]) end
 return DONE
 `,
 );
