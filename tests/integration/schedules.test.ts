@@ -125,6 +125,23 @@ describe("a tick while the last run is live", () => {
     });
   });
 
+  test("is skipped as long as that run is live, and no longer", async () => {
+    await schedules().create(often);
+    const tick = Date.now() - MINUTE / 2;
+    const { id } = await engine.millrace.runs.start(held, null);
+    await bench.due("often", tick, { lastRun: id });
+    await bench.tick("often");
+    expect(await bench.runs("often")).toEqual([]);
+    expect(await bench.get("often")).toMatchObject({
+      lastRun: id,
+      lastSkipped: { tick: iso(tick), reason: "overlap" },
+    });
+    await engine.millrace.runs.cancel(id);
+    await bench.due("often", tick);
+    await bench.tick("often");
+    expect(await bench.runs("often")).toHaveLength(1);
+  });
+
   test("starts as well, where that is allowed", async () => {
     const [first, second] = await twoTicks("allow");
     expect((await bench.runs("often")).map(({ tick }) => tick)).toEqual([iso(first), iso(second)]);
@@ -205,6 +222,17 @@ describe("ticks that nobody was there for", () => {
     expect(await bench.tick("often")).toBeGreaterThan(0);
     expect(await bench.runs("often")).toHaveLength(1);
   });
+});
+
+test("a timer of an earlier generation starts nothing, and goes", async () => {
+  await schedules().create(often);
+  const row = await bench.row("often");
+  await schedules().create({ ...often, overlap: "queue" });
+  await bench.due("often", Date.now() - 1_000);
+  expect(await bench.tick("often", row)).toBeUndefined();
+  expect(await bench.runs("often")).toEqual([]);
+  await schedules().delete("often");
+  expect(await bench.tick("often", row)).toBeUndefined();
 });
 
 describe("a worker that dies in the middle of a tick", () => {
