@@ -15,7 +15,10 @@ import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
@@ -35,6 +38,7 @@ interface Internals {
   subscriber: () => Subscriber;
   config: Config;
   cache: ResultCache;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -75,6 +79,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   const definition = (graph: { workflow: string; version: number }) =>
     definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
   const runs = new Runs({ store, records, values, workflows, graphs, definition, durability: () => space.durability });
+  const schedules = new ScheduleStore(client, space.keys.partition(0));
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -92,6 +97,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -104,6 +110,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   };
   internals.set(millrace, {
     ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

@@ -9,6 +9,7 @@ export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
 export type { RetryPolicy } from "./retry.ts";
+export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
 export * from "./views.ts";

@@ -145,6 +145,16 @@ export class PartitionKeys {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
 
+  /** Hash: a schedule. */
+  schedule(tenant: string, name: string): string {
+    return `${this.#prefix}:schedule:${tenant}:${name}`;
+  }
+
+  /** Sorted set: the names of a tenant's schedules by the time they were made. */
+  schedules(tenant: string): string {
+    return `${this.#prefix}:schedules:${tenant}`;
+  }
+
   /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
   control(): string {
     return `${this.#prefix}:control`;

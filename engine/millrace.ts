@@ -1,5 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
+import type { SchedulesApi } from "./schedules/api.ts";
 import type {
   DeadLetterView,
   ItemView,
@@ -103,6 +104,7 @@ export interface Millrace {
    * @returns stops it
    */
   onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
+  readonly schedules: SchedulesApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**
