@@ -13,6 +13,8 @@ const program = makeProgram({
   deadLetters: (command) =>
     start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
+  config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

@@ -1,18 +1,20 @@
-import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { Bulk } from "./bulk.ts";
 import { ConflictError, type ErrorRecord, FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
-import { inputFields } from "./graph.ts";
+import { type Graph, inputFields, shapeOf } from "./graph.ts";
 import { historyOf } from "./history.ts";
 import { parseDeadLetterId } from "./ids.ts";
+import { CHUNK, chunkOf } from "./keys.ts";
 import { cursorBefore, pageOf } from "./listing.ts";
 import type { DeadLetterFilter, DeadLettersApi, Tenanted } from "./millrace.ts";
-import { encodeInput, loadValue, storeValue } from "./payload.ts";
+import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
+import type { RunRecord } from "./run-record.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
 import type { OperationStore } from "./store/operation-store.ts";
 import type { TimerStore } from "./store/timer-store.ts";
 import { type DeadLetterPlace, Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
 import type { DeadLetterDetails, DeadLetterView, OperationView, Page, PageOptions } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -20,7 +22,7 @@ export interface DeadLettersParts {
   store: Store;
   records: Records;
   graphs: Graphs;
-  blobs: BlobStore;
+  values: Values;
   operations: OperationStore;
   timers: TimerStore;
   /** Every version of every definition that this process has. */
@@ -73,9 +75,8 @@ export class DeadLetters implements DeadLettersApi {
     const [view] = await records.deadLetters([{ ...graph, run, step, letter }]);
     const record = await store.readRun(run, tenant);
     if (view === undefined || record === undefined) throw new NotFoundError("dead letter", id);
-    const field = inputFields(graph, step).find((name) => record.fields[name] !== undefined);
-    const input = field === undefined ? {} : await this.#load(tenant, record.fields[field]!);
-    return { ...view, ...input, history: await historyOf(store, record, step) };
+    const input = await this.#input(record, graph, step, view.item);
+    return { ...view, ...input, history: await historyOf(store, record, step, view.item) };
   }
 
   async replay(
@@ -83,6 +84,11 @@ export class DeadLetters implements DeadLettersApi {
     { tenant = DEFAULT_TENANT, input }: Tenanted & { input?: unknown } = {},
   ): Promise<{ run: string; step: string }> {
     const { place } = await this.#find(id, tenant);
+    if (input !== undefined && (await this.#parts.store.hasItems(place.run, place.step)))
+      throw new ConflictError(
+        "input_of_items",
+        `Step ${place.step} is at its items: its input cannot be changed any more.`,
+      );
     const stored = input === undefined ? undefined : await this.#storeInput(place, input);
     this.#refuse(id, await this.#parts.store.replay(place, stored));
     return { run: place.run, step: place.step };
@@ -127,14 +133,34 @@ export class DeadLetters implements DeadLettersApi {
 
   /** As Redis holds it. A step that takes the run's input gets what the workflow's schema makes of it. */
   async #storeInput({ run, tenant, graph, step }: DeadLetterPlace, input: unknown): Promise<string> {
-    const { blobs, definitions } = this.#parts;
+    const { values, definitions } = this.#parts;
     const json = encodeInput(await validInput(definitions, graph, step, input), "input");
-    return storeValue(new OwnedBlobs(blobs, run), tenant, `input-${step}`, json);
+    return values.keep(run, tenant, `input-${step}`, json);
   }
 
-  async #load(tenant: string, stored: string): Promise<{ input?: unknown }> {
+  /** What the step, or the item, was given; nothing if that is gone. */
+  async #input(
+    { id, fields }: RunRecord,
+    graph: Graph,
+    step: string,
+    item: number | undefined,
+  ): Promise<{ input?: unknown }> {
+    const { store, values } = this.#parts;
+    const tenant = fields.tenant!;
     try {
-      return { input: await loadValue(this.#parts.blobs, tenant, stored) };
+      const given = fields[`input:${step}`];
+      const shape = shapeOf(graph).byName.get(step);
+      if (item !== undefined && shape?.kind === "map") {
+        const [stored] = await store.readChunk(id, step, chunkOf(item), "in");
+        return stored == null ? {} : { input: ((await values.get(tenant, stored)) as unknown[])[item % CHUNK] };
+      }
+      if (item !== undefined && item > 0) {
+        const [stored] = await store.readChunk(id, step, chunkOf(item - 1), `${item - 1}`);
+        return stored == null ? {} : { input: await values.get(tenant, stored) };
+      }
+      if (given !== undefined) return { input: await values.get(tenant, given) };
+      const names = inputFields(graph, step).map((name) => fields[name] ?? null);
+      return { input: await values.join(tenant, shape?.after ?? [], names) };
     } catch (error) {
       if (error instanceof FatalError) return {};
       throw error;

@@ -10,7 +10,7 @@ const PAGE = 200;
 const PAGES = 10;
 
 /** The last attempts of a step that failed, the oldest first, as the run's log tells them. */
-export async function historyOf(store: Store, run: RunRecord, step: string): Promise<FailedAttempt[]> {
+export async function historyOf(store: Store, run: RunRecord, step: string, item?: number): Promise<FailedAttempt[]> {
   const first = Number(run.fields.trimmed ?? 0);
   const history: FailedAttempt[] = [];
   let end = first + run.logLength;
@@ -20,7 +20,7 @@ export async function historyOf(store: Store, run: RunRecord, step: string): Pro
     // It was trimmed in the meantime, or the run is gone.
     if (!page.found || page.stale) break;
     for (const [k, line] of [...page.lines.entries()].reverse()) {
-      const attempt = failedAttempt(run.id, after + k + 1, line, step);
+      const attempt = failedAttempt(run.id, after + k + 1, line, { step, item });
       if (attempt === undefined) continue;
       history.unshift(attempt);
       if (history.length === ATTEMPTS) return history;
@@ -31,10 +31,15 @@ export async function historyOf(store: Store, run: RunRecord, step: string): Pro
 }
 
 /** Most lines are other events, some of them large: only those that can be an end of an attempt are decoded. */
-function failedAttempt(run: string, seq: number, line: string, step: string): FailedAttempt | undefined {
+function failedAttempt(
+  run: string,
+  seq: number,
+  line: string,
+  of: { step: string; item: number | undefined },
+): FailedAttempt | undefined {
   if (!/^\d+ \{"type":"step\.(?:retrying|failed)"/.test(line)) return undefined;
   const event = decodeEvent(run, seq, line);
-  if (event.step !== step) return undefined;
+  if (event.step !== of.step || event.item !== of.item) return undefined;
   const { error, retryAt } = event.data as { error: ErrorRecord; retryAt?: string };
   const failed = { attempt: event.attempt ?? 0, at: event.at, error };
   return retryAt === undefined ? failed : { ...failed, retryAt };

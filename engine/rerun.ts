@@ -1,17 +1,17 @@
-import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import type { RerunOptions } from "./millrace.ts";
-import { encodeInput, storeValue } from "./payload.ts";
-import { rerunPlan } from "./rerun-plan.ts";
+import { encodeInput } from "./payload.ts";
+import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
 import { type RunRecord, stepStatus } from "./run-record.ts";
 import type { Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
 import type { Durability, StartedRun } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -21,7 +21,7 @@ const ADMIT_WITHIN_MS = 60_000;
 export interface RerunParts {
   store: Store;
   reruns: RerunStore;
-  blobs: BlobStore;
+  values: Values;
   graphs: Graphs;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
@@ -36,11 +36,13 @@ export async function rerun(
   id: string,
   { tenant, from, input, newest = false, idempotency }: RerunOptions & { tenant: string },
 ): Promise<StartedRun> {
-  const { store, reruns, blobs } = parts;
+  const { store, reruns, values } = parts;
+  const { blobs } = values;
   const record = await store.readRun(id, tenant);
   if (record === undefined) throw new NotFoundError("run", id);
   const graph = await graphFor(parts, record, newest);
-  const { keep, start } = planFor(record, graph, from);
+  const plan = planFor(record, graph, from);
+  const { start } = plan;
   const valid = input === undefined ? undefined : await validInput(parts.definitions, graph, from, input);
   const json = input === undefined ? undefined : encodeInput(valid, "input");
 
@@ -53,9 +55,11 @@ export async function rerun(
     return { ...accepted, status: earlier.fields.status as StartedRun["status"], created: false };
   const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
   await blobs.share(tenant, id, own);
-  const fields = keptFields(record, keep, from);
-  if (json !== undefined)
-    fields[`input:${from}`] = await storeValue(new OwnedBlobs(blobs, own), tenant, `input-${from}`, json);
+  const fields = {
+    ...(await keptFields(values, own, record, plan, from)),
+    ...keptCounts(graph, plan, statusIn(record)),
+  };
+  if (json !== undefined) fields[`input:${from}`] = await values.keep(own, tenant, `input-${from}`, json);
   // Its blobs were shared in time if the run is still there now: they are deleted after it.
   if ((await store.readRun(id, tenant)) === undefined) throw new NotFoundError("run", id);
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
@@ -83,7 +87,11 @@ async function graphFor({ graphs, workflows }: RerunParts, { fields }: RunRecord
   return workflow.graph;
 }
 
-function planFor(record: RunRecord, graph: Graph, from: string): { keep: string[]; start: string[] } {
+function statusIn({ fields }: RunRecord): (step: string) => string {
+  return (step) => stepStatus(fields, step);
+}
+
+function planFor(record: RunRecord, graph: Graph, from: string): RerunPlan {
   if (record.fields.endedAt === undefined)
     throw new ConflictError("run_live", `Run ${record.id} has not ended: only an ended run can be run again.`);
   if (!graph.steps.some(({ name }) => name === from)) {
@@ -91,7 +99,7 @@ function planFor(record: RunRecord, graph: Graph, from: string): { keep: string[
     const message = `Version ${graph.version} of ${graph.workflow} has no step ${JSON.stringify(from)}: it has ${names}`;
     throw new InvalidInputError(message, [{ path: ["from"], message }]);
   }
-  const plan = rerunPlan(graph, from, (step) => ["completed", "skipped"].includes(stepStatus(record.fields, step)));
+  const plan = rerunPlan(graph, from, statusIn(record));
   if (plan.missing.length > 0)
     throw new ConflictError(
       "step_not_reached",
@@ -101,8 +109,23 @@ function planFor(record: RunRecord, graph: Graph, from: string): { keep: string[
 }
 
 /** The input of the run, what the kept steps came to, and an input that the first step was given by hand. */
-function keptFields({ fields }: RunRecord, keep: readonly string[], from: string): Record<string, string> {
+async function keptFields(
+  values: Values,
+  run: string,
+  { fields }: RunRecord,
+  { keep }: RerunPlan,
+  from: string,
+): Promise<Record<string, string>> {
+  const tenant = fields.tenant!;
   const perStep = keep.flatMap((step) => ["step", "output", "input", "progress"].map((kind) => `${kind}:${step}`));
-  const kept = ["input", `input:${from}`, ...perStep].filter((name) => fields[name] !== undefined);
-  return Object.fromEntries(kept.map((name) => [name, fields[name]!]));
+  const kept: Record<string, string> = {};
+  for (const name of ["input", `input:${from}`, ...perStep]) {
+    const stored = fields[name];
+    if (stored === undefined) continue;
+    // The results of a map are with the items of the run that is left behind.
+    kept[name] = values.isSpread(stored)
+      ? await values.put({ tenant, run }, name, await values.get(tenant, stored))
+      : stored;
+  }
+  return kept;
 }

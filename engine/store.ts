@@ -1,8 +1,8 @@
-import { type CommitItem, commitArgs } from "./commit-args.ts";
+import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, inputFields, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -13,6 +13,7 @@ import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
 import { discard } from "./scripts/discard.ts";
 import { heartbeat } from "./scripts/heartbeat.ts";
+import { putItems } from "./scripts/put-items.ts";
 import { readLog } from "./scripts/read-log.ts";
 import { readRun } from "./scripts/read-run.ts";
 import { reclaim } from "./scripts/reclaim.ts";
@@ -20,6 +21,8 @@ import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
+import { signal } from "./scripts/signal.ts";
+import { parentOf, stepPlaces } from "./step-places.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
@@ -42,6 +45,10 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  /** What waits for its end. */
+  parent?: Entry;
+  /** Whether it goes on when its parent is cancelled. */
+  detached?: boolean;
 }
 
 /** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
@@ -79,7 +86,7 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
@@ -101,6 +108,8 @@ export class Store {
         metadata ?? "",
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
+        shapeOf(graph).plain ? "" : "counted",
+        parent === undefined ? "" : parentOf(parent, detached === true),
         ...firsts,
       ],
     )) as [Reply, string?];
@@ -167,17 +176,51 @@ export class Store {
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 
-  /** The stored input of an entry that does not carry it; undefined if its run is gone. */
-  async readInput(entry: Entry): Promise<string | undefined> {
-    const fields = inputFields(entry.stream.graph, entry.stream.step.name);
-    const key = this.partitionKeys(entry.run).run(entry.run);
-    const stored = (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
-    return stored.find((value) => value !== null) ?? undefined;
+  /** Fields of a run; null for those that it does not have. */
+  async readFields(run: string, ...fields: string[]): Promise<(string | null)[]> {
+    return (await this.#client.call("HMGET", this.partitionKeys(run).run(run), ...fields)) as (string | null)[];
+  }
+
+  /** Fields of the chunk that an item of a step is in. */
+  async readChunk(run: string, step: string, chunk: number, ...fields: string[]): Promise<(string | null)[]> {
+    const key = this.partitionKeys(run).chunk(run, step, chunk);
+    return (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
+  }
+
+  /** Whether a step of a run has begun with its items. */
+  async hasItems(run: string, step: string): Promise<boolean> {
+    return (await this.#client.call("HEXISTS", this.partitionKeys(run).run(run), `items:${step}`)) === 1;
+  }
+
+  /** What is kept of the live items of a step, by field. */
+  async readLiveItems(run: string, step: string): Promise<Record<string, string>> {
+    return pairs((await this.#client.call("HGETALL", this.partitionKeys(run).items(run, step))) as string[]);
+  }
+
+  /** Stores the inputs of a held step's items: of consecutive chunks, from this one on. */
+  async putItems(consumer: string, entry: Entry, from: number, chunks: readonly string[]): Promise<Reply> {
+    const keys = this.partitionKeys(entry.run);
+    const { key, step } = entry.stream;
+    const chunkKeys = chunks.map((_, i) => keys.chunk(entry.run, step.name, from + i));
+    const args = [consumer, entry.id, entry.count, step.name, from + chunks.length, ...chunks];
+    return (await this.#run(putItems, [keys.run(entry.run), key, ...chunkKeys], args)) as Reply;
+  }
+
+  /** Hands a signal to the step that waits for it, or keeps it until one does. */
+  async signal(run: string, graph: Graph, tenant: string, step: string, key: string, stored: string): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    const indexes = ["waiting", "running"].map((status) => keys.runsByStatus(tenant, status));
+    return (await this.#run(
+      signal,
+      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step), ...indexes],
+      [run, step, key, stored, delayedField(graph, step)],
+    )) as Reply;
   }
 
   /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
   async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
+    const steps = stepPlaces(keys, run, graph);
     return (await this.#run(
       replay,
       [
@@ -185,11 +228,11 @@ export class Store {
         keys.log(run),
         keys.dead(graph, step),
         keys.deadLetters(tenant),
-        keys.step(graph, step),
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
+        ...steps.keys,
       ],
-      [run, id, entry, step, encodeEvent({ type: "run.queued" }), input],
+      [run, id, entry, encodeEvent({ type: "run.queued" }), input, ...steps.args],
     )) as Reply;
   }
 
@@ -203,7 +246,7 @@ export class Store {
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
     const keys = this.partitionKeys(run);
-    const names = graph.steps.map((step) => step.name);
+    const steps = stepPlaces(keys, run, graph);
     return (await this.#run(
       cancel,
       [
@@ -212,9 +255,9 @@ export class Store {
         keys.timers(),
         keys.delayed(),
         ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...names.map((step) => keys.step(graph, step)),
+        ...steps.keys,
       ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...names],
+      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...steps.args],
     )) as Reply;
   }
 

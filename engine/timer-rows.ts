@@ -1,19 +1,22 @@
 /**
- * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step back into its stream; the
- * entry that it names is the one whose end set it, so that a row that has outlived its attempt is told from the current
- * one. A `forget` row frees an idempotency key.
+ * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
+ * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
+ * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key.
  */
 const SCRIPTED = {
-  wake: ["reason", "run", "workflow", "version", "step", "item", "entry"],
+  wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
 } as const;
 
-/**
- * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. A `delete` row stands for the
- * blobs of a run that is gone, a `bulk` row for work on many dead letters.
- */
+/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
-  delete: ["tenant", "run"],
+  /** Has a schedule looked at; it names the generation that armed it. */
+  tick: ["tenant", "name", "generation"],
+  /** Ends a child run with its parent. */
+  cancel: ["tenant", "run"],
+  /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
+  delete: ["tenant", "run", "items"],
+  /** Stands for work on many dead letters. */
   bulk: ["operation"],
 } as const;
 

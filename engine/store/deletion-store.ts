@@ -1,4 +1,5 @@
-import type { Graph } from "../graph.ts";
+import { type Graph, shapeOf } from "../graph.ts";
+import { CHUNK } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { deleteRun } from "../scripts/delete-run.ts";
 import type { Reply } from "../scripts/script.ts";
@@ -26,15 +27,39 @@ export class DeletionStore {
     this.#store = store;
   }
 
-  /** @param blobsWithinMs how long the caller has to delete the run's blobs, before a worker does; undefined: there are none */
-  async delete({ run, tenant, graph, endedAt }: EndedRunPlace, blobsWithinMs?: number): Promise<Reply> {
+  /** The steps of a run that have items, and in how many chunks, as a timer row tells it. */
+  async items(run: string, graph: Graph): Promise<string> {
+    const steps = shapeOf(graph).steps.filter((step) => step.items > 0);
+    if (steps.length === 0) return "";
+    const fields = steps.flatMap(({ name }) => [`items:${name}`, `chunks:${name}`]);
+    const found = await this.#store.readFields(run, ...fields);
+    const counts = steps.map(({ name }, i) => {
+      const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
+      return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
+    });
+    return counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+  }
+
+  /** Removes the items of a run that is gone, a hundred keys at a time. */
+  async deleteItems(run: string, items: string): Promise<void> {
+    const keys = this.#store.partitionKeys(run);
+    const all = items.split(",").flatMap((each) => {
+      const [step = "", chunks] = each.split(":");
+      return [keys.items(run, step), ...Array.from({ length: Number(chunks) }, (_, k) => keys.chunk(run, step, k))];
+    });
+    for (let from = 0; from < all.length; from += 100)
+      await this.#client.call("UNLINK", ...all.slice(from, from + 100));
+  }
+
+  /** @param restWithinMs how long the caller has to delete the run's items and blobs, before a worker does; undefined: there are none */
+  async delete({ run, tenant, graph, endedAt }: EndedRunPlace, items = "", restWithinMs?: number): Promise<Reply> {
     const keys = this.#store.partitionKeys(run);
     const names = graph.steps.map((step) => step.name);
     const indexes = [
       keys.runsByWorkflow(tenant, graph.workflow),
       ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
     ];
-    const row = blobsWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run });
+    const row = restWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run, items });
     return (await this.#client.run(
       deleteRun,
       [
@@ -45,7 +70,7 @@ export class DeletionStore {
         ...indexes,
         ...names.map((step) => keys.dead(graph, step)),
       ],
-      [run, tenant, endedAt ?? "", row, blobsWithinMs ?? 0, indexes.length, ...names],
+      [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, indexes.length, ...names],
     )) as Reply;
   }
 
@@ -53,9 +78,9 @@ export class DeletionStore {
     return (await this.#client.call("EXISTS", this.#store.partitionKeys(run).run(run))) === 1;
   }
 
-  /** The blobs of this run are gone too. */
-  async settle(tenant: string, run: string): Promise<void> {
-    const row = encodeTimerRow({ kind: "delete", tenant, run });
+  /** The items and the blobs of this run are gone too. */
+  async settle(tenant: string, run: string, items = ""): Promise<void> {
+    const row = encodeTimerRow({ kind: "delete", tenant, run, items });
     await this.#client.call("ZREM", this.#store.partitionKeys(run).timers(), row);
   }
 }

@@ -1,6 +1,5 @@
 import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
-import { serverTimeMs } from "../redis/time.ts";
 import { pairs } from "../run-record.ts";
 import { advanceOperation } from "../scripts/advance-operation.ts";
 import { Reply } from "../scripts/script.ts";
@@ -56,12 +55,8 @@ export class OperationStore {
 
   /** The server's time, and the operation if there is one of that id. */
   async read(id: string): Promise<{ now: number; record: OperationRecord | undefined }> {
-    const [time, flat] = (await this.#client.pipeline([["TIME"], ["HGETALL", this.#keys.operation(id)]])) as [
-      [string, string],
-      string[],
-    ];
-    const fields = pairs(flat);
-    const now = serverTimeMs(time);
+    const { nowMs: now, replies } = await this.#client.timed([["HGETALL", this.#keys.operation(id)]]);
+    const fields = pairs(replies[0] as string[]);
     if (fields.kind === undefined) return { now, record: undefined };
     const record: OperationRecord = {
       ...{ id, tenant: fields.tenant!, kind: fields.kind as OperationRecord["kind"], filter: fields.filter! },

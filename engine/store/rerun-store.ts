@@ -1,7 +1,6 @@
 import { encodeEvent } from "../events.ts";
 import type { Graph } from "../graph.ts";
 import type { Client } from "../redis/client.ts";
-import { serverTimeMs } from "../redis/time.ts";
 import { admitRerun } from "../scripts/admit-rerun.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
@@ -39,11 +38,11 @@ export class RerunStore {
    * @returns when that is due, in ms
    */
   async expectBlobs(tenant: string, run: string, inMs: number): Promise<number> {
-    const now = serverTimeMs((await this.#client.call("TIME")) as [string, string]);
-    const row = encodeTimerRow({ kind: "delete", tenant, run });
+    const { nowMs } = await this.#client.timed([]);
+    const row = encodeTimerRow({ kind: "delete", tenant, run, items: "" });
     const timers = this.#store.partitionKeys(run).timers();
     const [, due] = await this.#client.pipeline([
-      ["ZADD", timers, "NX", now + inMs, row],
+      ["ZADD", timers, "NX", nowMs + inMs, row],
       ["ZSCORE", timers, row],
     ]);
     return Number(due);
@@ -61,7 +60,9 @@ export class RerunStore {
       ],
       [
         ...[id, graph.workflow, graph.version, tenant, metadata, encodeEvent({ type: "run.queued" })],
-        ...(blobsDueAt === undefined ? ["", 0] : [encodeTimerRow({ kind: "delete", tenant, run: id }), blobsDueAt]),
+        ...(blobsDueAt === undefined
+          ? ["", 0]
+          : [encodeTimerRow({ kind: "delete", tenant, run: id, items: "" }), blobsDueAt]),
         ...start,
         ...Object.entries(fields).flat(),
       ],

@@ -164,8 +164,8 @@ describe("deleting a run by hand", () => {
     const source = { tenant: "default", name: "late.txt", type: "text/plain", run: id };
     await bench.millrace.blobs.put(source, bodyOf("too late"));
     const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
-    expect(Number(await redis.zscore(timers, `delete|default|${id}`))).toBeGreaterThan(Date.now() + 30_000);
-    await redis.zadd(timers, 1, `delete|default|${id}`);
+    expect(Number(await redis.zscore(timers, `delete|default|${id}|`))).toBeGreaterThan(Date.now() + 30_000);
+    await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
     await eventually(files, (found) => found.length === 0);
   });
@@ -187,8 +187,8 @@ describe("deleting a run by hand", () => {
     expect(await files()).toHaveLength(3);
     broken = false;
     const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
-    expect(await redis.zrange(timers, "0", "-1")).toEqual([`delete|default|${id}`]);
-    await redis.zadd(timers, 1, `delete|default|${id}`);
+    expect(await redis.zrange(timers, "0", "-1")).toEqual([`delete|default|${id}|`]);
+    await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
     await eventually(files, (found) => found.length === 0);
     await eventually(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Graph } from "../../engine/graph.ts";
-import { rerunPlan } from "../../engine/rerun-plan.ts";
+import { keptCounts, rerunPlan } from "../../engine/rerun-plan.ts";
 
 /** `a>b` is a step b after a. */
 function graph(text: string): Graph {
@@ -28,6 +28,26 @@ test.each([
   [diamond, "b", "a", { keep: "a", start: "bce", missing: "" }],
   [diamond, "d", "abe", { keep: "abe", start: "c", missing: "c" }],
 ])("%s from %s, when %s had completed", (text, from, settled, expected) => {
-  const { keep, start, missing } = rerunPlan(graph(text), from, (step) => settled.includes(step));
+  const { keep, start, missing } = rerunPlan(graph(text), from, (step) => (settled.includes(step) ? "completed" : "x"));
   expect({ keep: keep.join(""), start: start.join(""), missing: missing.join("") }).toEqual(expected);
+});
+
+test.each([
+  [chain, "b", "a", "", {}],
+  [diamond, "b", "ace", "", { active: "1", "join:d": "1 1", ends: "1" }],
+  [diamond, "d", "ab", "ce", { active: "1", "join:d": "2 1", ends: "1" }],
+  [diamond, "a", "", "", { active: "2" }],
+])(
+  "%s from %s, when %s had completed and %s was skipped: what is counted",
+  (text, from, completed, skipped, counts) => {
+    const statusOf = (step: string) =>
+      completed.includes(step) ? "completed" : skipped.includes(step) ? "skipped" : "x";
+    const drawn = graph(text);
+    expect(keptCounts(drawn, rerunPlan(drawn, from, statusOf), statusOf)).toEqual(counts);
+  },
+);
+
+test("a step that only skipped ones come before cannot be begun from", () => {
+  const statusOf = (step: string) => (step === "b" ? "skipped" : "completed");
+  expect(rerunPlan(graph(chain), "c", statusOf).missing).toEqual(["b"]);
 });

@@ -15,12 +15,12 @@ const DAY = 86_400_000;
 
 describe("the retention of a definition", () => {
   test("is 7 days, and 30 with a dead letter, unless it says otherwise; and stays with every step", () => {
-    expect(workflow("w", { input }).retention).toEqual({
+    expect(workflow("w", { input }).settings.retention).toEqual({
       ...{ ageMs: 7 * DAY, deadLetterAgeMs: 30 * DAY, count: Infinity, bytes: Infinity },
     });
     const own = workflow("w", { input, retention: { ageMs: 0, count: 10 } }).step("a", () => null);
-    expect(own.retention).toEqual({ ...DEFAULT_RETENTION, ageMs: 0, count: 10 });
-    expectTypeOf(own.retention).toEqualTypeOf<RetentionPolicy>();
+    expect(own.settings.retention).toEqual({ ...DEFAULT_RETENTION, ageMs: 0, count: 10 });
+    expectTypeOf(own.settings.retention).toEqualTypeOf<RetentionPolicy>();
     // @ts-expect-error there is no such setting
     expect(() => workflow("w", { input, retention: { age: 1 } })).toThrow(
       'Workflow "w": retention has no "age"; it has ageMs, deadLetterAgeMs, count, bytes',

@@ -59,8 +59,8 @@ describe("delete-run", () => {
   test("blobs that are still to be deleted are a timer row until they are", async () => {
     await bench.admit();
     await bench.store.cancel(bench.run, two.graph, "default");
-    expect(await change(() => deletion.delete(place(), 60_000), Reply.Done)).toMatchObject({
-      timers: { "delete|default|RUN": "T" },
+    expect(await change(() => deletion.delete(place(), "", 60_000), Reply.Done)).toMatchObject({
+      timers: { "delete|default|RUN|": "T" },
     });
     const { due, nextMs } = await bench.timers.dueTimers(100);
     expect([due, Math.round(nextMs! / 10_000)]).toEqual([[], 6]);

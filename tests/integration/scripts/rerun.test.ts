@@ -40,7 +40,7 @@ describe("admit-rerun", () => {
       "step:two@1:b": ["E1 run=RUN tenant=default input="],
     });
     const [entry] = await bench.take("b");
-    expect(await bench.store.readInput(entry!)).toBe("3");
+    expect(await bench.inputs.stored(entry!)).toBe("3");
     expect(await bench.commit({ entry: entry!, startedAgoMs: 0 })).toBe(Reply.Done);
   });
 
@@ -51,7 +51,7 @@ describe("admit-rerun", () => {
 
   test("takes over its blobs while their timer row is as it was", async () => {
     const blobsDueAt = await reruns.expectBlobs("default", bench.run, 60_000);
-    expect(await bench.state()).toEqual({ timers: { "delete|default|RUN": "T" } });
+    expect(await bench.state()).toEqual({ timers: { "delete|default|RUN|": "T" } });
     expect(await reruns.expectBlobs("default", bench.run, 90_000)).toBe(blobsDueAt);
     expect(await change({ blobsDueAt }, Reply.Done)).toMatchObject({ timers: "gone" });
     const again = await reruns.expectBlobs("default", bench.run, 60_000);
@@ -62,7 +62,7 @@ describe("admit-rerun", () => {
     ["gone", () => bench.redis.del(bench.keys.timers())],
     [
       "another process's",
-      () => bench.redis.zadd(bench.keys.timers(), Date.now() + 90_000, `delete|default|${bench.run}`),
+      () => bench.redis.zadd(bench.keys.timers(), Date.now() + 90_000, `delete|default|${bench.run}|`),
     ],
   ])("is refused when that row is %s", async (_, prepare) => {
     const blobsDueAt = await reruns.expectBlobs("default", bench.run, 60_000);
