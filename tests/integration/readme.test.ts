@@ -3,13 +3,15 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { createContext, runInContext } from "node:vm";
+import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { Workflow, workflow } from "../../engine/workflow.ts";
 import { shipped } from "../../workflows/index.ts";
 import { madePdf } from "../support/analysis.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
-import { block, type Markdown, readMarkdown } from "../support/markdown.ts";
+import { block, code, type Markdown, readMarkdown, table } from "../support/markdown.ts";
 import { missing, RUNTIMES, type StartedProcess, startFile, startProgram } from "../support/process.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
@@ -22,7 +24,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "shapes.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -76,6 +78,37 @@ describe("the first workflow", () => {
   });
 });
 
+test("each shape of a workflow does what it says", async () => {
+  const program = `
+    import { testKit } from "millrace/testing";
+    import * as shapes from "./shapes.ts";
+    await using kit = await testKit(Object.values(shapes), { url: process.env.REDIS_URL });
+    for (const [name, shape] of Object.entries(shapes)) {
+      const run = await kit.run(shape, { n: 3 });
+      console.log(name, run.status, JSON.stringify(run.output));
+    }`;
+  await writeFile(`${dir}/drive.ts`, program);
+  const driven = startFile("node", `${dir.slice(ROOT.length)}/drive.ts`, { env: { REDIS_URL: redisUrl } });
+  expect(await driven.exited).toEqual({ code: 0, signal: null });
+  expect(driven.output().trimEnd().split("\n").sort()).toEqual([
+    "branch completed 10",
+    "child completed 24",
+    "join completed 15",
+    'loop completed {"n":0.75}',
+    "map completed 4",
+    'signal completed "no answer"',
+    'sleep completed "4 days later"',
+  ]);
+});
+
+test("the table of shapes has the methods of definitions, and examples that there are", () => {
+  const rows = table(readme, "shape");
+  const told = rows.flatMap(([, methods]) => [...methods!.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
+  const methods = Object.getOwnPropertyNames(Workflow.prototype).filter((name) => name !== "constructor");
+  expect([...new Set(told)].sort()).toEqual([...methods, "after", "when", "retry"].sort());
+  for (const row of rows) expect(existsSync(`${ROOT}${code(row[3]!)}`), row[3]).toBe(true);
+});
+
 test("the tests of the second workflow pass", async () => {
   const tests = startFile("node", `${dir.slice(ROOT.length)}/greet.test.ts`);
   expect([(await tests.exited).code, tests.output()]).toEqual([0, expect.stringMatching(/pass 2\n.*fail 0\n/)]);
@@ -103,6 +136,7 @@ const CURL = {
   start: ["curl", "/v1/workflows/greet/runs"],
   letters: ["curl", "/v1/dead-letters?"],
   replay: ["curl", "/v1/dead-letters/replay"],
+  signal: ["curl -X POST", "/v1/runs/$RUN/signals/answer"],
 };
 const noCurl = await execute("curl", ["--version"]).then(
   () => undefined,
@@ -142,6 +176,16 @@ describe.skipIf(noCurl)("the curl commands, with the shipped workflows", () => {
     expect(answer).toMatchObject({ status: "completed", output: { model: "millrace-extractive-1" } });
     expect(answer.output.text).toContain("The bridge was built in 1894.");
   });
+});
+
+test.skipIf(noCurl)("the curl command for a signal sends it", async () => {
+  const asking = workflow("asking", { input: v.any() }).waitFor("answer", { schema: v.string() });
+  const gateway = await startGateway({ workflows: [asking] });
+  const { id } = (await gateway.call("POST", "/v1/workflows/asking/runs", { input: null })).body;
+  expect(JSON.parse(await run(command(...CURL.signal), gateway.url, id))).toMatchObject({ id });
+  await (await fetch(`${gateway.url}/v1/runs/${id}/events`)).text();
+  expect(await gateway.millrace.runs.get(id)).toMatchObject({ status: "completed", output: "yes" });
+  await gateway.close();
 });
 
 describe.skipIf(noCurl)("the commands for processes of their own", () => {
