@@ -109,7 +109,7 @@ class Group {
       const dead = this.#key(this.#partition.dead(graph, step.name), "s");
       const args = [this.#key(stream.key, "s"), step.name, dead, delayedField(graph, step.name)];
       const next = stepsAfter(graph, step.name).flatMap((name) => [
-        this.#key(this.#partition.step(graph, name), "s"),
+        this.#key(this.#partition.step(graph, name, stream.lane), "s"),
         name,
       ]);
       known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, next };

@@ -6,11 +6,15 @@ import { type Graph, workflowVersion } from "./graph.ts";
 import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
+import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
+import { queuesOf } from "./queues.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { LaneStore } from "./store/lane-store.ts";
+import { PauseStore } from "./store/pause-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -55,7 +59,13 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
-  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+  const lanes = new LaneStore(client, space.keys.partition(0));
+  const runs = new Runs({ store, lanes, records, blobs, workflows, graphs, durability: () => space.durability });
+
+  const pauses = new Pauses(
+    store.allPartitions.map((keys) => new PauseStore(client, keys)),
+    () => space.graphs(),
+  );
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -67,7 +77,10 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
-    queues: () => queues(space, store, records),
+    pause: (what) => pauses.pause(what),
+    resume: (what) => pauses.resume(what),
+    paused: () => pauses.paused(),
+    queues: () => queues(client, space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
@@ -83,10 +96,10 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   return millrace;
 }
 
-async function queues(space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
+async function queues(client: Client, space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
   const graphs = await space.graphs();
   graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
-  const parts = await Promise.all(store.allPartitions.map((keys) => records.queues(graphs, keys)));
+  const parts = await Promise.all(store.allPartitions.map((keys) => queuesOf(client, records, graphs, keys)));
   return parts.flat();
 }
 

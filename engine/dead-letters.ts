@@ -52,7 +52,7 @@ export class DeadLetters implements DeadLettersApi {
     const [place] = await this.#records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#graphs.of(place.workflow, place.version);
-    return { ...parsed, id, tenant, step: place.step, graph };
+    return { ...parsed, id, tenant, step: place.step, graph, lane: place.lane };
   }
 
   #refuse(id: string, reply: Reply): void {

@@ -2,7 +2,10 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { loadValue } from "./payload.ts";
-import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
+import { PARKED } from "./timer-rows.ts";
+import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
+
+const PARKED_PLACE = `timer:wake|${PARKED}|`;
 
 /** A run as its hash holds it, and how long its log is. */
 export interface RunRecord {
@@ -24,8 +27,16 @@ export function iso(ms: string | number): string {
 
 /** The steps' records: the words of the field `step:NAME`. */
 function stepWords(fields: Record<string, string>, step: string) {
-  const [status, attempt, , , , startedAt, endedAt] = (fields[`step:${step}`] ?? "pending 0 0 0 - - - 0").split(" ");
-  return { status: status as StepStatus, attempt: Number(attempt), startedAt: startedAt!, endedAt: endedAt! };
+  const [status, attempt, , , place, startedAt, endedAt] = (fields[`step:${step}`] ?? "pending 0 0 0 - - - 0").split(
+    " ",
+  );
+  return {
+    status: status as StepStatus,
+    attempt: Number(attempt),
+    place: place!,
+    startedAt: startedAt!,
+    endedAt: endedAt!,
+  };
 }
 
 /** What lists show. */
@@ -40,6 +51,7 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.priority !== undefined) summary.priority = fields.priority as Priority;
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   return summary;
 }
@@ -66,8 +78,9 @@ async function stepView(
   tenant: string,
   blobs: BlobStore,
 ): Promise<StepView> {
-  const { status, attempt, startedAt, endedAt } = stepWords(fields, name);
+  const { status, attempt, place, startedAt, endedAt } = stepWords(fields, name);
   const view: StepView = { status, attempt };
+  if (place.startsWith(PARKED_PLACE)) view.reason = "tenant_paused";
   const progress = fields[`progress:${name}`];
   if (progress !== undefined) {
     const { progress: fraction, message } = JSON.parse(progress);

@@ -9,11 +9,14 @@ import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import { Reply, type Store } from "./store.ts";
 import {
   type Durability,
   type Page,
   type PageOptions,
+  PRIORITIES,
+  type Priority,
   RUN_STATUSES,
   type RunStatus,
   type RunSummary,
@@ -32,6 +35,8 @@ export interface Graphs {
 
 export interface RunsParts {
   store: Store;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
   records: Records;
   blobs: BlobStore;
   /** The newest version of each. */
@@ -52,7 +57,8 @@ export class Runs implements RunsApi {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
-    const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
+    const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
+    if (!PRIORITIES.includes(priority)) throw badPriority();
     const valid = await validate(workflow.input, input, "input");
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
@@ -64,7 +70,8 @@ export class Runs implements RunsApi {
     }
     const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
     const { graph } = workflow;
-    const admission = { id, graph, tenant, input: stored };
+    const admission = { id, graph, tenant, input: stored, priority };
+    await this.#parts.lanes.open(graph, priority);
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
     const { version } = workflow;
     const durability = this.#parts.durability();
@@ -121,7 +128,7 @@ export class Runs implements RunsApi {
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
     const { fields } = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant);
+    const reply = await this.#parts.store.cancel(id, graph, tenant, (fields.priority ?? "normal") as Priority);
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -134,6 +141,11 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function badPriority(): InvalidInputError {
+  const message = `Expected one of ${PRIORITIES.join(", ")}`;
+  return new InvalidInputError("There is no such priority.", [{ path: ["priority"], message }]);
 }
 
 function tooLong(path: string, limit: number): InvalidInputError {

@@ -22,7 +22,7 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
-import type { RunStatus } from "./views.ts";
+import type { Priority, RunStatus } from "./views.ts";
 
 export { Reply };
 
@@ -40,6 +40,8 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  /** Default normal. Of any other the lane is open: see `LaneStore`. */
+  priority?: Priority;
 }
 
 /** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
@@ -50,6 +52,8 @@ export interface DeadLetterPlace {
   graph: Graph;
   tenant: string;
   step: string;
+  /** The run's lane; default normal. */
+  lane?: Priority;
 }
 
 /** Every read and write of what Redis holds of runs. */
@@ -75,7 +79,7 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, priority = "normal" }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const reply = (await this.#run(
@@ -85,7 +89,7 @@ export class Store {
         keys.log(id),
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
-        ...firsts.map((step) => keys.step(graph, step)),
+        ...firsts.map((step) => keys.step(graph, step, priority)),
       ],
       [
         id,
@@ -96,6 +100,7 @@ export class Store {
         metadata ?? "",
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
+        priority === "normal" ? "" : priority,
         ...firsts,
       ],
     )) as [Reply, string?];
@@ -171,7 +176,7 @@ export class Store {
   }
 
   /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step, lane }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
     return (await this.#run(
       replay,
@@ -180,7 +185,7 @@ export class Store {
         keys.log(run),
         keys.dead(graph, step),
         keys.deadLetters(tenant),
-        keys.step(graph, step),
+        keys.step(graph, step, lane),
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
       ],
@@ -196,7 +201,7 @@ export class Store {
   }
 
   /** Ends a run by wish, and tells the workers. */
-  async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
+  async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const names = graph.steps.map((step) => step.name);
     return (await this.#run(
@@ -207,7 +212,8 @@ export class Store {
         keys.timers(),
         keys.delayed(),
         ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...names.map((step) => keys.step(graph, step)),
+        keys.parked(tenant),
+        ...names.map((step) => keys.step(graph, step, lane)),
       ],
       [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...names],
     )) as Reply;

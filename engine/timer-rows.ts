@@ -8,8 +8,16 @@ const SCRIPTED = {
   forget: ["tenant", "hash"],
 } as const;
 
-/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
-const CONTINUED = {} as const;
+/** The reason of a `wake` row that stands for what a tenant's pause has parked. */
+export const PARKED = "parked";
+
+/**
+ * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. `unpark` puts back
+ * what a tenant's pause has parked.
+ */
+const CONTINUED = {
+  unpark: ["tenant"],
+} as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
 

@@ -14,6 +14,10 @@ export type StepStatus =
   | "cancelled"
   | "skipped";
 
+/** How soon a run's steps are read where much waits: each priority is a lane beside the others. */
+export const PRIORITIES = ["high", "normal", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
 /** How well an accepted run is stored: `disk` is fsynced before the reply, `memory` is not. */
 export type Durability = "memory" | "disk";
 
@@ -31,6 +35,8 @@ export interface StartedRun {
 export interface StepView {
   status: StepStatus;
   attempt: number;
+  /** Why it waits: `tenant_paused`. */
+  reason?: string;
   progress?: number;
   message?: string;
   output?: unknown;
@@ -53,6 +59,8 @@ export interface RunView {
   steps: Record<string, StepView>;
   createdAt: string;
   endedAt?: string;
+  /** Absent if it is normal. */
+  priority?: Priority;
   metadata?: Record<string, unknown>;
 }
 
@@ -90,14 +98,24 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries. */
+  /** Waiting for a time to come: retries; or for their tenant to be resumed. */
   delayed: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */
   oldestAgeMs: number;
   /** Live worker processes that serve it. */
   workers: number;
+  /** Where lanes are used, how much of the depth is in each. */
+  lanes?: Record<Priority, number>;
+  /** It, or its whole workflow, is paused: workers leave what is queued where it is. */
+  paused: boolean;
 }
+
+/** What can be paused: a workflow in all its versions, one step of it, or a tenant. */
+export type Pausable = { workflow: string; step?: string } | { tenant: string };
+
+/** What is paused. `since` is ISO 8601 with milliseconds. */
+export type PausedView = Pausable & { since: string };
 
 /** The log no longer reaches back to where the watcher was, or is another one: start again from this snapshot. */
 export interface Reset {

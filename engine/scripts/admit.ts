@@ -5,7 +5,8 @@ import { script } from "./script.ts";
  *
  * KEYS  1 run  2 log  3 runs by status `queued`  4 runs by workflow  5… the stream of each first step
  * ARGV  1 run id  2 workflow  3 version  4 tenant  5 input  6 metadata ('' for none)  7 the input for entries ('' to
- *       have it read from the run)  8 event run.queued  9… the names of the first steps
+ *       have it read from the run)  8 event run.queued  9 priority ('' for normal)
+ *       10… the names of the first steps
  * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {WrongType}
  * Events  run.queued
  *
@@ -26,7 +27,7 @@ local now = now_ms()
 local fields = { 'status', 'queued', 'trimmed', '0', 'createdAt', now }
 for i = 1, firsts do
   local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'input', ARGV[7])
-  fields[#fields + 1] = 'step:' .. ARGV[8 + i]
+  fields[#fields + 1] = 'step:' .. ARGV[9 + i]
   fields[#fields + 1] = 'queued 0 0 0 ' .. entry .. ' - - 0'
 end
 for _, field in ipairs({ 'workflow', workflow, 'version', version, 'tenant', tenant, 'input', input }) do
@@ -35,6 +36,10 @@ end
 if metadata ~= '' then
   fields[#fields + 1] = 'metadata'
   fields[#fields + 1] = metadata
+end
+if ARGV[9] ~= '' then
+  fields[#fields + 1] = 'priority'
+  fields[#fields + 1] = ARGV[9]
 end
 redis.call('HSET', KEYS[1], unpack(fields))
 append(KEYS[1], KEYS[2], nil, { now .. ' ' .. ARGV[8] }, 1)

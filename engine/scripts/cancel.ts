@@ -4,7 +4,7 @@ import { script } from "./script.ts";
  * Ends a run by wish: every live step is taken from its place.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8 by status `cancelled`
- *       9… the stream of each step of its graph
+ *       9 what its tenant has parked  10… the stream of each step of its graph
  * ARGV  1 run id  2 control channel  3 event run.cancelled  4 `workflow@version`  5… the names of the steps
  * Returns  Done; Already if it was cancelled before; RunEnded if it ended otherwise; UnknownRun; WrongType
  * Events  run.cancelled; and `cancelled RUN` on the control channel, for the workers
@@ -12,8 +12,8 @@ import { script } from "./script.ts";
 export const cancel = script(
   "cancel",
   `
-local steps = #KEYS - 8
-local wrong, any = wrong_types('hlzhzzzz' .. string.rep('s', steps))
+local steps = #KEYS - 9
+local wrong, any = wrong_types('hlzhzzzzz' .. string.rep('s', steps))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
 local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed')
@@ -33,10 +33,11 @@ for i = 1, steps do
     local row = string.match(place, '^timer:(.+)$')
     if row then
       redis.call('ZREM', KEYS[3], row)
+      redis.call('ZREM', KEYS[9], row)
       redis.call('HINCRBY', KEYS[4], ARGV[4] .. ':' .. step, -1)
     elseif place ~= '-' then
-      redis.pcall('XACK', KEYS[8 + i], GROUP, place)
-      redis.call('XDEL', KEYS[8 + i], place)
+      redis.pcall('XACK', KEYS[9 + i], GROUP, place)
+      redis.call('XDEL', KEYS[9 + i], place)
     end
     fields[#fields + 1] = 'step:' .. step
     fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')

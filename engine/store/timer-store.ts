@@ -1,13 +1,14 @@
 import { delayedField } from "../commit-args.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
-import type { Client } from "../redis/client.ts";
+import type { Call, Client } from "../redis/client.ts";
 import { serverTimeMs } from "../redis/time.ts";
 import { claimTimers } from "../scripts/claim-timers.ts";
 import { promote } from "../scripts/promote.ts";
 import type { Reply } from "../scripts/script.ts";
 import { settleTimer } from "../scripts/settle-timer.ts";
 import { type ContinuedRow, encodeTimerRow, parseTimerRow, type ScriptedRow, type TimerRow } from "../timer-rows.ts";
+import { PRIORITIES, type Priority } from "../views.ts";
 
 const log = logger("timer-store");
 
@@ -45,12 +46,13 @@ export class TimerStore {
   /** Carries out timer rows; a reply for each. */
   async promote(rows: readonly ScriptedRow[]): Promise<Reply[]> {
     const keys = [this.#keys.timers(), this.#keys.delayed()];
+    const lanes = await this.#lanesOf(rows);
     let kinds = "zh";
     const args: (string | number)[] = [];
     for (const row of rows) {
       args.push(encodeTimerRow(row), row.kind);
       if (row.kind === "wake") {
-        keys.push(this.#keys.run(row.run), this.#keys.step(row, row.step));
+        keys.push(this.#keys.run(row.run), this.#keys.step(row, row.step, lanes.get(row.run)));
         args.push(row.run, row.step, delayedField(row, row.step));
         kinds += "hs";
       } else {
@@ -59,6 +61,15 @@ export class TimerStore {
       }
     }
     return (await this.#client.run(promote, keys, [kinds, rows.length, ...args])) as Reply[];
+  }
+
+  /** The lane of each run, by its id. It never changes, so it may be read before. */
+  async #lanesOf(rows: readonly ScriptedRow[]): Promise<Map<string, Priority | undefined>> {
+    const runs = [...new Set(rows.flatMap((row) => (row.kind === "wake" ? [row.run] : [])))];
+    if (runs.length === 0) return new Map();
+    const lanes = await this.#client.replies(runs.map((run): Call => ["HGET", this.#keys.run(run), "priority"]));
+    // A run that is no hash is found out by the script.
+    return new Map(runs.map((run, i) => [run, PRIORITIES.find((each) => each === lanes[i])]));
   }
 
   /** Takes due rows for `leaseMs`; of each the time until which they are this process's, 0 where another has it. */

@@ -25,6 +25,9 @@ const KEYS: Record<string, string> = {
   dead: `${keys.dead(version, "STEP")} stream`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
+  lanes: `${keys.lanes()} hash`,
+  paused: `${keys.paused()} hash`,
+  parked: `${keys.parked("TENANT")} zset`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
@@ -80,6 +83,11 @@ describe("what Redis holds after runs of every kind", () => {
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
     await engine.run(odd, { name: "bad" });
+    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    await engine.millrace.pause({ tenant: "idle" });
+    const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
+    for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
+      if (type === "run.waiting") break;
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -91,8 +99,8 @@ describe("what Redis holds after runs of every kind", () => {
     const shown = found.keys.map((each) =>
       each
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
-        .replace(/:(step|dead):odd@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
+        .replace(/:(step|dead):odd@1:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(runs|dead-letters|once|parked):(default|idle)/, ":$1:TENANT")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:odd/, ":workflow:WORKFLOW")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),

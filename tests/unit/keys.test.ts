@@ -15,9 +15,14 @@ test.each([
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
   [keys.step(version, "s"), "{acme:3}:step:flow@2:s"],
+  [keys.step(version, "s", "normal"), "{acme:3}:step:flow@2:s"],
+  [keys.step(version, "s", "high"), "{acme:3}:step:flow@2:s:high"],
   [keys.dead(version, "s"), "{acme:3}:dead:flow@2:s"],
   [keys.timers(), "{acme:3}:timers"],
   [keys.delayed(), "{acme:3}:delayed"],
+  [keys.lanes(), "{acme:3}:lanes"],
+  [keys.paused(), "{acme:3}:paused"],
+  [keys.parked("t"), "{acme:3}:parked:t"],
   [keys.workers(), "{acme:3}:workers"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
@@ -40,6 +45,7 @@ const rows: [TimerRow, string][] = [
     "wake|retry|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+  [{ kind: "unpark", tenant: "t" }, "unpark|t"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);
