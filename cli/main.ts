@@ -9,6 +9,9 @@ import { readSettings, type Settings } from "./settings.ts";
 const program = makeProgram({
   dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
+  pause: (command) => start(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
+  resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
+  paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
 });
 

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import type { PauseCommand } from "./pauses.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
 import type { WorkerCommand } from "./worker.ts";
 
@@ -10,6 +11,9 @@ export interface Actions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
+  pause(command: PauseCommand): Promise<void>;
+  resume(command: PauseCommand): Promise<void>;
+  paused(): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -47,7 +51,27 @@ export function makeProgram(actions: Actions): Command {
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
+
+  pausable(program.command("pause"))
+    .description("start no more attempts of a workflow, a step of it, or a tenant; what is queued stays")
+    .action((options: PauseCommand) => actions.pause(options));
+
+  pausable(program.command("resume"))
+    .description("let it go on")
+    .action((options: PauseCommand) => actions.resume(options));
+
+  program
+    .command("paused")
+    .description("say what is paused")
+    .action(() => actions.paused());
   return program;
+}
+
+function pausable(command: Command): Command {
+  return command
+    .option("--workflow <name>", "a workflow, in all its versions")
+    .option("--step <name>", "only this step of it")
+    .option("--tenant <id>", "a tenant, in all workflows");
 }
 
 function listensTo(command: Command): Command {

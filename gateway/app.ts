@@ -12,6 +12,7 @@ import { documentRoutes } from "./routes/documents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
+import { pauseRoutes } from "./routes/pauses.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 
@@ -55,6 +56,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", eventRoutes(gateway));
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", pauseRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 
   app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseCursor } from "../engine/index.ts";
+import { PRIORITIES, parseCursor } from "../engine/index.ts";
 
 /** `limit` and `cursor` of every list. */
 export const pageQuery = {
@@ -15,8 +15,10 @@ export const pageQuery = {
   cursor: v.optional(v.pipe(v.string(), v.maxLength(200))),
 };
 
+/** How soon a run's steps are read where much waits. */
+export const priority = v.optional(v.picklist(PRIORITIES, `One of ${PRIORITIES.join(", ")}.`));
+
 /** Fields of the contract that the engine cannot honour yet are refused: to ignore them would be a broken promise. */
-export const unsupportedPriority = v.optional(v.literal("normal", 'Only "normal" is supported yet.'));
 export const unsupportedDelay = v.optional(v.never("Delayed starts are not supported yet."));
 
 /** Where in a run's events to begin: the number of the last one seen, or its cursor. */

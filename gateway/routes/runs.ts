@@ -6,12 +6,12 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { check, plainObject, readJson } from "../json.ts";
-import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts";
+import { pageQuery, priority, unsupportedDelay } from "../schemas.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
   metadata: v.optional(plainObject),
-  priority: unsupportedPriority,
+  priority,
   delay: unsupportedDelay,
 });
 
@@ -33,6 +33,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const started = await millrace.runs.start(workflow, value.input, {
       tenant: tenantOf(c),
       metadata: value.metadata,
+      priority: value.priority,
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });
     return accepted(c, started);

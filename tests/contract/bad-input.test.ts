@@ -46,7 +46,7 @@ describe("a body is refused", () => {
     ["an input that does not fit", '{"input":{"name":""}}', 422],
     ["metadata that is a list", '{"input":{"name":"a"},"metadata":[1]}', 422],
     ["metadata that is too long", `{"input":{"name":"a"},"metadata":{"a":"${"x".repeat(9_000)}"}}`, 422],
-    ["a priority that is not there yet", '{"input":{"name":"a"},"priority":"high"}', 422],
+    ["a priority that there is not", '{"input":{"name":"a"},"priority":"urgent"}', 422],
     ["a delay", '{"input":{"name":"a"},"delay":1000}', 422],
   ])("%s", async (_, body, status) => {
     expect((await send("POST", startPath, body)).status).toBe(status);

@@ -25,7 +25,8 @@ test("the README's table of calls has every route, and no other", async () => {
 
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
-  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing });
+  const pausing = { pause: nothing, resume: nothing, paused: nothing };
+  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing, ...pausing });
   const there = commands.flatMap((command) => [
     command.name(),
     ...command.options.filter((each) => !each.hidden).map((each) => `${command.name()} ${each.long}`),
