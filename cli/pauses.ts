@@ -36,7 +36,7 @@ export function pausable({ workflow, step, tenant }: PauseCommand): Pausable {
 }
 
 function nameOf(what: Pausable): string {
-  if ("tenant" in what) return `tenant ${what.tenant}`;
+  if (what.tenant !== undefined) return `tenant ${what.tenant}`;
   return what.step === undefined ? `workflow ${what.workflow}` : `step ${what.workflow}/${what.step}`;
 }
 

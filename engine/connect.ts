@@ -59,13 +59,21 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
-  const lanes = new LaneStore(client, space.keys.partition(0));
-  const runs = new Runs({ store, lanes, records, blobs, workflows, graphs, durability: () => space.durability });
-
   const pauses = new Pauses(
     store.allPartitions.map((keys) => new PauseStore(client, keys)),
     () => space.graphs(),
   );
+  const lanes = new LaneStore(client, space.keys.partition(0));
+  const runs = new Runs({
+    store,
+    lanes,
+    pauses,
+    records,
+    blobs,
+    workflows,
+    graphs,
+    durability: () => space.durability,
+  });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {

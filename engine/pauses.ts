@@ -1,11 +1,11 @@
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
-import { ID_PATTERN } from "./ids.ts";
+import { ID_PATTERN, partitionOf } from "./ids.ts";
 import type { PausesApi } from "./millrace.ts";
 import { iso } from "./run-record.ts";
 import { type PauseStore, parsePauseField } from "./store/pause-store.ts";
 import { Reply } from "./store.ts";
-import type { Pausable, PausedView } from "./views.ts";
+import type { Pausable, PausedView, RunView } from "./views.ts";
 
 /** Pausing and resuming, in every partition. */
 export class Pauses implements PausesApi {
@@ -39,8 +39,22 @@ export class Pauses implements PausesApi {
     });
   }
 
+  /** Gives the steps of a run that are queued, and will not be read for now, their reason. */
+  async explain(view: RunView): Promise<void> {
+    const { workflow } = view;
+    const queued = Object.keys(view.steps).filter((step) => view.steps[step]!.status === "queued");
+    if (queued.length === 0) return;
+    const which = [{ workflow }, ...queued.map((step) => ({ workflow, step }))];
+    const [whole, ...paused] = await this.#stores[partitionOf(view.id) ?? 0]!.arePaused(which);
+    for (const [i, step] of queued.entries()) if (whole || paused[i]) view.steps[step]!.reason = "paused";
+  }
+
   async #check(what: Pausable): Promise<void> {
-    if ("tenant" in what) {
+    if (what.tenant !== undefined) {
+      if (what.workflow !== undefined || what.step !== undefined)
+        throw new InvalidInputError("A tenant is paused as a whole.", [
+          { path: ["tenant"], message: "Expected a tenant, or a workflow and perhaps a step of it" },
+        ]);
       if (!ID_PATTERN.test(what.tenant))
         throw new InvalidInputError("The tenant is not one.", [
           { path: ["tenant"], message: `Expected ${ID_PATTERN}` },

@@ -5,6 +5,7 @@ import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import { pageOf } from "./listing.ts";
 import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { Pauses } from "./pauses.ts";
 import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
@@ -37,6 +38,7 @@ export interface RunsParts {
   store: Store;
   /** Of the partition that new runs are in. */
   lanes: LaneStore;
+  pauses: Pauses;
   records: Records;
   blobs: BlobStore;
   /** The newest version of each. */
@@ -88,7 +90,9 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.blobs);
+    const view = await viewOf(record, graph, this.#parts.blobs);
+    await this.#parts.pauses.explain(view);
+    return view;
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {

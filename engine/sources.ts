@@ -1,11 +1,14 @@
 import type { StepStream } from "./entry.ts";
 import type { PartitionKeys } from "./keys.ts";
+import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import { Loop, type Service } from "./service.ts";
 import { type LaneStore, laneField } from "./store/lane-store.ts";
 import { type PauseStore, pauseField } from "./store/pause-store.ts";
 import { ensureGroups } from "./streams.ts";
 import { PRIORITIES } from "./views.ts";
+
+const log = logger("sources");
 
 /** How long a nudge that was missed may go unnoticed. */
 const LOOK_EVERY_MS = 2_000;
@@ -85,6 +88,10 @@ export class Sources implements Service {
     this.#paused = paused;
     if (more.length === 0 && isSame) return undefined;
     this.#all = [...this.#all, ...more];
+    log.info("reads {streams} streams, and leaves what is paused: {paused}", {
+      streams: this.#all.length,
+      paused: Object.keys(fields),
+    });
     const open = this.#all.filter((stream) => !this.#isStopped(stream));
     this.#open = PRIORITIES.flatMap((lane) => open.filter((stream) => stream.lane === lane));
     this.#onChange?.();

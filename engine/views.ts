@@ -35,7 +35,7 @@ export interface StartedRun {
 export interface StepView {
   status: StepStatus;
   attempt: number;
-  /** Why it waits: `tenant_paused`. */
+  /** Why it waits: `tenant_paused`; or, while it is queued, `paused`: it or its workflow is. */
   reason?: string;
   progress?: number;
   message?: string;
@@ -112,7 +112,9 @@ export interface QueueView {
 }
 
 /** What can be paused: a workflow in all its versions, one step of it, or a tenant. */
-export type Pausable = { workflow: string; step?: string } | { tenant: string };
+export type Pausable =
+  | { workflow: string; step?: string | undefined; tenant?: undefined }
+  | { tenant: string; workflow?: undefined; step?: undefined };
 
 /** What is paused. `since` is ISO 8601 with milliseconds. */
 export type PausedView = Pausable & { since: string };

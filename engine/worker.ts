@@ -141,6 +141,7 @@ export class Worker {
   async #start(): Promise<void> {
     const { client, store, subscriber } = this.#internals;
     await ensureGroups(client, this.#streams);
+    await this.#sources.runOnce();
     const [keys] = store.allPartitions;
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
@@ -151,7 +152,6 @@ export class Worker {
     });
     this.#stopListening = leave;
     await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
-    await this.#sources.runOnce();
     if (this.#stopping) return;
     this.#sources.start();
     this.#heartbeat.start();

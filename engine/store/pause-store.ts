@@ -32,7 +32,7 @@ export class PauseStore {
 
   async resume(what: Pausable): Promise<Reply> {
     const keys = [this.#keys.paused(), this.#keys.timers()];
-    const row = "tenant" in what ? encodeTimerRow({ kind: "unpark", tenant: what.tenant }) : "";
+    const row = what.tenant !== undefined ? encodeTimerRow({ kind: "unpark", tenant: what.tenant }) : "";
     return (await this.#client.run(resume, keys, [pauseField(what), this.#keys.control(), row])) as Reply;
   }
 
@@ -61,6 +61,12 @@ export class PauseStore {
     return moved;
   }
 
+  /** Whether each of these is paused. */
+  async arePaused(which: readonly Pausable[]): Promise<boolean[]> {
+    const since = await this.#client.call("HMGET", this.#keys.paused(), ...which.map(pauseField));
+    return (since as (string | null)[]).map((ms) => ms !== null);
+  }
+
   /** By field, since when in ms. */
   async paused(): Promise<Record<string, string>> {
     return pairs((await this.#client.call("HGETALL", this.#keys.paused())) as string[]);
@@ -69,7 +75,7 @@ export class PauseStore {
 
 /** The field of what is paused. Names hold no colon. */
 export function pauseField(what: Pausable): string {
-  if ("tenant" in what) return `tenant:${what.tenant}`;
+  if (what.tenant !== undefined) return `tenant:${what.tenant}`;
   return what.step === undefined ? `workflow:${what.workflow}` : `step:${what.workflow}:${what.step}`;
 }
 

@@ -28,7 +28,7 @@ test("a paused step is not started, what comes before it is; it goes on when res
   expect(await millrace.paused()).toEqual([
     { workflow: "flow", step: "second", since: expect.stringMatching(/^\d{4}-.*Z$/) },
   ]);
-  expect((await millrace.runs.get(id)).steps.second).toEqual({ status: "queued", attempt: 0 });
+  expect((await millrace.runs.get(id)).steps.second).toEqual({ status: "queued", attempt: 0, reason: "paused" });
 
   await millrace.resume({ workflow: "flow", step: "second" });
   expect((await engine.ended(id)).output).toBe(2);
@@ -105,6 +105,10 @@ test("what does not exist cannot be paused", async () => {
     await expect(call({ workflow: "flow", step: "none" })).rejects.toMatchObject({ code: "not_found" });
     await expect(call({ tenant: "a:b" })).rejects.toMatchObject({ code: "invalid_input" });
   }
+  // @ts-expect-error One or the other.
+  await expect(millrace.pause({ workflow: "flow", tenant: "a" })).rejects.toMatchObject({ code: "invalid_input" });
+  // @ts-expect-error A step is one of a workflow.
+  await expect(millrace.pause({ step: "only" })).rejects.toMatchObject({ code: "not_found" });
   await rawRedis().set(`{${engine.namespace}:0}:paused`, "not ours");
   await expect(millrace.pause({ workflow: "flow" })).rejects.toMatchObject({ code: "wrong_type" });
 });

@@ -41,3 +41,21 @@ test("never more than is free, of a stream or in all; and all that is free, if t
     ),
   );
 });
+
+test("lanes that have much are dealt to by their weights", () => {
+  const shares = new Shares([6, 3, 1]);
+  for (let i = 0; i < 10; i += 1) for (const [k, n] of shares.of(100, [100, 100, 100]).entries()) shares.gave(k, n, n);
+  expect(shares.of(100, [100, 100, 100])).toEqual([60, 30, 10]);
+});
+
+test.each([1, 2, 3, 7])("with %d slots, each lane has its part of a hundred rounds", (slots) => {
+  const shares = new Shares([6, 3, 1]);
+  const had = [0, 0, 0];
+  for (let round = 0; round < 100; round += 1)
+    for (const [k, n] of shares.of(slots, [slots, slots, slots]).entries()) {
+      had[k]! += n;
+      if (n > 0) shares.gave(k, n, n);
+    }
+  for (const [k, part] of [60, 30, 10].entries())
+    expect(Math.abs(had[k]! - part * slots)).toBeLessThanOrEqual(slots + 2);
+});
