@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { workflow } from "../../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
+import { eventually } from "../support/gateway.ts";
 import { temporaryDir } from "../support/run.ts";
 
 let server: PrivateRedis;
@@ -41,7 +42,17 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
   expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
   expect(accepted.length).toBeGreaterThan(100);
 
+  // What holds work back must work then, too.
+  const { millrace } = gateway;
+  const high = millrace.runs.start(flow, { n: 0 }, { priority: "high" });
+  await expect(high).rejects.toMatchObject({ code: "unavailable" });
+  await millrace.pause({ workflow: "flow" });
+  await millrace.resume({ workflow: "flow" });
+  await millrace.pause({ tenant: "default" });
   await gateway.worker();
+  await eventually(millrace.queues, ([queue]) => queue!.delayed === accepted.length);
+  await millrace.resume({ tenant: "default" });
+
   for (const [n, id] of accepted.entries())
     expect(await gateway.ended(id)).toMatchObject({ status: "completed", output: n });
   expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);

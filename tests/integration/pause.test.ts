@@ -76,6 +76,41 @@ test("an attempt at work is let finish, and keeps its lease", async () => {
   expect((await engine.ended(id)).steps.slow).toMatchObject({ status: "completed", attempt: 1 });
 });
 
+test("what was delivered to a worker that had not begun it is given back, uncharged", async () => {
+  const flow = workflow("flow", { input }).step("only", (_, ctx) => ctx.attempt);
+  await using engine = await engineUnderTest([flow]);
+  const { millrace } = engine;
+  await millrace.pause({ workflow: "flow" });
+  const { id } = await millrace.runs.start(flow, {});
+  const worker = await engine.worker({ leaseMs: 200 });
+  const stream = `{${engine.namespace}:0}:step:flow@1:only`;
+  // As if a read that was under way when the pause was heard had brought it.
+  await rawRedis().call("XREADGROUP", "GROUP", "workers", worker.id, "STREAMS", stream, ">");
+  expect((await millrace.queues())[0]).toMatchObject({ depth: 0, inFlight: 1 });
+  await eventually(millrace.queues, ([queue]) => queue!.depth === 1 && queue!.inFlight === 0);
+  await millrace.resume({ workflow: "flow" });
+  expect((await engine.ended(id)).output).toBe(1);
+});
+
+test("what a worker that died had in hand is taken over after the resume", async () => {
+  const flow = workflow("flow", { input }).step("only", (_, ctx) => ctx.attempt);
+  const other = workflow("other", { input }).step("only", () => 1);
+  await using engine = await engineUnderTest([flow, other]);
+  const { millrace } = engine;
+  const runs = await Promise.all([flow, other].map((each) => millrace.runs.start(each, {})));
+  const redis = rawRedis();
+  for (const name of ["flow", "other"]) {
+    const stream = `{${engine.namespace}:0}:step:${name}@1:only`;
+    await redis.call("XREADGROUP", "GROUP", "workers", "dead", "STREAMS", stream, ">");
+  }
+  await millrace.pause({ workflow: "flow" });
+  await engine.worker({ leaseMs: 100 });
+  expect((await engine.ended(runs[1]!.id)).status).toBe("completed");
+  expect((await millrace.queues())[0]).toMatchObject({ depth: 0, inFlight: 1 });
+  await millrace.resume({ workflow: "flow" });
+  expect((await engine.ended(runs[0]!.id)).output).toBe(2);
+});
+
 test("a worker hears of a pause while it waits for work; and finds out about a resume that it did not hear of", async () => {
   const flow = workflow("flow", { input }).step("only", () => 1);
   const other = workflow("other", { input }).step("only", () => 2);
