@@ -13,6 +13,8 @@ const program = makeProgram({
   resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
   paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
+  config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

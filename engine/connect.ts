@@ -1,10 +1,13 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { Broadcast } from "./broadcast.ts";
+import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
-import { type Graph, workflowVersion } from "./graph.ts";
+import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
+import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
-import type { ConnectOptions, Millrace } from "./millrace.ts";
+import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
@@ -12,10 +15,16 @@ import { queuesOf } from "./queues.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
+import { BroadcastStore } from "./store/broadcast-store.ts";
 import { LaneStore } from "./store/lane-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
 import { Store } from "./store.ts";
+import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -23,12 +32,19 @@ import type { AnyWorkflow } from "./workflow.ts";
 interface Internals {
   client: Client;
   store: Store;
+  /** Of the partition that runs are in. */
+  lanes: LaneStore;
   records: Records;
   blobs: BlobStore;
+  values: Values;
+  runs: RunsApi;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  config: Config;
+  cache: ResultCache;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -45,10 +61,16 @@ export function internalsOf(millrace: Millrace): Internals {
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
  *   `graph_changed`; UnavailableError
  */
-export async function connect(options: ConnectOptions): Promise<Millrace> {
-  const { url, namespace = "millrace", workflows: definitions, blobs = noBlobs } = options;
+export function connect(options: ConnectOptions): Promise<Millrace> {
+  return connectBy(openClient, options);
+}
+
+/** As `connect`, over what `open` opens. */
+export async function connectBy(open: typeof openClient, options: ConnectOptions): Promise<Millrace> {
+  const { url, namespace = "millrace", blobs = noBlobs } = options;
+  const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const client = openClient(url, `millrace:${namespace}`);
+  const client = open(url, `millrace:${namespace}`);
   const space = new Namespace(client, new NamespaceKeys(namespace));
   const store = new Store(client, space.keys);
   try {
@@ -59,27 +81,26 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
+  const values = new Values(store, blobs);
+  const definition = (graph: { workflow: string; version: number }) =>
+    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
   const pauses = new Pauses(
     store.allPartitions.map((keys) => new PauseStore(client, keys)),
     () => space.graphs(),
   );
   const lanes = new LaneStore(client, space.keys.partition(0));
-  const runs = new Runs({
-    store,
-    lanes,
-    pauses,
-    records,
-    blobs,
-    workflows,
-    graphs,
-    durability: () => space.durability,
-  });
+  const durability = () => space.durability;
+  const runs = new Runs({ store, lanes, pauses, records, values, workflows, graphs, definition, durability });
+  const schedules = new ScheduleStore(client, space.keys.partition(0));
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  const config = new Config(broadcast);
+  const cache = new ResultCache(broadcast);
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -88,6 +109,10 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     pause: (what) => pauses.pause(what),
     resume: (what) => pauses.resume(what),
     paused: () => pauses.paused(),
+    config,
+    invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
+    onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     queues: () => queues(client, space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -95,10 +120,12 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     close: async () => {
       subscriber?.close();
       client.close();
+      await broadcast.stop();
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, lanes, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
@@ -111,10 +138,20 @@ async function queues(client: Client, space: Namespace, store: Store, records: R
   return parts.flat();
 }
 
+/** With the workflows that steps of these start. */
+function withChildren(definitions: readonly AnyWorkflow[]): AnyWorkflow[] {
+  const all = new Set(definitions);
+  // What is added while it goes on is come to as well.
+  for (const { steps } of all)
+    for (const { work } of steps) if ("child" in work && work.child !== undefined) all.add(work.child.workflow);
+  return [...all];
+}
+
 function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow> {
   const newest = new Map<string, AnyWorkflow>();
   for (const workflow of definitions) {
     const where = `Workflow ${JSON.stringify(workflow.name)}`;
+    checkGraph(workflow.graph);
     if (workflow.steps.length === 0) throw new DefinitionError(`${where} has no steps`);
     if (
       definitions.some((each) => each !== workflow && each.name === workflow.name && each.version === workflow.version)

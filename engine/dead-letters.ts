@@ -4,7 +4,8 @@ import { pageOf } from "./listing.ts";
 import type { DeadLettersApi, Tenanted } from "./millrace.ts";
 import type { Records } from "./records.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
-import { type DeadLetterPlace, Reply, type Store } from "./store.ts";
+import type { DeadLetterPlace } from "./step-places.ts";
+import { Reply, type Store } from "./store.ts";
 import type { DeadLetterView, Page, PageOptions } from "./views.ts";
 
 /** What operators do with steps that failed for good. */

@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
-import type { Step } from "./workflow.ts";
+import type { Step } from "./step.ts";
 
 /** So many are remembered of each step. Others took them over long ago. */
 const UNSETTLED_LIMIT = 1_000;

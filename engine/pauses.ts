@@ -39,14 +39,15 @@ export class Pauses implements PausesApi {
     });
   }
 
-  /** Gives the steps of a run that are queued, and will not be read for now, their reason. */
+  /** Has the steps of a run that are queued, and will not be read for now, say so. */
   async explain(view: RunView): Promise<void> {
     const { workflow } = view;
     const queued = Object.keys(view.steps).filter((step) => view.steps[step]!.status === "queued");
     if (queued.length === 0) return;
     const which = [{ workflow }, ...queued.map((step) => ({ workflow, step }))];
     const [whole, ...paused] = await this.#stores[partitionOf(view.id) ?? 0]!.arePaused(which);
-    for (const [i, step] of queued.entries()) if (whole || paused[i]) view.steps[step]!.reason = "paused";
+    for (const [i, step] of queued.entries())
+      if (whole || paused[i]) view.steps[step]!.waitingFor = { reason: "paused" };
   }
 
   async #check(what: Pausable): Promise<void> {

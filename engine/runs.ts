@@ -1,8 +1,8 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
-import { newRunId } from "./ids.ts";
+import { type Graph, shapeOf } from "./graph.ts";
+import { ID_PATTERN, newId, newRunId } from "./ids.ts";
+import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
 import type { Pauses } from "./pauses.ts";
@@ -12,8 +12,10 @@ import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import { Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
 import {
   type Durability,
+  type ItemView,
   type Page,
   type PageOptions,
   PRIORITIES,
@@ -27,7 +29,7 @@ import {
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
-const METADATA_LIMIT = 8_192;
+export const METADATA_LIMIT = 8_192;
 
 /** The graphs of workflow versions: those of this process's definitions, and those that others have stored. */
 export interface Graphs {
@@ -40,10 +42,12 @@ export interface RunsParts {
   lanes: LaneStore;
   pauses: Pauses;
   records: Records;
-  blobs: BlobStore;
+  values: Values;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
+  /** The definition of a workflow version, if this process knows it. */
+  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
   durability: () => Durability;
 }
 
@@ -55,7 +59,13 @@ export class Runs implements RunsApi {
     this.#parts = parts;
   }
 
-  async start(which: string | AnyWorkflow, input: unknown, options: StartOptions = {}): Promise<StartedRun> {
+  /** @param wanted the run's id: starting it again is then safe by itself */
+  async start(
+    which: string | AnyWorkflow,
+    input: unknown,
+    options: StartOptions = {},
+    wanted = newRunId(0),
+  ): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
@@ -65,12 +75,12 @@ export class Runs implements RunsApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = newRunId(0);
+    let id = wanted;
     if (idempotency !== undefined) {
       const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#parts.blobs, tenant, "input", json);
+    const stored = await storeValue(this.#parts.values.blobs, tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored, priority };
     await this.#parts.lanes.open(graph, priority);
@@ -90,7 +100,7 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    const view = await viewOf(record, graph, this.#parts.blobs);
+    const view = await viewOf(record, graph, this.#parts.values);
     await this.#parts.pauses.explain(view);
     return view;
   }
@@ -132,12 +142,47 @@ export class Runs implements RunsApi {
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
     const { fields } = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant, (fields.priority ?? "normal") as Priority);
+    const reply = await this.#parts.store.cancel(id, graph, tenant, laneOf(fields));
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
-    if (reply === Reply.WrongType)
-      throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+    refuseWrongType(reply, id);
+  }
+
+  async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
+    const { tenant = DEFAULT_TENANT, key = newId() } = options;
+    if (!ID_PATTERN.test(key)) throw invalidKey();
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
+    // A process that knows the definition refuses at once what the step would not take.
+    const work = this.#parts.definition(graph)?.steps.find((step) => step.name === name)?.work;
+    if (work?.kind === "wait") await validate(work.schema, data, "signal");
+    const { values, store } = this.#parts;
+    const stored = await storeValue(values.blobs, tenant, name, encodeInput(data, "signal"));
+    const reply = await store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
+    if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
+    if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
+    if (reply === Reply.Stale)
+      throw new ConflictError("signal_settled", `Run ${id} has had its signal ${name}, or waits for it no more.`);
+    refuseWrongType(reply, id);
+  }
+
+  async items(
+    id: string,
+    step: string,
+    { tenant = DEFAULT_TENANT, ...page }: Tenanted & PageOptions = {},
+  ): Promise<Page<ItemView>> {
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const shape = shapeOf(graph).byName.get(step);
+    if (shape === undefined || shape.items === 0) throw new NotFoundError("step with items", step);
+    return pageOfItems(
+      this.#parts.store,
+      this.#parts.values,
+      { run: id, step, kind: shape.kind, tenant, fields },
+      page,
+    );
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
@@ -147,9 +192,23 @@ export class Runs implements RunsApi {
   }
 }
 
+function laneOf(fields: Record<string, string>): Priority {
+  return (fields.priority ?? "normal") as Priority;
+}
+
 function badPriority(): InvalidInputError {
   const message = `Expected one of ${PRIORITIES.join(", ")}`;
   return new InvalidInputError("There is no such priority.", [{ path: ["priority"], message }]);
+}
+
+function refuseWrongType(reply: Reply, id: string): void {
+  if (reply === Reply.WrongType)
+    throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+}
+
+function invalidKey(): InvalidInputError {
+  const issue = { path: ["key"], message: "Expected 1 to 64 of A-Z a-z 0-9 _ -" };
+  return new InvalidInputError("The key of the signal is not one.", [issue]);
 }
 
 function tooLong(path: string, limit: number): InvalidInputError {

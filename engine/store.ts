@@ -1,8 +1,8 @@
-import { type CommitItem, commitArgs } from "./commit-args.ts";
+import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -13,6 +13,7 @@ import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
 import { discard } from "./scripts/discard.ts";
 import { heartbeat } from "./scripts/heartbeat.ts";
+import { putItems } from "./scripts/put-items.ts";
 import { readLog } from "./scripts/read-log.ts";
 import { readRun } from "./scripts/read-run.ts";
 import { reclaim } from "./scripts/reclaim.ts";
@@ -20,6 +21,8 @@ import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
+import { signal } from "./scripts/signal.ts";
+import { type DeadLetterPlace, parentOf, stepPlaces } from "./step-places.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { Priority, RunStatus } from "./views.ts";
@@ -42,18 +45,22 @@ export interface Admission {
   metadata?: string;
   /** Default normal. Of any other the lane is open: see `LaneStore`. */
   priority?: Priority;
+  /** What waits for its end. */
+  parent?: Entry;
+  /** Whether it goes on when its parent is cancelled. */
+  detached?: boolean;
 }
 
-/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
-export interface DeadLetterPlace {
-  id: string;
+/** What is sent to a step of a run: under which key, and as Redis holds it. */
+export interface Signal {
   run: string;
-  entry: string;
   graph: Graph;
   tenant: string;
-  step: string;
   /** The run's lane; default normal. */
   lane?: Priority;
+  step: string;
+  key: string;
+  stored: string;
 }
 
 /** Every read and write of what Redis holds of runs. */
@@ -79,7 +86,8 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, priority = "normal" }: Admission): Promise<boolean> {
+  async admit(admission: Admission): Promise<boolean> {
+    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached } = admission;
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const reply = (await this.#run(
@@ -100,6 +108,8 @@ export class Store {
         metadata ?? "",
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
+        shapeOf(graph).plain ? "" : "counted",
+        parent === undefined ? "" : parentOf(parent, detached === true),
         priority === "normal" ? "" : priority,
         ...firsts,
       ],
@@ -167,17 +177,46 @@ export class Store {
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 
-  /** The stored input of an entry that does not carry it; undefined if its run is gone. */
-  async readInput(entry: Entry): Promise<string | undefined> {
-    const source = inputSource(entry.stream.graph, entry.stream.step.name);
-    const field = source === "run" ? "input" : `output:${source.step}`;
-    const stored = await this.#client.call("HGET", this.partitionKeys(entry.run).run(entry.run), field);
-    return (stored as string | null) ?? undefined;
+  /** Fields of a run; null for those that it does not have. */
+  async readFields(run: string, ...fields: string[]): Promise<(string | null)[]> {
+    return (await this.#client.call("HMGET", this.partitionKeys(run).run(run), ...fields)) as (string | null)[];
+  }
+
+  /** Fields of the chunk that an item of a step is in. */
+  async readChunk(run: string, step: string, chunk: number, ...fields: string[]): Promise<(string | null)[]> {
+    const key = this.partitionKeys(run).chunk(run, step, chunk);
+    return (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
+  }
+
+  /** What is kept of the live items of a step, by field. */
+  async readLiveItems(run: string, step: string): Promise<Record<string, string>> {
+    return pairs((await this.#client.call("HGETALL", this.partitionKeys(run).items(run, step))) as string[]);
+  }
+
+  /** Stores the inputs of a held step's items: of consecutive chunks, from this one on. */
+  async putItems(consumer: string, entry: Entry, from: number, chunks: readonly string[]): Promise<Reply> {
+    const keys = this.partitionKeys(entry.run);
+    const { key, step } = entry.stream;
+    const chunkKeys = chunks.map((_, i) => keys.chunk(entry.run, step.name, from + i));
+    const args = [consumer, entry.id, entry.count, step.name, ...chunks];
+    return (await this.#run(putItems, [keys.run(entry.run), key, ...chunkKeys], args)) as Reply;
+  }
+
+  /** Hands a signal to the step that waits for it, or keeps it until one does. */
+  async signal({ run, graph, tenant, lane = "normal", step, key, stored }: Signal): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    const indexes = ["waiting", "running"].map((status) => keys.runsByStatus(tenant, status));
+    return (await this.#run(
+      signal,
+      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step, lane), ...indexes],
+      [run, step, key, stored, delayedField(graph, step)],
+    )) as Reply;
   }
 
   /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step, lane }: DeadLetterPlace): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step, lane = "normal" }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
+    const steps = stepPlaces(keys, run, graph, lane);
     return (await this.#run(
       replay,
       [
@@ -185,11 +224,11 @@ export class Store {
         keys.log(run),
         keys.dead(graph, step),
         keys.deadLetters(tenant),
-        keys.step(graph, step, lane),
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
+        ...steps.keys,
       ],
-      [run, id, entry, step, encodeEvent({ type: "run.queued" })],
+      [run, id, entry, encodeEvent({ type: "run.queued" }), ...steps.args],
     )) as Reply;
   }
 
@@ -203,7 +242,7 @@ export class Store {
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
     const keys = this.partitionKeys(run);
-    const names = graph.steps.map((step) => step.name);
+    const steps = stepPlaces(keys, run, graph, lane);
     return (await this.#run(
       cancel,
       [
@@ -213,9 +252,9 @@ export class Store {
         keys.delayed(),
         ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
         keys.parked(tenant),
-        ...names.map((step) => keys.step(graph, step, lane)),
+        ...steps.keys,
       ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...names],
+      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...steps.args],
     )) as Reply;
   }
 

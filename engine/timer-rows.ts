@@ -1,21 +1,23 @@
 /**
- * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step back into its stream; the
- * entry that it names is the one whose end set it, so that a row that has outlived its attempt is told from the current
- * one. A `forget` row frees an idempotency key.
+ * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
+ * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
+ * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key.
  */
 const SCRIPTED = {
-  wake: ["reason", "run", "workflow", "version", "step", "item", "entry"],
+  wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
 } as const;
 
-/** The reason of a `wake` row that stands for what a tenant's pause has parked. */
+/** The reason of a `wake` row that stands for what a tenant's pause has parked; behind a `:` what had woken the step. */
 export const PARKED = "parked";
 
-/**
- * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. `unpark` puts back
- * what a tenant's pause has parked.
- */
+/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
+  /** Has a schedule looked at; it names the generation that armed it. */
+  tick: ["tenant", "name", "generation"],
+  /** Ends a child run with its parent. */
+  cancel: ["tenant", "run"],
+  /** Puts back what a pause of the tenant has parked. */
   unpark: ["tenant"],
 } as const;
 

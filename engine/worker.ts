@@ -4,18 +4,19 @@ import { internalsOf } from "./connect.ts";
 import { continuations } from "./continuations.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { MillraceError } from "./errors.ts";
-import { Executor, Interrupted, Unwanted } from "./executor.ts";
+import { Executor } from "./executor.ts";
 import { workflowVersion } from "./graph.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { HeldAttempts } from "./held.ts";
 import { newId } from "./ids.ts";
+import { Inputs } from "./inputs.ts";
+import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Sources } from "./sources.ts";
-import { LaneStore } from "./store/lane-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
@@ -77,7 +78,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs } = this.#internals;
+    const { client, store, lanes, records, blobs, values, config, cache } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -88,15 +89,17 @@ export class Worker {
 
     const consumer = this.id;
     const pauses = new PauseStore(client, keys!);
-    const lanes = new LaneStore(client, keys!);
     const sources = new Sources({ client, keys: keys!, lanes, pauses, streams: this.#streams });
     this.#sources = sources;
     this.#held = new HeldAttempts(concurrency);
-    this.#committer = new Committer(store, consumer);
+    const wake = (inMs: number) => this.#timers.wake(inMs);
+    this.#committer = new Committer(store, consumer, () => wake(0));
     this.#parker = new Parker(pauses, consumer);
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations(pauses));
-    this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, pauses }));
+    const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
+    this.#executor = new Executor(parts, this.#committer, wake);
+    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
     this.#heartbeat = new Heartbeat(store, consumer, sources, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -128,6 +131,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
@@ -139,9 +147,9 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber } = this.#internals;
+    const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
-    await this.#sources.runOnce();
+    await Promise.all([this.#sources.runOnce(), config.ready()]);
     const [keys] = store.allPartitions;
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
@@ -246,7 +254,7 @@ export class Worker {
 
   /** An entry for which there was no slot, which another worker may have; or one whose step was paused just now. */
   #giveBack(entry: Entry): Promise<Reply | undefined> {
-    return this.#committer.submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } });
+    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind: "release" } });
   }
 }
 

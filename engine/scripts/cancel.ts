@@ -4,16 +4,18 @@ import { script } from "./script.ts";
  * Ends a run by wish: every live step is taken from its place.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8 by status `cancelled`
- *       9 what its tenant has parked  10… the stream of each step of its graph
- * ARGV  1 run id  2 control channel  3 event run.cancelled  4 `workflow@version`  5… the names of the steps
+ *       9 what its tenant has parked
+ *       10… of each step of its graph: its stream, and what is kept of its live items (or the run again, if it has none)
+ * ARGV  1 run id  2 control channel  3 event run.cancelled  4 `workflow@version`
+ *       5… of each step: its name, and whether it has items (`items` or '')
  * Returns  Done; Already if it was cancelled before; RunEnded if it ended otherwise; UnknownRun; WrongType
  * Events  run.cancelled; and `cancelled RUN` on the control channel, for the workers
  */
 export const cancel = script(
   "cancel",
   `
-local steps = #KEYS - 9
-local wrong, any = wrong_types('hlzhzzzzz' .. string.rep('s', steps))
+local count = (#KEYS - 9) / 2
+local wrong, any = wrong_types('hlzhzzzzz' .. string.rep('sh', count))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
 local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed')
@@ -24,27 +26,17 @@ if not LIVE[status] then return RUN_ENDED end
 
 -- ZREM comes first, since it is allowed over the memory limit and so is what follows it.
 for i = 5, 7 do redis.call('ZREM', KEYS[i], id) end
-local fields = { 'status', 'cancelled', 'endedAt', now }
-for i = 1, steps do
-  local step = ARGV[4 + i]
-  local record = redis.call('HGET', KEYS[1], 'step:' .. step)
-  local was, attempt, failures, crashes, place, started, ended, batch = string.match(record or '', STEP)
-  if was and was ~= 'completed' and was ~= 'skipped' then
-    local row = string.match(place, '^timer:(.+)$')
-    if row then
-      redis.call('ZREM', KEYS[3], row)
-      redis.call('ZREM', KEYS[9], row)
-      redis.call('HINCRBY', KEYS[4], ARGV[4] .. ':' .. step, -1)
-    elseif place ~= '-' then
-      redis.pcall('XACK', KEYS[9 + i], GROUP, place)
-      redis.call('XDEL', KEYS[9 + i], place)
-    end
-    fields[#fields + 1] = 'step:' .. step
-    fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')
-  end
+local fields, steps = { 'status', 'cancelled', 'endedAt', now }, {}
+for i = 1, count do
+  steps[i] = { name = ARGV[3 + 2 * i], key = KEYS[8 + 2 * i], live = ARGV[4 + 2 * i] ~= '' and KEYS[9 + 2 * i] }
 end
+end_steps(KEYS[1], KEYS[3], KEYS[4], KEYS[9], ARGV[4], steps, '', now, function(field, value)
+  fields[#fields + 1] = field
+  fields[#fields + 1] = value
+end)
 redis.call('ZADD', KEYS[8], got[2], id)
 redis.call('HSET', KEYS[1], unpack(fields))
+tell_parent(KEYS[1], KEYS[3], id, now)
 append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] }, 1)
 redis.call('PUBLISH', ARGV[2], 'cancelled ' .. id)
 return DONE

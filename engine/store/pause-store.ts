@@ -1,4 +1,4 @@
-import { delayedField } from "../commit-args.ts";
+import { delayedField, wakeRow } from "../commit-args.ts";
 import type { Entry } from "../entry.ts";
 import { MillraceError } from "../errors.ts";
 import { encodeEvent } from "../events.ts";
@@ -40,14 +40,16 @@ export class PauseStore {
   async park(consumer: string, entries: readonly Entry[]): Promise<Reply[]> {
     const keys = [this.#keys.paused(), this.#keys.delayed()];
     const args: (string | number)[] = [consumer];
-    for (const { id, count, run, tenant, failures, crashes, stream } of entries) {
-      const { graph, step } = stream;
+    for (const entry of entries) {
+      const { id, count, run, tenant, failures, crashes, item = "", wake = "", stream } = entry;
+      const step = stream.step.name;
       keys.push(stream.key, this.#keys.run(run), this.#keys.log(run), this.#keys.parked(tenant));
-      args.push(id, count, step.name, failures, crashes, pauseField({ tenant }));
-      const row = { kind: "wake", reason: PARKED, run, step: step.name, item: "", entry: id } as const;
-      args.push(encodeTimerRow({ ...row, workflow: graph.workflow, version: `${graph.version}` }));
+      keys.push(this.#keys.items(run, step));
+      keys.push(...["queued", "running", "waiting"].map((status) => this.#keys.runsByStatus(tenant, status)));
+      const row = encodeTimerRow(wakeRow(wake === "" ? PARKED : `${PARKED}:${wake}`, entry, id));
+      args.push(id, count, step, item, failures, crashes, wake, pauseField({ tenant }), row);
       const data = { reason: "tenant_paused" };
-      args.push(delayedField(graph, step.name), encodeEvent({ type: "run.waiting", step: step.name, data }));
+      args.push(delayedField(stream.graph, step), encodeEvent({ type: "run.waiting", step, data }));
     }
     return (await this.#client.run(park, keys, args)) as Reply[];
   }

@@ -28,7 +28,11 @@ test("a paused step is not started, what comes before it is; it goes on when res
   expect(await millrace.paused()).toEqual([
     { workflow: "flow", step: "second", since: expect.stringMatching(/^\d{4}-.*Z$/) },
   ]);
-  expect((await millrace.runs.get(id)).steps.second).toEqual({ status: "queued", attempt: 0, reason: "paused" });
+  expect((await millrace.runs.get(id)).steps.second).toEqual({
+    status: "queued",
+    attempt: 0,
+    waitingFor: { reason: "paused" },
+  });
 
   await millrace.resume({ workflow: "flow", step: "second" });
   expect((await engine.ended(id)).output).toBe(2);
@@ -166,7 +170,10 @@ test("a paused tenant's steps are parked, uncharged, and go on when it is resume
       () => view(id),
       ({ steps }) => steps.first?.status === "waiting",
     );
-  expect((await view(runs[7]!.id)).steps.first).toEqual({ status: "waiting", attempt: 0, reason: "tenant_paused" });
+  expect(await view(runs[7]!.id)).toMatchObject({
+    status: "waiting",
+    steps: { first: { status: "waiting", attempt: 0, waitingFor: { reason: "tenant_paused" } } },
+  });
   expect((await millrace.queues())[0]).toMatchObject({ depth: 0, inFlight: 0, delayed: 250, paused: false });
 
   const cancelled = runs.pop()!;

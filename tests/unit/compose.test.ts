@@ -38,8 +38,9 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const note = (name: string) => async (options: object) => {
     found = { name, options: { ...options } };
   };
+  const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
-  const program = makeProgram({ dev: note("dev"), gateway: note("gateway"), worker: note("worker"), ...pausing });
+  const program = makeProgram({ ...services, ...pausing, config: note("config"), schedules: note("schedules") });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

@@ -23,7 +23,7 @@ test("a tenant's orders wait until its dispute is settled, another's do not", as
   const view = () => millrace.runs.get(id, { tenant });
   await whileInDispute(millrace, tenant, async () => {
     await engine.worker();
-    await eventually(view, ({ steps }) => steps.check?.reason === "tenant_paused");
+    await eventually(view, ({ steps }) => steps.check?.waitingFor?.reason === "tenant_paused");
     expect((await engine.run(orders, { order: "c", cents: 1 })).status).toBe("completed");
     expect((await view()).steps.check).toMatchObject({ status: "waiting", attempt: 0 });
   });

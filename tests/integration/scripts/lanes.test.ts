@@ -1,6 +1,8 @@
+import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Entry, StepStream } from "../../../engine/entry.ts";
-import { deadLetterId } from "../../../engine/ids.ts";
+import { deadLetterId, newRunId } from "../../../engine/ids.ts";
+import { workflow } from "../../../engine/index.ts";
 import { LaneStore } from "../../../engine/store/lane-store.ts";
 import { Reply } from "../../../engine/store.ts";
 import { take } from "../../../engine/streams.ts";
@@ -88,26 +90,26 @@ describe("a run of high priority", () => {
 
   test("its next step is in the same lane, and its end is the end", async () => {
     const before = await bench.state();
-    const end = { transition: { kind: "complete" as const, next: ["b"], ends: false }, output: "2" };
+    const end = { kind: "complete" as const, output: "2" };
     expect(await bench.commit({ entry, startedAgoMs: 0, end })).toBe(Reply.Done);
     expect(changes(before, await bench.state())).toMatchObject({
       "step:two@1:a:high": [],
       "step:two@1:b:high": ["E1 run=RUN tenant=default input=2"],
     });
-    const last = { transition: { kind: "complete" as const, next: [], ends: true }, output: "3" };
+    const last = { kind: "complete" as const, output: "3" };
     expect(await bench.commit({ entry: await takeHigh("b"), end: last })).toBe(Reply.Done);
     expect(await bench.state()).toMatchObject({ "run:RUN": { status: "completed" }, "step:two@1:b:high": [] });
   });
 
   test("what is given back is in the same lane", async () => {
-    expect(await bench.commit({ entry, end: { transition: { kind: "release" } } })).toBe(Reply.Done);
+    expect(await bench.commit({ entry, end: { kind: "release" } })).toBe(Reply.Done);
     expect((await bench.state())["step:two@1:a:high"]).toEqual([
       "E1 run=RUN tenant=default input=1 failures=0 crashes=0",
     ]);
   });
 
   test("a retry comes back into the same lane", async () => {
-    await bench.commit({ entry, startedAgoMs: 0, end: { transition: { kind: "retry", error, delayMs: 0 } } });
+    await bench.commit({ entry, startedAgoMs: 0, end: { kind: "retry", error, delayMs: 0 } });
     const { due } = await bench.timers.dueTimers(100);
     expect(await bench.timers.promote(due as ScriptedRow[])).toEqual([Reply.Done]);
     expect(await bench.state()).toMatchObject({
@@ -126,6 +128,27 @@ describe("a run of high priority", () => {
     expect((await bench.state())["step:two@1:a:high"]).toEqual([
       expect.stringMatching(/^E\d run=RUN tenant=default input=$/),
     ]);
+  });
+
+  test("a signal wakes it in its lane", async () => {
+    const wait = workflow("wait", { input: any() }).waitFor("word", { schema: any() });
+    const { graph } = wait;
+    const of = { ...bench.stream("word", wait), lane: "high" as const, key: bench.keys.step(graph, "word", "high") };
+    const run = newRunId(0);
+    await lanes.open(graph, "high");
+    await bench.store.admit({ id: run, graph, tenant: "default", input: "1", priority: "high" });
+    const [waits] = await take(bench.client, "ann", [[of, 1]]);
+    await bench.commit({
+      entry: waits!,
+      startedAgoMs: 0,
+      end: { kind: "park", parking: { reason: "signal", timeoutMs: undefined } },
+    });
+    const sent = { run, graph, tenant: "default", lane: "high" as const, step: "word", key: "k", stored: "1" };
+    expect(await bench.store.signal(sent)).toBe(Reply.Done);
+    expect((await bench.state({ OTHER: run }))["step:wait@1:word:high"]).toEqual([
+      expect.stringMatching(/ run=OTHER .* wake=signal$/),
+    ]);
+    expect(await bench.redis.exists(bench.keys.step(graph, "word"))).toBe(0);
   });
 
   test("cancelling takes it out of its lane", async () => {

@@ -72,14 +72,20 @@ describe("park", () => {
     expect(await pauses.park(consumer, [each])).toEqual([expected]);
     return changes(before, await bench.state());
   }
-  const row = "wake|parked|RUN|two|1|a||E1";
+  const row = "wake|parked|default|RUN|two|1|a||E1";
 
   test("the entry is gone, and the step waits among what the tenant has parked", async () => {
     expect(await park(Reply.Done)).toEqual({
       delayed: { "two@1:a": "1" },
       "log:RUN": ['T {"type":"run.queued"}', 'T {"type":"run.waiting","step":"a","data":{"reason":"tenant_paused"}}'],
       "parked:default": { [row]: "T" },
-      "run:RUN": expect.objectContaining({ status: "queued", "step:a": `waiting 0 0 0 timer:${row} - - 0` }),
+      "run:RUN": expect.objectContaining({
+        status: "waiting",
+        unstarted: "1",
+        "step:a": `waiting 0 0 0 timer:${row} - - 0`,
+      }),
+      "runs:default:status:queued": "gone",
+      "runs:default:status:waiting": { RUN: "T" },
       "step:two@1:a": [],
     });
   });
@@ -98,7 +104,7 @@ describe("park", () => {
   test("a tenant that was resumed meanwhile: nothing happens, the entry is still the consumer's", async () => {
     await pauses.resume(tenant);
     expect(await park(Reply.Already)).toEqual({});
-    expect(await bench.commit({ entry, end: { transition: { kind: "release" } } })).toBe(Reply.Done);
+    expect(await bench.commit({ entry, end: { kind: "release" } })).toBe(Reply.Done);
   });
 
   test("another consumer's entry, or one that was delivered again, stays where it is", async () => {
@@ -154,7 +160,7 @@ describe("park", () => {
       expect(await pauses.unpark("default")).toBe(1);
       expect(changes(before, await bench.state({ E: entry.id }))).toEqual({
         "parked:default": "gone",
-        timers: { "unpark|default": "T", "wake|parked|RUN|two|1|a||E": "T" },
+        timers: { "unpark|default": "T", "wake|parked|default|RUN|two|1|a||E": "T" },
       });
       expect(await pauses.unpark("default")).toBe(0);
 
@@ -163,13 +169,14 @@ describe("park", () => {
       expect(await bench.timers.promote(rows)).toEqual([Reply.Done]);
       expect(await bench.state()).toMatchObject({
         delayed: { "two@1:a": "0" },
-        "run:RUN": { "step:a": "queued 0 2 1 E1 - - 0" },
+        "run:RUN": { status: "queued", "step:a": "queued 0 2 1 E1 - - 0" },
+        "runs:default:status:queued": { RUN: "T" },
         "step:two@1:a": ["E1 run=RUN tenant=default input= failures=2 crashes=1"],
       });
     });
 
     test("at most 100 at a time, the oldest first", async () => {
-      const rows = Array.from({ length: 101 }, (_, i) => `wake|parked|r${i}|two|1|a||1-1`);
+      const rows = Array.from({ length: 101 }, (_, i) => `wake|parked|default|r${i}|two|1|a||1-1`);
       for (const [i, each] of rows.entries()) await bench.redis.zadd(bench.keys.parked("default"), 1_000 - i, each);
       await pauses.resume(tenant);
       expect(await pauses.unpark("default")).toBe(100);
