@@ -11,6 +11,7 @@ import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { StartStore } from "./store/start-store.ts";
 import { Store } from "./store.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -21,6 +22,7 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
@@ -55,7 +57,8 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   }
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
-  const runs = new Runs({ store, records, blobs, workflows, graphs, durability: () => space.durability });
+  const starts = new StartStore(client, store);
+  const runs = new Runs({ store, starts, records, blobs, workflows, graphs, durability: () => space.durability });
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -77,7 +80,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, graphs, definitions, subscriber: subscribe },
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

@@ -5,9 +5,10 @@ export * from "./errors.ts";
 export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
-export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
+export type { ConnectOptions, Millrace, RunFilter, StartOptions, Tenanted } from "./millrace.ts";
 export type { RetryPolicy } from "./retry.ts";
 export { validate } from "./schema.ts";
+export { type Dedupe, START_LIMITS, type StartTerms } from "./start-options.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export {

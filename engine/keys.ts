@@ -97,6 +97,11 @@ export class PartitionKeys {
     return `${this.#prefix}:runs:${tenant}:workflow:${workflow}`;
   }
 
+  /** Sorted set: a tenant's runs with a tag by the time they were made. */
+  runsByTag(tenant: string, tag: string): string {
+    return `${this.#prefix}:runs:${tenant}:tag:${tag}`;
+  }
+
   /** Sorted set: a tenant's dead letters by the time they died. */
   deadLetters(tenant: string): string {
     return `${this.#prefix}:dead-letters:${tenant}`;
@@ -107,7 +112,12 @@ export class PartitionKeys {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
 
-  /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
+  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
+  dedupe(tenant: string, hash: string): string {
+    return `${this.#prefix}:dedupe:${tenant}:${hash}`;
+  }
+
+  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it at once. */
   control(): string {
     return `${this.#prefix}:control`;
   }

@@ -39,7 +39,12 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
     createdAt: iso(fields.createdAt!),
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
+  const startable = Number(fields.startsAt ?? fields.createdAt);
+  if (fields.startsAt !== undefined) summary.startsAt = iso(startable);
+  if (fields.ttlMs !== undefined) summary.expiresAt = iso(startable + Number(fields.ttlMs));
+  if (fields.deadlineMs !== undefined) summary.deadlineAt = iso(startable + Number(fields.deadlineMs));
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   return summary;
 }

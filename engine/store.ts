@@ -20,6 +20,8 @@ import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
+import type { CheckedTerms } from "./start-options.ts";
+import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
@@ -40,6 +42,7 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  terms?: CheckedTerms;
 }
 
 /** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
@@ -75,9 +78,10 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, terms = {} }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
+    const more = termsArgs(keys, { id, graph, tenant }, terms);
     const reply = (await this.#run(
       admit,
       [
@@ -86,6 +90,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
         ...firsts.map((step) => keys.step(graph, step)),
+        ...more.keys,
       ],
       [
         id,
@@ -96,18 +101,24 @@ export class Store {
         metadata ?? "",
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
+        firsts.length,
         ...firsts,
+        ...more.args,
       ],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
   }
 
-  /** The run id that an idempotency key stands for: `run`, if the key is new. @throws ConflictError */
-  async reserve(tenant: string, hash: string, digest: string, run: string): Promise<string> {
+  /**
+   * The run id that an idempotency key stands for: `run`, if the key is new or stood for `instead` so far.
+   *
+   * @throws ConflictError
+   */
+  async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
     const row = encodeTimerRow({ kind: "forget", tenant, hash });
     const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row])) as [Reply, string, string?];
+    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");

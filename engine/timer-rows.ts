@@ -1,15 +1,23 @@
 /**
  * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step back into its stream; the
  * entry that it names is the one whose end set it, so that a row that has outlived its attempt is told from the current
- * one. A `forget` row frees an idempotency key.
+ * one. A `forget` row frees an idempotency key, a `lapse` row a deduplication's key once its run has ended. An `expire` row
+ * looks whether a run has kept its `limit`, `ttl` or `deadline`.
  */
 const SCRIPTED = {
   wake: ["reason", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
+  lapse: ["tenant", "hash", "run"],
+  expire: ["run", "workflow", "version", "limit"],
 } as const;
 
-/** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
-const CONTINUED = {} as const;
+/**
+ * Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. What an `expire` row
+ * finds live past its limit becomes an `overdue` row, whose run is ended.
+ */
+const CONTINUED = {
+  overdue: ["run", "workflow", "version", "limit"],
+} as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };
 

@@ -82,7 +82,7 @@ export class Worker {
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
     this.#committer = new Committer(store, consumer);
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations());
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations(this.#internals));
     this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);

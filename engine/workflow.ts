@@ -75,6 +75,8 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  /** How long its runs may take where their start does not say otherwise. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /**
@@ -86,16 +88,24 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
   readonly version: number;
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
+  readonly deadlineMs: number | undefined;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Last };
 
-  constructor(name: string, version: number, input: StandardSchemaV1<unknown, In>, steps: readonly Step[]) {
+  constructor(
+    name: string,
+    version: number,
+    input: StandardSchemaV1<unknown, In>,
+    steps: readonly Step[],
+    deadlineMs?: number,
+  ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
+    this.deadlineMs = deadlineMs;
   }
 
   get graph(): Graph {
@@ -121,10 +131,13 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
     if (this.steps.length >= 100) throw new DefinitionError(`${where}: a workflow has 100 steps at the most`);
     const previous = this.steps[this.steps.length - 1];
     const step = makeStep(where, name, previous === undefined ? [] : [previous.name], definition);
-    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(this.name, this.version, this.input, [
-      ...this.steps,
-      step,
-    ]);
+    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(
+      this.name,
+      this.version,
+      this.input,
+      [...this.steps, step],
+      this.deadlineMs,
+    );
   }
 }
 
@@ -133,22 +146,28 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1.
+ *   `version`: a whole number, raised whenever the steps change. Default 1. `deadlineMs`: how long a run may take, from when
+ *   it can start to its end, or it fails with code `run_deadline`; a start may say otherwise. Default: any time.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number },
+  options: { input: S; version?: number; deadlineMs?: number },
 ): Workflow<StandardSchemaV1.InferOutput<S>, StandardSchemaV1.InferOutput<S>> {
-  const version = options.version ?? 1;
+  const { version = 1, deadlineMs } = options;
   if (!NAME_PATTERN.test(name))
     throw new DefinitionError(`Workflow ${JSON.stringify(name)}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
   if (!Number.isInteger(version) || version < 1 || version > 999_999)
     throw new DefinitionError(`Workflow ${JSON.stringify(name)}: version must be a whole number from 1 to 999999`);
   if (typeof options.input?.["~standard"]?.validate !== "function")
     throw new DefinitionError(`Workflow ${JSON.stringify(name)}: input must be a Standard Schema`);
+  const longest = 31_536_000_000;
+  if (deadlineMs !== undefined && !(Number.isInteger(deadlineMs) && deadlineMs >= 1 && deadlineMs <= longest))
+    throw new DefinitionError(
+      `Workflow ${JSON.stringify(name)}: deadlineMs must be a whole number from 1 to ${longest}, a year`,
+    );
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, []);
+  return new Workflow(name, version, input, [], deadlineMs);
 }
 
 function makeStep<I, O>(where: string, name: string, after: string[], definition: StepDefinition<I, O>): Step {

@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { script, TAKE_STEPS } from "./script.ts";
 
 /**
  * Ends a run by wish: every live step is taken from its place.
@@ -11,9 +11,8 @@ import { script } from "./script.ts";
  */
 export const cancel = script(
   "cancel",
-  `
-local steps = #KEYS - 8
-local wrong, any = wrong_types('hlzhzzzz' .. string.rep('s', steps))
+  `${TAKE_STEPS}
+local wrong, any = wrong_types('hlzhzzzz' .. string.rep('s', #KEYS))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
 local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed')
@@ -25,23 +24,7 @@ if not LIVE[status] then return RUN_ENDED end
 -- ZREM comes first, since it is allowed over the memory limit and so is what follows it.
 for i = 5, 7 do redis.call('ZREM', KEYS[i], id) end
 local fields = { 'status', 'cancelled', 'endedAt', now }
-for i = 1, steps do
-  local step = ARGV[4 + i]
-  local record = redis.call('HGET', KEYS[1], 'step:' .. step)
-  local was, attempt, failures, crashes, place, started, ended, batch = string.match(record or '', STEP)
-  if was and was ~= 'completed' and was ~= 'skipped' then
-    local row = string.match(place, '^timer:(.+)$')
-    if row then
-      redis.call('ZREM', KEYS[3], row)
-      redis.call('HINCRBY', KEYS[4], ARGV[4] .. ':' .. step, -1)
-    elseif place ~= '-' then
-      redis.pcall('XACK', KEYS[8 + i], GROUP, place)
-      redis.call('XDEL', KEYS[8 + i], place)
-    end
-    fields[#fields + 1] = 'step:' .. step
-    fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')
-  end
-end
+take_steps(ARGV[4], 5, now, fields)
 redis.call('ZADD', KEYS[8], got[2], id)
 redis.call('HSET', KEYS[1], unpack(fields))
 append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] }, 1)

@@ -78,6 +78,32 @@ local function append(run_key, log_key, trimmed, lines, n)
 end
 `;
 
+/**
+ * For the scripts that end a run from outside: takes every live step from its place. KEYS 1 is the run, 3 timers, 4
+ * delayed, from 9 on the streams of its graph's steps; their names are in ARGV from `names` on.
+ */
+export const TAKE_STEPS = `
+local function take_steps(workflow_version, names, now, fields)
+  for i = 9, #KEYS do
+    local step = ARGV[names + i - 9]
+    local record = redis.call('HGET', KEYS[1], 'step:' .. step)
+    local was, attempt, failures, crashes, place, started, ended, batch = string.match(record or '', STEP)
+    if was and was ~= 'completed' and was ~= 'skipped' then
+      local row = string.match(place, '^timer:(.+)$')
+      if row then
+        redis.call('ZREM', KEYS[3], row)
+        redis.call('HINCRBY', KEYS[4], workflow_version .. ':' .. step, -1)
+      elseif place ~= '-' then
+        redis.pcall('XACK', KEYS[i], GROUP, place)
+        redis.call('XDEL', KEYS[i], place)
+      end
+      fields[#fields + 1] = 'step:' .. step
+      fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')
+    end
+  end
+end
+`;
+
 /** Defines a script in the dialect of Redis 6.2: no `#!lua` line, so the same source runs on 6.2 and later. */
 export function script(name: string, lua: string): Script {
   return { name, source: `-- millrace ${name}\n${PRELUDE}\n${lua}` };

@@ -53,8 +53,16 @@ export class TimerStore {
         keys.push(this.#keys.run(row.run), this.#keys.step(row, row.step));
         args.push(row.run, row.step, delayedField(row, row.step));
         kinds += "hs";
-      } else {
+      } else if (row.kind === "forget") {
         keys.push(this.#keys.once(row.tenant, row.hash));
+        kinds += "h";
+      } else if (row.kind === "lapse") {
+        keys.push(this.#keys.dedupe(row.tenant, row.hash), this.#keys.run(row.run));
+        args.push(row.run);
+        kinds += "hh";
+      } else {
+        keys.push(this.#keys.run(row.run));
+        args.push(row.limit);
         kinds += "h";
       }
     }

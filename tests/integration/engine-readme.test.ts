@@ -29,8 +29,10 @@ const KEYS: Record<string, string> = {
   beats: `${keys.beats()} hash`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
+  runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
   control: `${keys.control()} channel`,
 };
 
@@ -47,7 +49,7 @@ test("the engine's table of scripts has every script", async () => {
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
   const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z]+/g) ?? []);
-  const verbs = ["add", "adds", "claim", "remove", "forget", "once"];
+  const verbs = ["add", "adds", "claim", "remove", "forget", "lapse", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
 
@@ -77,7 +79,9 @@ describe("what Redis holds after runs of every kind", () => {
     await using engine = await engineUnderTest([odd]);
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
+    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
+    const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
+    const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
     await engine.run(odd, { name: "bad" });
     const redis = rawRedis();
@@ -92,9 +96,10 @@ describe("what Redis holds after runs of every kind", () => {
       each
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:(step|dead):odd@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
+        .replace(/:(runs|dead-letters|once|dedupe):default/, ":$1:TENANT")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:odd/, ":workflow:WORKFLOW")
+        .replace(/:tag:blue/, ":tag:TAG")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(

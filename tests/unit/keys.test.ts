@@ -21,8 +21,10 @@ test.each([
   [keys.workers(), "{acme:3}:workers"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
+  [keys.runsByTag("t", "a:b"), "{acme:3}:runs:t:tag:a:b"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.dedupe("t", "abc"), "{acme:3}:dedupe:t:abc"],
   [keys.control(), "{acme:3}:control"],
   [GROUP, "workers"],
   [SCHEMA_VERSION, 1],
@@ -40,6 +42,9 @@ const rows: [TimerRow, string][] = [
     "wake|retry|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+  [{ kind: "lapse", tenant: "t", hash: "abc", run: "R-0" }, "lapse|t|abc|R-0"],
+  [{ kind: "expire", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "expire|R-0|flow|2|ttl"],
+  [{ kind: "overdue", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "overdue|R-0|flow|2|ttl"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);

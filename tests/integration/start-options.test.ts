@@ -1,0 +1,326 @@
+import * as v from "valibot";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type RunView, type StartOptions, workflow } from "../../engine/index.ts";
+import { NamespaceKeys } from "../../engine/keys.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
+import { Gates } from "../support/gates.ts";
+import { eventually } from "../support/gateway.ts";
+import { rawRedis } from "../support/redis.ts";
+
+const aborted: string[] = [];
+let gates: Gates;
+const echo = workflow("echo", { input: v.object({ n: v.number() }) }).step("say", ({ n }) => n);
+const other = workflow("other", { input: v.object({ n: v.number() }) }).step("say", ({ n }) => n);
+/** Waits at the gate of its run, and tells when it is aborted. */
+const held = workflow("held", { input: v.object({}) })
+  .step("wait", async (_, ctx) => {
+    ctx.emit("here");
+    try {
+      await gates.pass(ctx.run.id, ctx.signal);
+    } catch (error) {
+      aborted.push(ctx.run.id);
+      throw error;
+    }
+    return "through";
+  })
+  .step("after", (text) => text);
+const impatient = workflow("impatient", { input: v.object({}), deadlineMs: 300 }).step("fail", {
+  retry: { baseMs: 60_000, maxMs: 60_000 },
+  run: () => {
+    throw new Error("not yet");
+  },
+});
+
+let engine: EngineUnderTest;
+beforeEach(async () => {
+  gates = new Gates();
+  engine = await engineUnderTest([echo, other, held, impatient]);
+});
+afterEach(() => engine[Symbol.asyncDispose]());
+
+const start = (n: number, options?: StartOptions) => engine.millrace.runs.start(echo, { n }, options);
+const get = (id: string) => engine.millrace.runs.get(id);
+const ms = (time: string | undefined) => Date.parse(time!);
+const rows = () => rawRedis().zrange(new NamespaceKeys(engine.namespace).partition(0).timers(), "0", "-1");
+
+describe("a run that starts later", () => {
+  test.each([
+    ["after a delay", () => ({ delayMs: 300 })],
+    ["at a time", () => ({ runAt: new Date(Date.now() + 300) })],
+  ])("%s, waits, then runs", async (_, options) => {
+    await engine.worker();
+    const { id, status, created } = await start(1, options());
+    expect({ status, created }).toEqual({ status: "queued", created: true });
+    const waiting = await get(id);
+    expect(waiting).toMatchObject({ status: "queued", steps: { say: { status: "waiting", attempt: 0 } } });
+    expect((await engine.millrace.queues())[0]).toMatchObject({ workflow: "echo", depth: 0, delayed: 1 });
+    const run = await engine.ended(id);
+    expect(run).toMatchObject({ status: "completed", output: 1, startsAt: waiting.startsAt });
+    expect(ms(run.steps.say!.startedAt)).toBeGreaterThanOrEqual(ms(run.startsAt));
+    expect((await engine.millrace.queues())[0]).toMatchObject({ delayed: 0 });
+  });
+
+  test("at a time that has passed starts at once", async () => {
+    const { id } = await start(1, { runAt: new Date(0) });
+    const run = await get(id);
+    expect(run.steps.say).toEqual({ status: "queued", attempt: 0 });
+    expect(run.startsAt).toBeUndefined();
+  });
+
+  test("can be cancelled before it starts", async () => {
+    await engine.worker();
+    const { id } = await start(1, { delayMs: 60_000 });
+    await engine.millrace.runs.cancel(id);
+    expect((await engine.events(id)).map((event) => event.type)).toEqual(["run.queued", "run.cancelled"]);
+    expect(await get(id)).toMatchObject({ status: "cancelled", steps: { say: { status: "cancelled" } } });
+    expect(await rows()).toEqual([]);
+  });
+});
+
+describe("a time to live", () => {
+  const expired = { code: "expired", message: "The run did not start within 100 ms." };
+
+  test("ends a run that no worker has started, and says so", async () => {
+    await engine.worker({ steps: (name) => name === "other" });
+    const { id } = await start(1, { ttlMs: 100 });
+    const before = await get(id);
+    expect(ms(before.expiresAt)).toBe(ms(before.createdAt) + 100);
+    const events = await engine.events(id);
+    expect(events.at(-1)).toMatchObject({ type: "run.failed", data: { error: expired } });
+    expect(await get(id)).toMatchObject({ status: "failed", error: expired, steps: { say: { status: "cancelled" } } });
+    expect((await engine.millrace.queues())[0]).toMatchObject({ depth: 0, inFlight: 0 });
+    expect(await eventually(rows, (left) => left.length === 0)).toEqual([]);
+    // There is nothing in it to mend and replay.
+    expect((await engine.millrace.deadLetters.list()).data).toEqual([]);
+  });
+
+  test("does not end one that has started", async () => {
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(held, {}, { ttlMs: 400 });
+    await engine.until(id, ({ type }) => type === "step.output");
+    await eventually(rows, (left) => left.length === 0);
+    gates.open(id);
+    expect(await engine.ended(id)).toMatchObject({ status: "completed", output: "through" });
+  });
+});
+
+describe("a deadline", () => {
+  const late = (after: number) => ({ code: "run_deadline", message: `The run did not end within ${after} ms.` });
+
+  test("ends a run whose handler is at work: that sees its signal abort", async () => {
+    const worker = await engine.worker();
+    const { id } = await engine.millrace.runs.start(held, {}, { deadlineMs: 400 });
+    await engine.until(id, ({ type }) => type === "step.output");
+    const run = await engine.ended(id);
+    expect(run).toMatchObject({ status: "failed", error: late(400), steps: { wait: { status: "cancelled" } } });
+    expect(ms(run.endedAt)).toBeGreaterThanOrEqual(ms(run.deadlineAt));
+    await eventually(
+      async () => aborted,
+      (ids) => ids.includes(id),
+    );
+    await worker.stop();
+    expect((await get(id)).steps).toMatchObject({ wait: { status: "cancelled" }, after: { status: "pending" } });
+  });
+
+  test("of the workflow ends a run that waits to be tried again; a start may say otherwise", async () => {
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(impatient, {});
+    const patient = await engine.millrace.runs.start(impatient, {}, { deadlineMs: 60_000 });
+    expect(await engine.ended(id)).toMatchObject({
+      status: "failed",
+      error: late(300),
+      steps: { fail: { attempt: 1 } },
+    });
+    const run = await get(patient.id);
+    expect(ms(run.deadlineAt)).toBe(ms(run.createdAt) + 60_000);
+    await eventually(
+      () => get(patient.id),
+      ({ steps }) => steps.fail!.status === "retrying",
+    );
+  });
+
+  test("that is kept leaves no trace in the run, and its row goes when its time comes", async () => {
+    await engine.worker();
+    const { id } = await start(1, { deadlineMs: 300 });
+    expect(await engine.ended(id)).toMatchObject({ status: "completed", output: 1 });
+    await eventually(rows, (left) => left.length === 0);
+    expect(await get(id)).toMatchObject({ status: "completed" });
+  });
+
+  test("counts from when the run can start", async () => {
+    const { id } = await start(1, { delayMs: 60_000, deadlineMs: 1_000, ttlMs: 500 });
+    const run = await get(id);
+    expect(ms(run.deadlineAt)).toBe(ms(run.startsAt) + 1_000);
+    expect(ms(run.expiresAt)).toBe(ms(run.startsAt) + 500);
+  });
+});
+
+describe("deduplication", () => {
+  const all = async () => (await engine.millrace.runs.list({ limit: 100 })).data;
+  const atOnce = (options: StartOptions) => Promise.all(Array.from({ length: 50 }, (_, n) => start(n, options)));
+
+  describe("simple", () => {
+    const simple = (windowMs?: number): StartOptions => ({ dedupe: { key: "k", mode: "simple", windowMs } });
+
+    test("gives the run that is live, to 50 at once, and a new one when it has ended", async () => {
+      const runs = await atOnce(simple());
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      expect(runs.filter(({ created }) => created)).toHaveLength(1);
+      await engine.worker();
+      const { id } = runs[0]!;
+      await engine.ended(id);
+      const again = await start(1, simple());
+      expect(again).toMatchObject({ created: true });
+      expect(again.id).not.toBe(id);
+      expect(await all()).toHaveLength(2);
+    });
+
+    test("within its window gives the run that has ended as well", async () => {
+      await engine.worker();
+      const { id } = await start(1, simple(60_000));
+      await engine.ended(id);
+      expect(await start(2, simple(60_000))).toMatchObject({ id, created: false, status: "completed" });
+    });
+
+    test("tells keys, workflows, modes and tenants apart", async () => {
+      const ids = new Set([
+        (await start(1, simple())).id,
+        (await start(1, { dedupe: { key: "l", mode: "simple" } })).id,
+        (await start(1, { dedupe: { key: "k", mode: "throttle", windowMs: 60_000 } })).id,
+        (await start(1, { ...simple(), tenant: "acme" })).id,
+        (await engine.millrace.runs.start(other, { n: 1 }, simple())).id,
+      ]);
+      expect(ids.size).toBe(5);
+    });
+
+    test("with an Idempotency-Key, the key stands for what came of the first call", async () => {
+      const idempotency = { scope: "s", key: "i", digest: "d" };
+      const { id } = await start(1, simple());
+      expect(await start(2, { ...simple(), idempotency })).toMatchObject({ id, created: false });
+      await engine.millrace.runs.cancel(id);
+      expect(await start(2, { ...simple(), idempotency })).toMatchObject({ id, created: false, status: "cancelled" });
+      expect(await start(2, simple())).toMatchObject({ created: true });
+    });
+  });
+
+  test("throttle gives one run per window, ended or not", async () => {
+    await engine.worker();
+    const throttle: StartOptions = { dedupe: { key: "k", mode: "throttle", windowMs: 60_000 } };
+    const runs = await atOnce(throttle);
+    expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+    const { id } = runs[0]!;
+    await engine.ended(id);
+    expect(await start(1, throttle)).toMatchObject({ id, created: false });
+    // The window is over.
+    const redis = rawRedis();
+    const [key] = await redis.keys(`{${engine.namespace}:0}:dedupe:*`);
+    await redis.hset(key!, "until", 1);
+    const next = await atOnce(throttle);
+    expect(new Set(next.map((run) => run.id)).size).toBe(1);
+    expect(next[0]!.id).not.toBe(id);
+    expect(await all()).toHaveLength(2);
+  });
+
+  describe("debounce", () => {
+    const debounce = (windowMs: number, maxWaitMs?: number): StartOptions => {
+      return { dedupe: { key: "k", mode: "debounce", windowMs, maxWaitMs } };
+    };
+
+    test("makes one run of many, with the last input, once no more come", async () => {
+      const runs = await atOnce(debounce(60_000));
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      expect(runs.filter(({ created }) => created)).toHaveLength(1);
+      const { id } = runs[0]!;
+      const before = await get(id);
+      expect(await start(99, { ...debounce(300), metadata: { last: true } })).toMatchObject({ id, created: false });
+      const after = await get(id);
+      expect(after).toMatchObject({
+        input: { n: 99 },
+        metadata: { last: true },
+        steps: { say: { status: "waiting" } },
+      });
+      expect(ms(after.startsAt)).toBeLessThan(ms(before.startsAt));
+      await engine.worker();
+      expect(await engine.ended(id)).toMatchObject({ status: "completed", output: 99 });
+      expect(await all()).toHaveLength(1);
+    });
+
+    test("puts a run off, but not past the longest wait", async () => {
+      const { id } = await start(1, debounce(60_000, 61_000));
+      const before = await get(id);
+      expect(ms(before.startsAt)).toBe(ms(before.createdAt) + 60_000);
+      await start(2, debounce(30_000, 30_000));
+      expect(ms((await get(id)).startsAt)).toBe(ms(before.createdAt) + 30_000);
+    });
+
+    test("makes a new run of what comes once it has started, or was cancelled", async () => {
+      await engine.worker();
+      const first = await start(1, debounce(1));
+      await engine.ended(first.id);
+      const second = await start(2, debounce(60_000));
+      expect(second).toMatchObject({ created: true });
+      await engine.millrace.runs.cancel(second.id);
+      const third = await start(3, debounce(60_000));
+      expect(third).toMatchObject({ created: true });
+      expect(new Set([first.id, second.id, third.id]).size).toBe(3);
+    });
+
+    test("a call that is repeated with its Idempotency-Key gives its run, and puts nothing off", async () => {
+      const options = { ...debounce(60_000), idempotency: { scope: "s", key: "i", digest: "d" } };
+      const { id } = await start(1, options);
+      await start(2, debounce(60_000));
+      const before = await get(id);
+      expect(await start(1, options)).toMatchObject({ id, created: false });
+      expect(await get(id)).toEqual(before);
+    });
+  });
+});
+
+describe("tags", () => {
+  const listed = async (filter: Parameters<typeof engine.millrace.runs.list>[0]) => {
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await engine.millrace.runs.list({ ...filter, limit: 2, ...(cursor && { cursor }) });
+      ids.push(...page.data.map(({ id }) => id));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return ids.sort();
+  };
+
+  test("find runs, by page, with the other filters, and for their own tenant", async () => {
+    const blue: string[] = [];
+    for (let n = 0; n < 5; n++) blue.push((await start(n, { tags: ["blue", `n:${n}`] })).id);
+    const others = [
+      await engine.millrace.runs.start(other, { n: 1 }, { tags: ["blue"] }),
+      await engine.millrace.runs.start(other, { n: 1 }, { tags: ["red"] }),
+      await start(1),
+    ].map(({ id }) => id);
+    await start(1, { tenant: "acme", tags: ["blue"] });
+    await engine.millrace.runs.cancel(blue[0]!);
+    expect(await listed({ tag: "blue" })).toEqual([...blue, others[0]].sort());
+    expect(await listed({ tag: "n:3" })).toEqual([blue[3]]);
+    expect(await listed({ tag: "green" })).toEqual([]);
+    expect(await listed({ tag: "blue", workflow: "other" })).toEqual([others[0]]);
+    expect(await listed({ tag: "red", workflow: "echo" })).toEqual([]);
+    expect(await listed({ tag: "blue", status: "cancelled" })).toEqual([blue[0]]);
+    expect(await listed({ tag: "blue", workflow: "echo", status: "queued" })).toEqual(blue.slice(1).sort());
+    expect(await listed({ tag: "blue", tenant: "acme" })).toHaveLength(1);
+  });
+
+  test("are shown with their run", async () => {
+    const { id } = await start(1, { tags: ["blue", "user:7", "blue"] });
+    const run: RunView = await get(id);
+    expect(run.tags).toEqual(["blue", "user:7"]);
+    expect((await engine.millrace.runs.list()).data[0]).toMatchObject({ id, tags: ["blue", "user:7"] });
+  });
+});
+
+test.each<[string, StartOptions]>([
+  ["a delay", { delayMs: -1 }],
+  ["tags", { tags: ["a b"] }],
+  ["a deduplication", { delayMs: 5, dedupe: { key: "k", mode: "debounce", windowMs: 5 } }],
+])("%s that cannot be is refused, and nothing is stored", async (_, options) => {
+  await expect(start(1, options)).rejects.toMatchObject({ code: "invalid_input" });
+  expect(await engine.millrace.runs.list()).toEqual({ data: [] });
+});
