@@ -62,7 +62,8 @@ async function stateOf(
     if (reply === Reply.UnknownRun) return "unknown";
     return reply === Reply.Done ? "current" : "over";
   }
+  if (dedupe.mode === "throttle" && !within) return "over";
   const status = await starts.status(run);
   if (status === undefined) return "unknown";
-  return within || (dedupe.mode === "simple" && LIVE.includes(status)) ? "current" : "over";
+  return within || LIVE.includes(status) ? "current" : "over";
 }

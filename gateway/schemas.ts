@@ -29,7 +29,7 @@ const { longestMs, windowMs, key, tags, tag } = START_LIMITS;
 export const tagName = v.pipe(v.string(), v.regex(tag, "1 to 64 of A-Z a-z 0-9 _ . : / @ = + -"));
 
 const dedupeKey = v.pipe(v.string(), v.minLength(1), v.maxLength(key, `At most ${key} characters.`));
-const dedupe = v.variant("mode", [
+const modes = v.variant("mode", [
   v.strictObject({ mode: v.literal("simple"), key: dedupeKey, window: v.optional(ms(0, windowMs)) }),
   v.strictObject({ mode: v.literal("throttle"), key: dedupeKey, window: ms(1, windowMs) }),
   v.strictObject({
@@ -39,6 +39,17 @@ const dedupe = v.variant("mode", [
     maxWait: v.optional(ms(1, longestMs)),
   }),
 ]);
+
+const dedupe = v.pipe(
+  modes,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value.mode !== "debounce") return;
+    const { window, maxWait = window } = dataset.value;
+    if (maxWait >= window) return;
+    const path = [{ type: "object", origin: "value", input: dataset.value, key: "maxWait", value: maxWait }] as const;
+    addIssue({ message: "No less than the window.", path: [...path] });
+  }),
+);
 
 /** When a run starts, how long it may take and how it is found. The engine checks how these go together. */
 export const startTerms = {

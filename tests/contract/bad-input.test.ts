@@ -91,6 +91,14 @@ describe("a body is refused", () => {
     expect((await send("POST", startPath, dedupe)).problem.errors).toEqual([
       { path: ["dedupe", "window"], message: "Required." },
     ]);
+    const wait = '{"input":1,"dedupe":{"key":"k","mode":"debounce","window":9,"maxWait":8}}';
+    expect((await send("POST", startPath, wait)).problem.errors).toEqual([
+      { path: ["dedupe", "maxWait"], message: "No less than the window." },
+    ]);
+    const mode = '{"input":1,"dedupe":{"key":"k","mode":"once"}}';
+    expect((await send("POST", startPath, mode)).problem.errors).toEqual([
+      { path: ["dedupe", "mode"], message: expect.stringMatching(/throttle/) },
+    ]);
   });
 
   test.each([

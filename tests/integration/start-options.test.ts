@@ -24,7 +24,7 @@ const held = workflow("held", { input: v.object({}) })
     return "through";
   })
   .step("after", (text) => text);
-const impatient = workflow("impatient", { input: v.object({}), deadlineMs: 300 }).step("fail", {
+const impatient = workflow("impatient", { input: v.object({}), deadlineMs: 30_000 }).step("fail", {
   retry: { baseMs: 60_000, maxMs: 60_000 },
   run: () => {
     throw new Error("not yet");
@@ -41,21 +41,31 @@ afterEach(() => engine[Symbol.asyncDispose]());
 const start = (n: number, options?: StartOptions) => engine.millrace.runs.start(echo, { n }, options);
 const get = (id: string) => engine.millrace.runs.get(id);
 const ms = (time: string | undefined) => Date.parse(time!);
-const rows = () => rawRedis().zrange(new NamespaceKeys(engine.namespace).partition(0).timers(), "0", "-1");
+const timers = () => new NamespaceKeys(engine.namespace).partition(0).timers();
+/** Has a run's limit come: the time is not waited for. */
+const comeDue = (id: string, workflow: string, limit: "ttl" | "deadline") =>
+  rawRedis().zadd(timers(), "XX", 1, `expire|${id}|${workflow}|1|${limit}`);
+const rows = () => rawRedis().zrange(timers(), "0", "-1");
 
 describe("a run that starts later", () => {
-  test.each([
-    ["after a delay", () => ({ delayMs: 300 })],
-    ["at a time", () => ({ runAt: new Date(Date.now() + 300) })],
-  ])("%s, waits, then runs", async (_, options) => {
+  test("waits at a timer, and is shown so", async () => {
     await engine.worker();
-    const { id, status, created } = await start(1, options());
+    const { id, status, created } = await start(1, { delayMs: 60_000 });
     expect({ status, created }).toEqual({ status: "queued", created: true });
-    const waiting = await get(id);
-    expect(waiting).toMatchObject({ status: "queued", steps: { say: { status: "waiting", attempt: 0 } } });
+    const run = await get(id);
+    expect(run).toMatchObject({ status: "queued", steps: { say: { status: "waiting", attempt: 0 } } });
+    expect(ms(run.startsAt)).toBe(ms(run.createdAt) + 60_000);
     expect((await engine.millrace.queues())[0]).toMatchObject({ workflow: "echo", depth: 0, delayed: 1 });
+  });
+
+  test.each([
+    ["after a delay", () => ({ delayMs: 200 })],
+    ["at a time", () => ({ runAt: new Date(Date.now() + 1_000) })],
+  ])("runs %s, and not before", async (_, options) => {
+    await engine.worker();
+    const { id } = await start(1, options());
     const run = await engine.ended(id);
-    expect(run).toMatchObject({ status: "completed", output: 1, startsAt: waiting.startsAt });
+    expect(run).toMatchObject({ status: "completed", output: 1 });
     expect(ms(run.steps.say!.startedAt)).toBeGreaterThanOrEqual(ms(run.startsAt));
     expect((await engine.millrace.queues())[0]).toMatchObject({ delayed: 0 });
   });
@@ -96,8 +106,9 @@ describe("a time to live", () => {
 
   test("does not end one that has started", async () => {
     await engine.worker();
-    const { id } = await engine.millrace.runs.start(held, {}, { ttlMs: 400 });
+    const { id } = await engine.millrace.runs.start(held, {}, { ttlMs: 60_000 });
     await engine.until(id, ({ type }) => type === "step.output");
+    await comeDue(id, "held", "ttl");
     await eventually(rows, (left) => left.length === 0);
     gates.open(id);
     expect(await engine.ended(id)).toMatchObject({ status: "completed", output: "through" });
@@ -107,13 +118,21 @@ describe("a time to live", () => {
 describe("a deadline", () => {
   const late = (after: number) => ({ code: "run_deadline", message: `The run did not end within ${after} ms.` });
 
+  test("ends a run when its time comes", async () => {
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(held, {}, { deadlineMs: 100 });
+    const run = await engine.ended(id);
+    expect(run).toMatchObject({ status: "failed", error: late(100) });
+    expect(ms(run.endedAt)).toBeGreaterThanOrEqual(ms(run.deadlineAt));
+  });
+
   test("ends a run whose handler is at work: that sees its signal abort", async () => {
     const worker = await engine.worker();
-    const { id } = await engine.millrace.runs.start(held, {}, { deadlineMs: 400 });
+    const { id } = await engine.millrace.runs.start(held, {}, { deadlineMs: 60_000 });
     await engine.until(id, ({ type }) => type === "step.output");
+    await comeDue(id, "held", "deadline");
     const run = await engine.ended(id);
-    expect(run).toMatchObject({ status: "failed", error: late(400), steps: { wait: { status: "cancelled" } } });
-    expect(ms(run.endedAt)).toBeGreaterThanOrEqual(ms(run.deadlineAt));
+    expect(run).toMatchObject({ status: "failed", error: late(60_000), steps: { wait: { status: "cancelled" } } });
     await eventually(
       async () => aborted,
       (ids) => ids.includes(id),
@@ -125,10 +144,12 @@ describe("a deadline", () => {
   test("of the workflow ends a run that waits to be tried again; a start may say otherwise", async () => {
     await engine.worker();
     const { id } = await engine.millrace.runs.start(impatient, {});
+    await engine.until(id, ({ type }) => type === "step.retrying");
+    await comeDue(id, "impatient", "deadline");
     const patient = await engine.millrace.runs.start(impatient, {}, { deadlineMs: 60_000 });
     expect(await engine.ended(id)).toMatchObject({
       status: "failed",
-      error: late(300),
+      error: late(30_000),
       steps: { fail: { attempt: 1 } },
     });
     const run = await get(patient.id);
@@ -141,8 +162,9 @@ describe("a deadline", () => {
 
   test("that is kept leaves no trace in the run, and its row goes when its time comes", async () => {
     await engine.worker();
-    const { id } = await start(1, { deadlineMs: 300 });
+    const { id } = await start(1, { deadlineMs: 60_000 });
     expect(await engine.ended(id)).toMatchObject({ status: "completed", output: 1 });
+    await comeDue(id, "echo", "deadline");
     await eventually(rows, (left) => left.length === 0);
     expect(await get(id)).toMatchObject({ status: "completed" });
   });
@@ -180,6 +202,14 @@ describe("deduplication", () => {
       const { id } = await start(1, simple(60_000));
       await engine.ended(id);
       expect(await start(2, simple(60_000))).toMatchObject({ id, created: false, status: "completed" });
+    });
+
+    test("takes up a run that the start which had its key did not come to store", async () => {
+      const { id } = await start(1, simple());
+      const keys = new NamespaceKeys(engine.namespace).partition(0);
+      await rawRedis().del(keys.run(id), keys.log(id), keys.step({ workflow: "echo", version: 1 }, "say"));
+      expect(await start(2, simple())).toMatchObject({ id, created: true });
+      expect(await get(id)).toMatchObject({ input: { n: 2 } });
     });
 
     test("tells keys, workflows, modes and tenants apart", async () => {
