@@ -104,6 +104,16 @@ describe("a time to live", () => {
     expect((await engine.millrace.deadLetters.list()).data).toEqual([]);
   });
 
+  test("that passed while no worker ran ends a run before the next worker could start it", async () => {
+    const runs = await Promise.all(Array.from({ length: 150 }, (_, n) => start(n, { ttlMs: 60_000 })));
+    for (const { id } of runs) await comeDue(id, "echo", "ttl");
+    await engine.worker();
+    for (const { id } of runs) {
+      const types = (await engine.events(id)).map((event) => event.type);
+      expect(types).toEqual(["run.queued", "run.failed"]);
+    }
+  });
+
   test("does not end one that has started", async () => {
     await engine.worker();
     const { id } = await engine.millrace.runs.start(held, {}, { ttlMs: 60_000 });
