@@ -1,13 +1,16 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
+import type { Config } from "./config.ts";
+import type { ConfigReader } from "./config-reader.ts";
 import { attemptOf, type Entry } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
 import { encodeValue } from "./payload.ts";
+import type { ResultCache } from "./result-cache.ts";
+import type { CachedResult, StepContext, StepLog } from "./step.ts";
 import { Reply } from "./store.ts";
-import type { StepContext, StepLog } from "./workflow.ts";
 
 const log = logger("step");
 
@@ -28,6 +31,8 @@ export interface AttemptSetting {
   committer: Committer;
   blobs: BlobStore;
   env: Readonly<Record<string, string | undefined>>;
+  config: Config;
+  cache: ResultCache;
   /** Called when the commit of an attempt's events was refused. */
   lost(attempt: Attempt): void;
 }
@@ -41,7 +46,10 @@ export class Attempt implements StepContext {
   #abort: AbortController | undefined;
   #abortReason: Error | undefined;
   #onAbort: ((reason: Error) => void) | undefined;
-  #startTold = false;
+  #startTold: boolean;
+  /** Whether it is the step's turn at all is still to be found out: until then it has not started. */
+  #undecided: boolean;
+  #toldTooSoon = false;
   #batch = 0;
   #events: string[] = [];
   #buffered = 0;
@@ -56,6 +64,9 @@ export class Attempt implements StepContext {
     this.entry = entry;
     this.attempt = attemptOf(entry);
     this.#setting = setting;
+    // A step that was woken has told of its start before it waited.
+    this.#startTold = entry.wake !== undefined;
+    this.#undecided = entry.stream.step.when !== undefined && entry.wake === undefined && entry.item === undefined;
   }
 
   get run(): StepContext["run"] {
@@ -67,6 +78,12 @@ export class Attempt implements StepContext {
     return this.entry.stream.step.name;
   }
 
+  /** What its events are about. */
+  get #of(): { step: string; item?: number; attempt: number } {
+    const { step, item, attempt } = this;
+    return item === undefined ? { step, attempt } : { step, item, attempt };
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
@@ -75,8 +92,13 @@ export class Attempt implements StepContext {
     return this.#abort.signal;
   }
 
+  get item(): number | undefined {
+    return this.entry.item;
+  }
+
   get idempotencyKey(): string {
-    return `${this.entry.run}:${this.step}`;
+    const { run, item } = this.entry;
+    return item === undefined ? `${run}:${this.step}` : `${run}:${this.step}:${item}`;
   }
 
   get fence(): string {
@@ -91,8 +113,16 @@ export class Attempt implements StepContext {
     return this.#setting.env;
   }
 
+  get config(): ConfigReader {
+    return this.#setting.config.of(this.entry.run);
+  }
+
+  cached<T>(topic: string, subject: string, key: string): CachedResult<T> {
+    return this.#setting.cache.result(topic, subject, key);
+  }
+
   get log(): StepLog {
-    return log.with({ run: this.entry.run, step: this.step, attempt: this.attempt });
+    return log.with({ run: this.entry.run, ...this.#of });
   }
 
   progress(fraction: number, message?: string): void {
@@ -134,7 +164,7 @@ export class Attempt implements StepContext {
   }
 
   #push(data: object): void {
-    const event = encodeEvent({ type: "step.output", step: this.step, attempt: this.attempt, data });
+    const event = encodeEvent({ type: "step.output", ...this.#of, data });
     this.#events.push(event);
     this.#buffered += event.length;
   }
@@ -160,9 +190,16 @@ export class Attempt implements StepContext {
     return this.#over;
   }
 
+  /** It is the step's turn: its condition, if it has one, holds. */
+  taken(): void {
+    this.#undecided = false;
+    if (this.#toldTooSoon) this.tellStart();
+  }
+
   /** Tells that the attempt has started, if that has not been told with something else. */
   tellStart(): void {
-    if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
+    if (this.#undecided) this.#toldTooSoon = true;
+    else if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
   }
 
   /** Nothing that the handler says from here on is told. */
@@ -213,12 +250,12 @@ export class Attempt implements StepContext {
     for (const event of events) this.#buffered -= event.length;
     const item: CommitItem = { entry: this.entry, batch: this.#batch, events };
     if (this.#progress !== undefined) {
-      item.progress = JSON.stringify(this.#progress);
-      events.push(encodeEvent({ type: "step.progress", step: this.step, attempt: this.attempt, data: this.#progress }));
+      item.progress = this.#progress;
+      events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#progress }));
       this.#progress = undefined;
     }
     if (events.length > 0) item.batch = ++this.#batch;
-    if (!this.#startTold) {
+    if (!this.#startTold && !this.#undecided) {
       this.#startTold = true;
       item.startedAgoMs = Math.max(0, Math.round(performance.now() - this.#startedAt));
     }

@@ -1,12 +1,12 @@
 import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { stepsAfter, workflowVersion } from "./graph.ts";
+import { type Graph, type GraphShape, shapeOf, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
-import type { PartitionKeys } from "./keys.ts";
+import { chunkOf, type PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import { encodeTimerRow, type TimerRow } from "./timer-rows.ts";
-import type { Transition } from "./transition.ts";
+import type { Parking, Transition } from "./transition.ts";
 
 /** What a held entry has come to, to be committed. */
 export interface CommitItem {
@@ -18,9 +18,9 @@ export interface CommitItem {
   /** Encoded events. */
   events: string[];
   /** How far the step is, as JSON, if that has changed. */
-  progress?: string;
-  /** How the attempt ended, if it did; with `complete`, `output` is what Redis holds for it. */
-  end?: { transition: Transition; output?: string };
+  progress?: { progress: number; message?: string };
+  /** How the attempt ended, if it did. */
+  end?: Transition;
 }
 
 type KeyKind = "h" | "l" | "r" | "s" | "z";
@@ -38,17 +38,12 @@ export function commitArgs(
   const group = new Group(keys);
   const body: Arg[] = [];
   for (const item of items) pushItem(body, group, item);
-  const args: Arg[] = [
-    consumer,
-    group.kinds,
-    keys.run("").length,
-    group.tenants.size,
-    group.streams.size,
-    items.length,
-  ];
+  const args: Arg[] = [consumer, group.kinds, keys.run("").length, group.tenants.size, group.graphs.size];
+  args.push(group.streams.size, items.length);
   for (const { args: tenant } of group.tenants.values()) for (const arg of tenant) args.push(arg);
-  for (const { args: stream, first, last, count, next } of group.streams.values())
-    args.push(...stream, first, last, count + OWNER_SLACK, next.length / 2, ...next);
+  for (const { args: graph } of group.graphs.values()) for (const arg of graph) args.push(arg);
+  for (const { args: stream, first, last, count, place } of group.streams.values())
+    args.push(...stream, first, last, count + OWNER_SLACK, ...place);
   for (const arg of body) args.push(arg);
   return { keys: group.keys, args };
 }
@@ -58,9 +53,10 @@ class Group {
   readonly keys: string[] = [];
   kinds = "";
   readonly tenants = new Map<string, { number: number; args: Arg[] }>();
+  readonly graphs = new Map<Graph, { number: number; args: Arg[] }>();
   readonly streams = new Map<
     StepStream,
-    { number: number; args: Arg[]; first: string; last: string; count: number; next: Arg[] }
+    { number: number; args: Arg[]; first: string; last: string; count: number; place: Arg[] }
   >();
   readonly #partition: PartitionKeys;
   readonly #numbers = new Map<string, number>();
@@ -81,17 +77,32 @@ class Group {
     return number;
   }
 
-  /** A run's number; its log's is the next. */
-  run(id: string): number {
-    const number = this.#key(this.#partition.run(id), "r");
+  /** A run's number; those of its log and of its steps' live items are the next. */
+  run(id: string, shape: GraphShape): number {
+    const key = this.#partition.run(id);
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    const number = this.#key(key, "r");
     this.#key(this.#partition.log(id), "l");
+    for (const step of shape.plain ? [] : shape.steps)
+      if (step.items > 0) this.#key(this.#partition.items(id, step.name), "h");
     return number;
+  }
+
+  /** The number of another run, that this one waits for: not the one by which it is known here, if it is. */
+  otherRun(id: string): number {
+    this.kinds += "h";
+    return this.keys.push(this.#partition.run(id));
+  }
+
+  chunk(entry: Entry, item: number): number {
+    return this.#key(this.#partition.chunk(entry.run, entry.stream.step.name, chunkOf(item)), "h");
   }
 
   tenant(name: string): number {
     let tenant = this.tenants.get(name);
     if (tenant === undefined) {
-      const indexes = ["queued", "running", "completed", "failed"].map((status) =>
+      const indexes = ["queued", "running", "waiting", "completed", "failed"].map((status) =>
         this.#key(this.#partition.runsByStatus(name, status), "z"),
       );
       const args = [name, ...indexes, this.#key(this.#partition.deadLetters(name), "z")];
@@ -101,6 +112,21 @@ class Group {
     return tenant.number;
   }
 
+  /** A graph's number. */
+  #graph(graph: Graph, { steps, ends }: GraphShape): number {
+    let known = this.graphs.get(graph);
+    if (known === undefined) {
+      const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
+      for (const { name, after, items, next } of steps) {
+        args.push(name, this.#key(this.#partition.step(graph, name), "s"), after.length, items, next.length);
+        for (const index of next) args.push(index + 1);
+      }
+      known = { number: this.graphs.size + 1, args };
+      this.graphs.set(graph, known);
+    }
+    return known.number;
+  }
+
   /** A stream's number, widened to where this entry lies. */
   stream(stream: StepStream, entry: string): number {
     let known = this.streams.get(stream);
@@ -108,11 +134,8 @@ class Group {
       const { graph, step } = stream;
       const dead = this.#key(this.#partition.dead(graph, step.name), "s");
       const args = [this.#key(stream.key, "s"), step.name, dead, delayedField(graph, step.name)];
-      const next = stepsAfter(graph, step.name).flatMap((name) => [
-        this.#key(this.#partition.step(graph, name), "s"),
-        name,
-      ]);
-      known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, next };
+      const place = this.#place(graph, step.name);
+      known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, place };
       this.streams.set(stream, known);
     }
     if (compareIds(entry, known.first) < 0) known.first = entry;
@@ -120,45 +143,94 @@ class Group {
     known.count += 1;
     return known.number;
   }
-}
 
-const KINDS = { complete: "completed", retry: "retrying", dead: "failed", release: "released" } as const;
-
-function pushItem(body: Arg[], group: Group, item: CommitItem): void {
-  const { entry, end } = item;
-  const { id, count, run, tenant, failures, crashes } = entry;
-  const transition = end?.transition;
-  const kind = transition === undefined ? "events" : KINDS[transition.kind];
-  const failed = failures + (transition?.kind === "retry" ? 1 : 0);
-  body.push(kind, group.stream(entry.stream, id), id, count, group.run(run), group.tenant(tenant));
-  body.push(`${attemptOf(entry)} ${failed} ${crashes}`, item.startedAgoMs ?? "", item.events.length);
-  if (item.events.length > 0) body.push(item.batch, item.progress ?? "", ...item.events);
-  switch (transition?.kind) {
-    case "complete": {
-      const output = end?.output ?? "null";
-      body.push(output, entryInput(output) === "" ? "" : "=");
-      break;
-    }
-    case "release":
-      body.push(failures, crashes, entry.input);
-      break;
-    case "retry":
-      pushRetrying(body, entry, transition.error, transition.delayMs);
-      break;
-    case "dead":
-      pushFailed(body, entry, transition.error);
+  /** Where a step stands: which step of which graph; in a chain of tasks, which comes next. */
+  #place(graph: Graph, name: string): Arg[] {
+    const shape = shapeOf(graph);
+    const step = shape.byName.get(name)!;
+    if (!shape.plain) return [this.#graph(graph, shape), step.index + 1];
+    const next = step.next.map((index) => shape.steps[index]!.name);
+    return [0, next.length, ...next.flatMap((each) => [this.#key(this.#partition.step(graph, each), "s"), each])];
   }
 }
 
-function pushRetrying(body: Arg[], entry: Entry, error: ErrorRecord, delayMs: number): void {
-  const row = encodeTimerRow(wakeRow("retry", entry));
-  body.push(JSON.stringify(error), stepEvent("step.retrying", entry, { error: brief(error), delayMs }), delayMs, row);
+const KINDS = {
+  ...{ complete: "completed", skip: "skipped", park: "parked", expand: "expanded" },
+  ...{ retry: "retrying", collect: "collected", dead: "failed", release: "released" },
+} as const;
+
+function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events, batch, progress }: CommitItem): void {
+  const { id, count, run, tenant, failures, crashes, item, stream } = entry;
+  const kind = end === undefined ? "events" : KINDS[end.kind];
+  const failed = failures + (end?.kind === "retry" ? 1 : 0);
+  body.push(item === undefined ? kind : `${kind}#`, group.stream(stream, id), id, count);
+  body.push(group.run(run, shapeOf(stream.graph)), group.tenant(tenant), `${attemptOf(entry)} ${failed} ${crashes}`);
+  body.push(startedAgoMs ?? "", events.length);
+  if (item !== undefined) {
+    const thousandths = progress === undefined || stream.step.work.kind !== "map" ? "" : progress.progress * 1_000;
+    body.push(item, group.chunk(entry, item), thousandths === "" ? "" : Math.round(thousandths));
+  }
+  if (events.length > 0) body.push(batch, progress === undefined ? "" : JSON.stringify(progress), ...events);
+  if (end !== undefined) pushEnd(body, group, entry, end);
 }
 
-/** The row that puts the step of this entry back into its stream. */
-function wakeRow(reason: string, { run, id, stream: { graph, step } }: Entry): TimerRow {
-  const { workflow, version } = graph;
-  return { kind: "wake", reason, run, workflow, version: `${version}`, step: step.name, item: "", entry: id };
+function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void {
+  const { failures, crashes, item = "", wake = "" } = entry;
+  switch (end.kind) {
+    case "complete":
+      body.push(end.output, entryInput(end.output) === "" ? "" : "=");
+      if (item !== "") body.push(end.turn ?? collecting(entry));
+      break;
+    case "release":
+      body.push(failures, crashes, entry.input, item, wake);
+      break;
+    case "park":
+      pushParked(body, group, entry, end.parking);
+      break;
+    case "expand":
+      body.push(end.total, end.limit, end.first);
+      break;
+    case "retry": {
+      // What it was woken by is not forgotten when the step is tried again.
+      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : wake, entry, entry.id));
+      const data = { error: brief(end.error), delayMs: end.delayMs };
+      body.push(JSON.stringify(end.error), stepEvent("step.retrying", entry, data), end.delayMs, row);
+      break;
+    }
+    case "collect":
+      body.push(JSON.stringify(end.error), stepEvent("step.failed", entry, { error: brief(end.error) }));
+      break;
+    case "dead":
+      pushFailed(body, entry, end.error);
+  }
+}
+
+function collecting({ stream: { step } }: Entry): string {
+  return step.work.kind === "map" ? step.work.onItemFailure : "fail";
+}
+
+function pushParked(body: Arg[], group: Group, entry: Entry, parking: Parking): void {
+  const { item = "", input } = entry;
+  const row = (reason: string, by = entry.id) => encodeTimerRow(wakeRow(reason, entry, by));
+  switch (parking.reason) {
+    case "sleep":
+      body.push(row("sleep"), "at_ms" in parking ? `@${parking.at_ms}` : parking.delayMs, "", 0, item, input);
+      break;
+    case "signal":
+      body.push(row("timeout"), parking.timeoutMs ?? "", `signal:${entry.stream.step.name}`, 0, item, input);
+      break;
+    case "child": {
+      const { child, detached } = parking;
+      body.push(row(detached ? "detached" : "child", child), "", "", group.otherRun(child), item, input);
+    }
+  }
+}
+
+/** The row that puts a step, or an item of it, back into its stream. */
+export function wakeRow(reason: string, { run, tenant, item, stream }: Entry, by: string): TimerRow {
+  const { workflow, version } = stream.graph;
+  const of = { run, tenant, workflow, version: `${version}`, step: stream.step.name, item: `${item ?? ""}` };
+  return { kind: "wake", reason, ...of, entry: by };
 }
 
 function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
@@ -169,7 +241,9 @@ function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
 }
 
 function stepEvent(type: "step.retrying" | "step.failed", entry: Entry, data: unknown): string {
-  return encodeEvent({ type, step: entry.stream.step.name, attempt: attemptOf(entry), data });
+  const { item, stream } = entry;
+  const of = item === undefined ? { step: stream.step.name } : { step: stream.step.name, item };
+  return encodeEvent({ type, ...of, attempt: attemptOf(entry), data });
 }
 
 /** Clients are shown what went wrong, not where in the code: that is for the reader of the dead letter. */

@@ -30,15 +30,18 @@ interface Waiting {
 export class Committer {
   readonly #store: Store;
   readonly #consumer: string;
+  readonly #onDue: () => void;
   #queue: Waiting[] = [];
   #onStored: (() => void)[] = [];
   #underWay = 0;
   #scheduled = false;
   #closed = false;
 
-  constructor(store: Store, consumer: string) {
+  /** @param onDue told when something that was stored has made a timer row due at once */
+  constructor(store: Store, consumer: string, onDue: () => void) {
     this.#store = store;
     this.#consumer = consumer;
+    this.#onDue = onDue;
   }
 
   /** What has not been stored after the try that is under way is given up. */
@@ -87,7 +90,13 @@ export class Committer {
     // What cannot be stored, because of a key of the wrong type or otherwise, spoils its whole group: one by one, only itself.
     const spoilt = replies === undefined || replies[0] === Reply.WrongType;
     if (group.length > 1 && spoilt && !this.#closed) for (const waiting of group) await this.#send([waiting]);
-    else for (const [i, waiting] of group.entries()) waiting.resolve(replies?.[i]);
+    else for (const [i, waiting] of group.entries()) waiting.resolve(this.#done(replies?.[i]));
+  }
+
+  #done(reply: Reply | undefined): Reply | undefined {
+    if (reply !== Reply.DoneAndDue) return reply;
+    this.#onDue();
+    return Reply.Done;
   }
 
   async #commit(items: CommitItem[]): Promise<Reply[] | undefined> {

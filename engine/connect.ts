@@ -1,18 +1,27 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { Broadcast } from "./broadcast.ts";
+import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
-import { type Graph, workflowVersion } from "./graph.ts";
+import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
+import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
-import type { ConnectOptions, Millrace } from "./millrace.ts";
+import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
+import { BroadcastStore } from "./store/broadcast-store.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
 import { Store } from "./store.ts";
+import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -22,11 +31,17 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  values: Values;
+  runs: RunsApi;
+  starts: StartStore;
   graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  config: Config;
+  cache: ResultCache;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -43,10 +58,16 @@ export function internalsOf(millrace: Millrace): Internals {
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
  *   `graph_changed`; UnavailableError
  */
-export async function connect(options: ConnectOptions): Promise<Millrace> {
-  const { url, namespace = "millrace", workflows: definitions, blobs = noBlobs } = options;
+export function connect(options: ConnectOptions): Promise<Millrace> {
+  return connectBy(openClient, options);
+}
+
+/** As `connect`, over what `open` opens. */
+export async function connectBy(open: typeof openClient, options: ConnectOptions): Promise<Millrace> {
+  const { url, namespace = "millrace", blobs = noBlobs } = options;
+  const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const client = openClient(url, `millrace:${namespace}`);
+  const client = open(url, `millrace:${namespace}`);
   const space = new Namespace(client, new NamespaceKeys(namespace));
   const store = new Store(client, space.keys);
   try {
@@ -58,18 +79,32 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   const records = new Records(client, store);
   const graphs = graphsOf(space, definitions);
   const starts = new StartStore(client, store);
-  const runs = new Runs({ store, starts, records, blobs, workflows, graphs, durability: () => space.durability });
+  const values = new Values(store, blobs);
+  const definition = (graph: { workflow: string; version: number }) =>
+    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
+  const runs = new Runs({
+    ...{ store, starts, records, values, workflows, graphs, definition },
+    durability: () => space.durability,
+  });
+  const schedules = new ScheduleStore(client, space.keys.partition(0));
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  const config = new Config(broadcast);
+  const cache = new ResultCache(broadcast);
   const millrace: Millrace = {
     workflows,
     blobs,
     runs,
     deadLetters: new DeadLetters(store, records, graphs),
+    config,
+    invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
+    onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -77,10 +112,25 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     close: async () => {
       subscriber?.close();
       client.close();
+      await broadcast.stop();
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, graphs, definitions, subscriber: subscribe },
+    ...{
+      client,
+      store,
+      records,
+      blobs,
+      values,
+      runs,
+      starts,
+      graphs,
+      definitions,
+      subscriber: subscribe,
+      config,
+      cache,
+    },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
@@ -93,10 +143,20 @@ async function queues(space: Namespace, store: Store, records: Records): Promise
   return parts.flat();
 }
 
+/** With the workflows that steps of these start. */
+function withChildren(definitions: readonly AnyWorkflow[]): AnyWorkflow[] {
+  const all = new Set(definitions);
+  // What is added while it goes on is come to as well.
+  for (const { steps } of all)
+    for (const { work } of steps) if ("child" in work && work.child !== undefined) all.add(work.child.workflow);
+  return [...all];
+}
+
 function newestOf(definitions: readonly AnyWorkflow[]): Map<string, AnyWorkflow> {
   const newest = new Map<string, AnyWorkflow>();
   for (const workflow of definitions) {
     const where = `Workflow ${JSON.stringify(workflow.name)}`;
+    checkGraph(workflow.graph);
     if (workflow.steps.length === 0) throw new DefinitionError(`${where} has no steps`);
     if (
       definitions.some((each) => each !== workflow && each.name === workflow.name && each.version === workflow.version)

@@ -1,20 +1,30 @@
+import { ConflictError, NotFoundError } from "./errors.ts";
+import type { RunsApi } from "./millrace.ts";
 import { overdue } from "./overdue.ts";
-import type { Client } from "./redis/client.ts";
 import type { Graphs } from "./runs.ts";
-import { StartStore } from "./store/start-store.ts";
-import type { Store } from "./store.ts";
+import type { Ticks } from "./schedules/ticks.ts";
+import type { StartStore } from "./store/start-store.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What continuations work with. */
 interface Parts {
-  client: Client;
-  store: Store;
+  runs: RunsApi;
+  starts: StartStore;
   graphs: Graphs;
+  ticks: Ticks;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ client, store, graphs }: Parts): Continuations {
+export function continuations({ runs, starts, graphs, ticks }: Parts): Continuations {
   return {
-    overdue: overdue(new StartStore(client, store), graphs),
+    overdue: overdue(starts, graphs),
+    tick: ticks.goOn,
+    async cancel({ tenant, run }) {
+      await runs.cancel(run, { tenant }).catch((error: unknown) => {
+        // It has ended by itself meanwhile, or is not there any more.
+        if (!(error instanceof ConflictError) && !(error instanceof NotFoundError)) throw error;
+      });
+      return undefined;
+    },
   };
 }

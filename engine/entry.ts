@@ -1,5 +1,5 @@
 import type { Graph } from "./graph.ts";
-import type { Step } from "./workflow.ts";
+import type { Step } from "./step.ts";
 
 /** One step of one workflow version as a worker serves it. */
 export interface StepStream {
@@ -23,6 +23,10 @@ export interface Entry {
   readonly crashes: number;
   /** Its input as stored; empty if it is to be read from the run. */
   readonly input: string;
+  /** Which item of its step it is about. */
+  readonly item?: number;
+  /** What the step has waited for, if it has. */
+  readonly wake?: string;
 }
 
 /** 1 for the first attempt; failures and crashes count, interruptions do not. */
@@ -43,12 +47,14 @@ export function isOnLastChance({ crashes, stream }: Entry): boolean {
 export function parseEntry(stream: StepStream, id: string, count: number, fields: string[]): Entry | undefined {
   const values: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i]!] = fields[i + 1]!;
-  const { run, tenant, failures, crashes, input } = values;
+  const { run, tenant, failures, crashes, input, item, wake } = values;
   if (run === undefined || tenant === undefined || input === undefined) return undefined;
   const failed = Number(failures ?? 0);
   const crashed = Number(crashes ?? 0) + count - 1;
   if (!Number.isInteger(failed) || !Number.isInteger(crashed)) return undefined;
-  return { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
+  const entry = { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
+  if (!item && !wake) return entry;
+  return { ...entry, ...(item ? { item: Number(item) } : {}), ...(wake ? { wake } : {}) };
 }
 
 /** The order of entries' ids, `MS-SEQ`, as for `sort`. */

@@ -36,6 +36,7 @@ export interface RunEvent {
 export interface NewEvent {
   type: RunEvent["type"];
   step?: string;
+  item?: number;
   attempt?: number;
   data?: unknown;
 }

@@ -1,42 +1,24 @@
 import type { Attempt } from "./attempt.ts";
-import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Committer } from "./committer.ts";
-import { FatalError, MillraceError, UnavailableError } from "./errors.ts";
+import type { Entry } from "./entry.ts";
+import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
-import { encodeValue, loadValue, storeValue } from "./payload.ts";
-import { Reply, type Store } from "./store.ts";
+import { type Parts, perform } from "./perform.ts";
+import { Reply } from "./store.ts";
 import { decide, type Outcome, TimedOut, type Transition } from "./transition.ts";
-import type { Handler } from "./workflow.ts";
 
 const log = logger("executor");
 
-/** The worker stops: the attempt is given back and starts again elsewhere, uncharged. */
-export class Interrupted extends MillraceError {
-  constructor() {
-    super("interrupted", "The worker is stopping; this step will be run again elsewhere.");
-  }
-}
-
-/** The lease is gone or the run has ended: whatever the handler comes to is not wanted any more. */
-export class Unwanted extends MillraceError {
-  constructor() {
-    super("lease_lost", "This attempt's lease is gone: the run has ended or another has it.");
-  }
-}
-
 /** Runs attempts: input in, handler, decision, commit. */
 export class Executor {
-  readonly #store: Store;
-  readonly #blobs: BlobStore;
+  readonly #parts: Parts;
   readonly #committer: Committer;
   readonly #onTimer: (inMs: number) => void;
-  readonly #handlers = new Map<object, Handler<unknown, unknown>>();
   #refused = 0;
 
   /** @param onTimer told when a timer was set, and in how many ms it is due */
-  constructor(store: Store, blobs: BlobStore, committer: Committer, onTimer: (inMs: number) => void) {
-    this.#store = store;
-    this.#blobs = blobs;
+  constructor(parts: Parts, committer: Committer, onTimer: (inMs: number) => void) {
+    this.#parts = parts;
     this.#committer = committer;
     this.#onTimer = onTimer;
   }
@@ -55,13 +37,9 @@ export class Executor {
   async run(attempt: Attempt, settled: () => void): Promise<Reply | undefined> {
     const { crashes, failures, stream } = attempt.entry;
     let outcome: Outcome;
-    let output: string | undefined;
     try {
       if (crashes >= stream.step.crashes) outcome = { kind: "crashed", crashes };
-      else {
-        output = await untilAborted(this.#attempt(attempt), attempt, stream.step.timeoutMs);
-        outcome = { kind: "completed" };
-      }
+      else outcome = await untilAborted(perform(attempt, this.#parts), attempt, stream.step.timeoutMs);
     } catch (error) {
       if (error instanceof Unwanted) {
         attempt.close();
@@ -71,58 +49,34 @@ export class Executor {
       outcome = outcomeOf(error);
     }
     settled();
-    const held = { step: stream.step.name, failures };
-    return this.#report(attempt, decide(stream.graph, stream.step.retry, held, outcome, Math.random()), output);
+    const held = { failures, collects: collects(attempt.entry) };
+    return this.#report(attempt, decide(stream.step.retry, held, outcome, Math.random()));
   }
 
-  /** The output as Redis holds it. */
-  async #attempt(attempt: Attempt): Promise<string> {
-    const { step } = attempt.entry.stream;
-    const input = await this.#input(attempt);
-    const handler = this.#handlers.get(step) ?? (await this.#load(attempt));
-    if (attempt.aborted !== undefined) throw attempt.aborted;
-    const output = await handler(input, attempt);
-    if (attempt.aborted !== undefined) throw attempt.aborted;
-    return storeValue(this.#blobs, attempt.entry.tenant, attempt.step, encodeValue(output));
-  }
-
-  async #load(attempt: Attempt): Promise<Handler<unknown, unknown>> {
-    const { step } = attempt.entry.stream;
-    const handler = await step.load();
-    this.#handlers.set(step, handler);
-    return handler;
-  }
-
-  async #input({ entry }: Attempt): Promise<unknown> {
-    if (entry.input !== "") return JSON.parse(entry.input);
-    const stored = await this.#store.readInput(entry).catch((error: unknown) => {
-      // The step has not begun: that Redis is away is none of its failures.
-      throw error instanceof UnavailableError ? new Interrupted() : error;
-    });
-    if (stored === undefined) throw new FatalError("The input of this step is gone.", { code: "value_lost" });
-    return loadValue(this.#blobs, entry.tenant, stored);
-  }
-
-  async #report(attempt: Attempt, transition: Transition, output: string | undefined): Promise<Reply | undefined> {
+  async #report(attempt: Attempt, end: Transition): Promise<Reply | undefined> {
     const { run, id } = attempt.entry;
-    if (transition.kind === "retry" || transition.kind === "dead")
+    if (end.kind === "retry" || end.kind === "dead" || end.kind === "collect")
       log.warn("{step} of run {run} failed, {next}: {message}", {
         step: attempt.step,
         run,
-        next: transition.kind === "retry" ? "and is tried again" : "for good",
-        message: transition.error.message,
-        error: transition.error,
+        next: end.kind === "retry" ? "and is tried again" : "for good",
+        message: end.error.message,
+        error: end.error,
       });
-    const end = output === undefined ? { transition } : { transition, output };
     const reply = await this.#committer.submit({ ...(await attempt.end()), end });
     if (reply === Reply.Done) {
-      if (transition.kind === "retry") this.#onTimer(transition.delayMs);
+      if (end.kind === "retry") this.#onTimer(end.delayMs);
+      else if (end.kind === "park" && "delayMs" in end.parking) this.#onTimer(end.parking.delayMs);
     } else {
       if (reply !== undefined) this.#refused += 1;
       log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
     }
     return reply;
   }
+}
+
+function collects({ item, stream: { step } }: Entry): boolean {
+  return item !== undefined && step.work.kind === "map" && step.work.onItemFailure === "collect";
 }
 
 function outcomeOf(error: unknown): Outcome {
@@ -132,8 +86,8 @@ function outcomeOf(error: unknown): Outcome {
 }
 
 /**
- * The attempt's result, or what aborted it: neither a handler that does not heed its signal nor a blob store that does not
- * answer holds up its slot.
+ * What the attempt came to, or what aborted it: neither a handler that does not heed its signal nor a blob store that does
+ * not answer holds up its slot.
  */
 function untilAborted<T>(work: Promise<T>, attempt: Attempt, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { compareIds, type StepStream } from "./entry.ts";
-import { Unwanted } from "./executor.ts";
 import type { HeldAttempts } from "./held.ts";
+import { Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import { Loop, type Service } from "./service.ts";
 import type { Store } from "./store.ts";

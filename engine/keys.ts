@@ -7,6 +7,14 @@ export const GROUP = "workers";
 /** The schema version of a namespace: raised when what the keys hold changes in a way older code cannot read. */
 export const SCHEMA_VERSION = 1;
 
+/** How many items of a step a chunk holds. */
+export const CHUNK = 100;
+
+/** The chunk that an item is in. */
+export function chunkOf(item: number): number {
+  return Math.floor(item / CHUNK);
+}
+
 type Version = { workflow: string; version: number | string };
 
 /** Every key and channel of a namespace that belongs to no partition. */
@@ -27,6 +35,21 @@ export class NamespaceKeys {
   /** Hash: `workflow@version` to the graph as JSON. */
   graphs(): string {
     return `{${this.namespace}}:graphs`;
+  }
+
+  /** Hash: a key of the configuration to `GENERATION JSON`. */
+  config(): string {
+    return `{${this.namespace}}:config`;
+  }
+
+  /** Hash: a topic of what is broadcast to its generation, `COUNT-TIME_MS`. */
+  generations(): string {
+    return `{${this.namespace}}:generations`;
+  }
+
+  /** Channel: what changed in the two before. */
+  broadcast(): string {
+    return `{${this.namespace}}:broadcast`;
   }
 
   partition(p: number): PartitionKeys {
@@ -67,6 +90,16 @@ export class PartitionKeys {
     return `${this.#prefix}:dead:${workflowVersion(version)}:${step}`;
   }
 
+  /** Hash: what is kept of the live items of a step: their records by number, and `pN`, how far each is. */
+  items(run: string, step: string): string {
+    return `${this.#prefix}:items:${run}:${step}`;
+  }
+
+  /** Hash: up to 100 items of a step: `in` their inputs, `N` the output of each and `eN` its error. */
+  chunk(run: string, step: string, chunk: number): string {
+    return `${this.#prefix}:items:${run}:${step}:${chunk}`;
+  }
+
   /** Sorted set: timer rows by the time they are due, in milliseconds. */
   timers(): string {
     return `${this.#prefix}:timers`;
@@ -85,6 +118,11 @@ export class PartitionKeys {
   /** Hash: `last` and `since`: when a worker last beat, and since when no gap between beats was long. In ms. */
   beats(): string {
     return `${this.#prefix}:beats`;
+  }
+
+  /** String: by how many ms the time of runs is ahead of the server's. Only the test kit has it. */
+  clock(): string {
+    return `${this.#prefix}:clock`;
   }
 
   /** Sorted set: a tenant's runs in one status by the time they were made. */
@@ -115,6 +153,16 @@ export class PartitionKeys {
   /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
   dedupe(tenant: string, hash: string): string {
     return `${this.#prefix}:dedupe:${tenant}:${hash}`;
+  }
+
+  /** Hash: a schedule. */
+  schedule(tenant: string, name: string): string {
+    return `${this.#prefix}:schedule:${tenant}:${name}`;
+  }
+
+  /** Sorted set: the names of a tenant's schedules by the time they were made. */
+  schedules(tenant: string): string {
+    return `${this.#prefix}:schedules:${tenant}`;
   }
 
   /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it at once. */

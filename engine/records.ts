@@ -108,10 +108,11 @@ export class Records {
     return replies.flatMap(([entry], i) => {
       if (entry === undefined) return [];
       const { run, workflow, version, step } = places[i]!;
-      const { id, attempt, error } = pairs(entry[1]);
+      const { id, attempt, error, item } = pairs(entry[1]);
       const at = iso(entry[0].slice(0, entry[0].indexOf("-")));
       const record = JSON.parse(error!) as ErrorRecord;
-      return [{ id: id!, run, workflow, version, step, attempt: Number(attempt), error: record, at }];
+      const of = item ? { item: Number(item) } : {};
+      return [{ id: id!, run, workflow, version, step, ...of, attempt: Number(attempt), error: record, at }];
     });
   }
 

@@ -1,7 +1,7 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
-import { loadValue } from "./payload.ts";
+import { parseTimerRow } from "./timer-rows.ts";
+import type { Values } from "./values.ts";
 import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
 
 /** A run as its hash holds it, and how long its log is. */
@@ -22,10 +22,16 @@ export function iso(ms: string | number): string {
   return new Date(Number(ms)).toISOString();
 }
 
-/** The steps' records: the words of the field `step:NAME`. */
-function stepWords(fields: Record<string, string>, step: string) {
-  const [status, attempt, , , , startedAt, endedAt] = (fields[`step:${step}`] ?? "pending 0 0 0 - - - 0").split(" ");
-  return { status: status as StepStatus, attempt: Number(attempt), startedAt: startedAt!, endedAt: endedAt! };
+/** A step's record, or an item's: its words. */
+export function stepWords(record: string) {
+  const [status, attempt, , , place, startedAt, endedAt] = record.split(" ");
+  return {
+    status: status as StepStatus,
+    attempt: Number(attempt),
+    place: place!,
+    startedAt: startedAt!,
+    endedAt: endedAt!,
+  };
 }
 
 /** What lists show. */
@@ -54,24 +60,27 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
  *
  * @throws FatalError `value_lost` if one is gone
  */
-export async function viewOf(record: RunRecord, graph: Graph, blobs: BlobStore): Promise<RunView> {
+export async function viewOf(record: RunRecord, graph: Graph, values: Values): Promise<RunView> {
   const { fields } = record;
   const tenant = fields.tenant!;
   const steps: Record<string, StepView> = {};
-  for (const { name } of graph.steps) steps[name] = await stepView(fields, name, tenant, blobs);
-  const input = await loadValue(blobs, tenant, fields.input!);
+  for (const { name } of graph.steps) steps[name] = await stepView(fields, name, tenant, values);
+  const input = await values.get(tenant, fields.input!);
   const view: RunView = { ...summaryOf(record), input, steps };
-  if (fields.result !== undefined) view.output = steps[fields.result]?.output;
+  if (fields.status === "completed") view.output = await values.output(tenant, graph, fields);
   return view;
 }
+
+/** A map of more items does not show its output with its step: the items are listed by page. */
+const SHOWN_ITEMS = 100;
 
 async function stepView(
   fields: Record<string, string>,
   name: string,
   tenant: string,
-  blobs: BlobStore,
+  values: Values,
 ): Promise<StepView> {
-  const { status, attempt, startedAt, endedAt } = stepWords(fields, name);
+  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? "pending 0 0 0 - - - 0");
   const view: StepView = { status, attempt };
   const progress = fields[`progress:${name}`];
   if (progress !== undefined) {
@@ -79,16 +88,32 @@ async function stepView(
     view.progress = fraction;
     if (message !== undefined) view.message = message;
   }
+  const items = fields[`items:${name}`];
+  const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
+  if (items !== undefined) view.items = { total, done, failed };
   const output = fields[`output:${name}`];
-  if (output !== undefined) view.output = await loadValue(blobs, tenant, output);
+  const isShown = output !== undefined && !(values.isSpread(output) && total > SHOWN_ITEMS);
+  if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
+  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`], fields.startsAt));
   if (startedAt !== "-") view.startedAt = iso(startedAt);
   if (endedAt !== "-") view.endedAt = iso(endedAt);
   return view;
 }
 
-function withoutStack(json: string): ErrorRecord {
+/** What the timer row that is a waiting step's place says of what it waits for. */
+function waiting(place: string, due: string | undefined, startsAt: string | undefined): Pick<StepView, "waitingFor"> {
+  const row = parseTimerRow(place.slice("timer:".length));
+  if (row?.kind !== "wake") return {};
+  if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };
+  const until = due === undefined ? {} : { until: iso(due) };
+  if (row.reason === "child" || row.reason === "detached") return { waitingFor: { reason: "child", run: row.entry } };
+  const reason = row.reason === "timeout" ? "signal" : "sleep";
+  return { waitingFor: { reason, ...until } };
+}
+
+export function withoutStack(json: string): ErrorRecord {
   const { stack: _stack, ...error } = JSON.parse(json) as ErrorRecord;
   return error;
 }

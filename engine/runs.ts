@@ -1,24 +1,25 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
-import { newRunId } from "./ids.ts";
+import { type Graph, shapeOf } from "./graph.ts";
+import { ID_PATTERN, newId, newRunId } from "./ids.ts";
+import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
-import { encodeInput } from "./payload.ts";
+import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { fits, smallestIndex } from "./run-filter.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
-import { checkTerms } from "./start-options.ts";
+import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
-import type { Durability, Page, PageOptions, RunStatus, RunSummary, RunView, StartedRun } from "./views.ts";
+import type { Values } from "./values.ts";
+import type { Durability, ItemView, Page, PageOptions, RunStatus, RunSummary, RunView, StartedRun } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
-const METADATA_LIMIT = 8_192;
+export const METADATA_LIMIT = 8_192;
 
 /** The graphs of workflow versions: those of this process's definitions, and those that others have stored. */
 export interface Graphs {
@@ -29,10 +30,12 @@ export interface RunsParts {
   store: Store;
   starts: StartStore;
   records: Records;
-  blobs: BlobStore;
+  values: Values;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
+  /** The definition of a workflow version, if this process knows it. */
+  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
   durability: () => Durability;
 }
 
@@ -44,28 +47,30 @@ export class Runs implements RunsApi {
     this.#parts = parts;
   }
 
-  async start(which: string | AnyWorkflow, input: unknown, options: StartOptions = {}): Promise<StartedRun> {
+  /** @param wanted the id of the run, if it is to be a new one: starting it again is then safe by itself */
+  async start(
+    which: string | AnyWorkflow,
+    input: unknown,
+    options: StartOptions = {},
+    wanted?: string,
+  ): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
     const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
     const terms = checkTerms(options, workflow.deadlineMs);
+    if (terms.start !== undefined && "atMs" in terms.start)
+      checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
     const valid = await validate(workflow.input, input, "input");
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = newRunId(0);
     const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
+    let id = wanted ?? newRunId(0);
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
-    const started = await startRun(this.#parts, {
-      workflow,
-      tenant,
-      id,
-      payload,
-      terms,
-      repeatable: once !== undefined,
-    });
+    const repeatable = once !== undefined || wanted !== undefined;
+    const started = await startRun(this.#parts, { workflow, tenant, id, payload, terms, repeatable });
     // The key stands for what the deduplication gave, whatever that would give another time.
     if (once !== undefined && started.id !== id)
       await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
@@ -85,7 +90,7 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.blobs);
+    return viewOf(record, graph, this.#parts.values);
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {
@@ -112,8 +117,43 @@ export class Runs implements RunsApi {
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
-    if (reply === Reply.WrongType)
-      throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+    refuseWrongType(reply, id);
+  }
+
+  async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
+    const { tenant = DEFAULT_TENANT, key = newId() } = options;
+    if (!ID_PATTERN.test(key)) throw invalidKey();
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
+    // A process that knows the definition refuses at once what the step would not take.
+    const work = this.#parts.definition(graph)?.steps.find((step) => step.name === name)?.work;
+    if (work?.kind === "wait") await validate(work.schema, data, "signal");
+    const { values, store } = this.#parts;
+    const stored = await storeValue(values.blobs, tenant, name, encodeInput(data, "signal"));
+    const reply = await store.signal(id, graph, tenant, name, key, stored);
+    if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
+    if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
+    if (reply === Reply.Stale)
+      throw new ConflictError("signal_settled", `Run ${id} has had its signal ${name}, or waits for it no more.`);
+    refuseWrongType(reply, id);
+  }
+
+  async items(
+    id: string,
+    step: string,
+    { tenant = DEFAULT_TENANT, ...page }: Tenanted & PageOptions = {},
+  ): Promise<Page<ItemView>> {
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const shape = shapeOf(graph).byName.get(step);
+    if (shape === undefined || shape.items === 0) throw new NotFoundError("step with items", step);
+    return pageOfItems(
+      this.#parts.store,
+      this.#parts.values,
+      { run: id, step, kind: shape.kind, tenant, fields },
+      page,
+    );
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {
@@ -121,6 +161,16 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function refuseWrongType(reply: Reply, id: string): void {
+  if (reply === Reply.WrongType)
+    throw new ConflictError("wrong_type", `A key of run ${id} holds another type than Millrace keeps there.`);
+}
+
+function invalidKey(): InvalidInputError {
+  const issue = { path: ["key"], message: "Expected 1 to 64 of A-Z a-z 0-9 _ -" };
+  return new InvalidInputError("The key of the signal is not one.", [issue]);
 }
 
 function tooLong(path: string, limit: number): InvalidInputError {

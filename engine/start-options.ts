@@ -74,6 +74,11 @@ export function checkTerms(terms: StartTerms, defaultDeadlineMs?: number): Check
   return checked;
 }
 
+/** Whether a run may start as late as its checked terms say. @throws InvalidInputError */
+export function checkRunAt(atMs: number, nowMs: number): void {
+  if (atMs > nowMs + START_LIMITS.longestMs) throw invalid("runAt", "At most a year from now");
+}
+
 function wholeMs(path: string, value: unknown, least: number, most: number): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
   throw invalid(path, `Expected a whole number of milliseconds from ${least} to ${most}`);
@@ -82,7 +87,6 @@ function wholeMs(path: string, value: unknown, least: number, most: number): num
 function timeOf(runAt: unknown): number {
   const ms = runAt instanceof Date ? runAt.getTime() : Number.NaN;
   if (Number.isNaN(ms)) throw invalid("runAt", "Expected a valid Date");
-  if (ms > Date.now() + START_LIMITS.longestMs) throw invalid("runAt", "At most a year from now");
   return Math.max(ms, 0);
 }
 

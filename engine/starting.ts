@@ -1,15 +1,15 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
 import { startDeduped } from "./dedupe.ts";
 import { blobOf, storeValue } from "./payload.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 interface Parts {
   store: Store;
   starts: StartStore;
-  blobs: BlobStore;
+  values: Values;
 }
 
 interface Start {
@@ -26,7 +26,8 @@ interface Start {
 
 /** Stores a run, or finds the one that its terms say it is. */
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
-  const { store, starts, blobs } = parts;
+  const { store, starts } = parts;
+  const { blobs } = parts.values;
   const { tenant, id, payload, terms, repeatable } = start;
   const { graph, name: workflow } = start.workflow;
   const { json, ...rest } = payload;

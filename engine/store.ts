@@ -1,8 +1,8 @@
-import { type CommitItem, commitArgs } from "./commit-args.ts";
+import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, inputSource, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -13,6 +13,7 @@ import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
 import { discard } from "./scripts/discard.ts";
 import { heartbeat } from "./scripts/heartbeat.ts";
+import { putItems } from "./scripts/put-items.ts";
 import { readLog } from "./scripts/read-log.ts";
 import { readRun } from "./scripts/read-run.ts";
 import { reclaim } from "./scripts/reclaim.ts";
@@ -20,7 +21,10 @@ import { replay } from "./scripts/replay.ts";
 import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
+import { signal } from "./scripts/signal.ts";
 import type { CheckedTerms } from "./start-options.ts";
+import { parentOf, stepPlaces } from "./step-places.ts";
+import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
@@ -43,6 +47,10 @@ export interface Admission {
   input: string;
   metadata?: string;
   terms?: CheckedTerms;
+  /** What waits for its end. */
+  parent?: Entry;
+  /** Whether it goes on when its parent is cancelled. */
+  detached?: boolean;
 }
 
 /** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
@@ -78,7 +86,7 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, terms = {} }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, parent, detached, terms = {} }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const more = termsArgs(keys, { id, graph, tenant }, terms);
@@ -101,6 +109,8 @@ export class Store {
         metadata ?? "",
         entryInput(input),
         encodeEvent({ type: "run.queued" }),
+        shapeOf(graph).plain ? "" : "counted",
+        parent === undefined ? "" : parentOf(parent, detached === true),
         firsts.length,
         ...firsts,
         ...more.args,
@@ -173,17 +183,46 @@ export class Store {
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 
-  /** The stored input of an entry that does not carry it; undefined if its run is gone. */
-  async readInput(entry: Entry): Promise<string | undefined> {
-    const source = inputSource(entry.stream.graph, entry.stream.step.name);
-    const field = source === "run" ? "input" : `output:${source.step}`;
-    const stored = await this.#client.call("HGET", this.partitionKeys(entry.run).run(entry.run), field);
-    return (stored as string | null) ?? undefined;
+  /** Fields of a run; null for those that it does not have. */
+  async readFields(run: string, ...fields: string[]): Promise<(string | null)[]> {
+    return (await this.#client.call("HMGET", this.partitionKeys(run).run(run), ...fields)) as (string | null)[];
+  }
+
+  /** Fields of the chunk that an item of a step is in. */
+  async readChunk(run: string, step: string, chunk: number, ...fields: string[]): Promise<(string | null)[]> {
+    const key = this.partitionKeys(run).chunk(run, step, chunk);
+    return (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
+  }
+
+  /** What is kept of the live items of a step, by field. */
+  async readLiveItems(run: string, step: string): Promise<Record<string, string>> {
+    return pairs((await this.#client.call("HGETALL", this.partitionKeys(run).items(run, step))) as string[]);
+  }
+
+  /** Stores the inputs of a held step's items: of consecutive chunks, from this one on. */
+  async putItems(consumer: string, entry: Entry, from: number, chunks: readonly string[]): Promise<Reply> {
+    const keys = this.partitionKeys(entry.run);
+    const { key, step } = entry.stream;
+    const chunkKeys = chunks.map((_, i) => keys.chunk(entry.run, step.name, from + i));
+    const args = [consumer, entry.id, entry.count, step.name, ...chunks];
+    return (await this.#run(putItems, [keys.run(entry.run), key, ...chunkKeys], args)) as Reply;
+  }
+
+  /** Hands a signal to the step that waits for it, or keeps it until one does. */
+  async signal(run: string, graph: Graph, tenant: string, step: string, key: string, stored: string): Promise<Reply> {
+    const keys = this.partitionKeys(run);
+    const indexes = ["waiting", "running"].map((status) => keys.runsByStatus(tenant, status));
+    return (await this.#run(
+      signal,
+      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step), ...indexes],
+      [run, step, key, stored, delayedField(graph, step)],
+    )) as Reply;
   }
 
   /** Lets a failed run go on from its dead letter. */
   async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
+    const steps = stepPlaces(keys, run, graph);
     return (await this.#run(
       replay,
       [
@@ -191,11 +230,11 @@ export class Store {
         keys.log(run),
         keys.dead(graph, step),
         keys.deadLetters(tenant),
-        keys.step(graph, step),
         keys.runsByStatus(tenant, "failed"),
         keys.runsByStatus(tenant, "queued"),
+        ...steps.keys,
       ],
-      [run, id, entry, step, encodeEvent({ type: "run.queued" })],
+      [run, id, entry, encodeEvent({ type: "run.queued" }), ...steps.args],
     )) as Reply;
   }
 
@@ -208,20 +247,9 @@ export class Store {
 
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
-    const keys = this.partitionKeys(run);
-    const names = graph.steps.map((step) => step.name);
-    return (await this.#run(
-      cancel,
-      [
-        keys.run(run),
-        keys.log(run),
-        keys.timers(),
-        keys.delayed(),
-        ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...names.map((step) => keys.step(graph, step)),
-      ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...names],
-    )) as Reply;
+    const of = { run, graph, tenant };
+    const { keys, args, steps } = endingArgs(this.partitionKeys(run), of, "cancelled", { type: "run.cancelled" });
+    return (await this.#run(cancel, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */

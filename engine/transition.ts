@@ -1,12 +1,12 @@
 import { type ErrorRecord, errorRecord, FatalError, MillraceError, RetryAfterError } from "./errors.ts";
-import { type Graph, stepsAfter } from "./graph.ts";
 import { backoffMs, type RetryPolicy } from "./retry.ts";
 
-/** What is known of a held step and cannot change while it is held. */
+/** What is known of a held step, or an item of it, and cannot change while it is held. */
 export interface Held {
-  step: string;
   /** How often its handler failed before this attempt. */
   failures: number;
+  /** Whether it is an item whose failure is a result. */
+  collects?: boolean;
 }
 
 /** An attempt took longer than it may. */
@@ -19,18 +19,39 @@ export class TimedOut extends MillraceError {
   }
 }
 
-/** How an attempt ended. */
+/** What a step waits for without a worker. */
+export type Parking =
+  /** A time: so many ms from now, or a time in ms since 1970. */
+  | { reason: "sleep"; delayMs: number }
+  | { reason: "sleep"; at_ms: number }
+  | { reason: "signal"; timeoutMs: number | undefined }
+  /** The end of a run; one that is detached is not cancelled with this one. */
+  | { reason: "child"; child: string; detached: boolean };
+
+/** How an attempt ended. `output` and `first` are as Redis holds values. */
 export type Outcome =
-  | { kind: "completed" }
+  /** `turn` of a loop: whether another follows. */
+  | { kind: "completed"; output: string; turn?: "turn" | "last" }
+  | { kind: "skipped" }
+  | { kind: "parked"; parking: Parking }
+  /** So many items begin, up to `limit` at once; each is given `first`, or '' to find its own. */
+  | { kind: "expanded"; total: number; limit: number; first: string }
   | { kind: "threw"; error: unknown }
   | { kind: "timed_out"; timeoutMs: number }
   | { kind: "crashed"; crashes: number }
   | { kind: "interrupted" };
 
-/** What follows from it. Times are relative: the script that commits it knows the time. */
+/**
+ * What follows from it. Times are relative: the script that commits it knows the time. What comes after a step that is
+ * done is counted by that script too, since it is the only one that knows what else was done at the same instant.
+ */
 export type Transition =
-  | { kind: "complete"; next: string[]; ends: boolean }
+  | { kind: "complete"; output: string; turn?: "turn" | "last" }
+  | { kind: "skip" }
+  | { kind: "park"; parking: Parking }
+  | { kind: "expand"; total: number; limit: number; first: string }
   | { kind: "retry"; error: ErrorRecord; delayMs: number }
+  | { kind: "collect"; error: ErrorRecord }
   | { kind: "dead"; error: ErrorRecord }
   | { kind: "release" };
 
@@ -39,21 +60,30 @@ export type Transition =
  *
  * | outcome | transition |
  * |---|---|
- * | completed, steps come after | complete, they are next |
- * | completed, none does | complete, the run ends |
+ * | completed, skipped, parked, expanded | complete, skip, park, expand |
  * | threw FatalError | dead |
  * | threw RetryAfterError, attempts left | retry after its delay |
  * | threw anything else or timed out, attempts left | retry after backoff |
  * | threw or timed out, none left | dead |
  * | took down as many workers as it may | dead |
+ * | any of these that is dead, of an item whose failure is a result | collect |
  * | interrupted | release, uncharged |
  */
-export function decide(graph: Graph, policy: RetryPolicy, held: Held, outcome: Outcome, random: number): Transition {
+export function decide(policy: RetryPolicy, held: Held, outcome: Outcome, random: number): Transition {
+  const transition = follow(policy, held, outcome, random);
+  return transition.kind === "dead" && held.collects ? { ...transition, kind: "collect" } : transition;
+}
+
+function follow(policy: RetryPolicy, held: Held, outcome: Outcome, random: number): Transition {
   switch (outcome.kind) {
-    case "completed": {
-      const next = stepsAfter(graph, held.step);
-      return { kind: "complete", next, ends: next.length === 0 };
-    }
+    case "completed":
+      return { ...outcome, kind: "complete" };
+    case "skipped":
+      return { kind: "skip" };
+    case "parked":
+      return { ...outcome, kind: "park" };
+    case "expanded":
+      return { ...outcome, kind: "expand" };
     case "interrupted":
       return { kind: "release" };
     case "crashed":
@@ -69,7 +99,7 @@ function failed(policy: RetryPolicy, held: Held, thrown: unknown, random: number
   const error = errorRecord(thrown);
   const failures = held.failures + 1;
   if (thrown instanceof FatalError || failures >= policy.attempts) return { kind: "dead", error };
-  const delayMs = thrown instanceof RetryAfterError ? retryAfter(thrown) : backoffMs(policy, failures, random);
+  const delayMs = thrown instanceof RetryAfterError ? retryAfter(thrown) : backoffMs(policy, failures, random, thrown);
   return { kind: "retry", error, delayMs };
 }
 

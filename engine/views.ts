@@ -35,8 +35,22 @@ export interface StepView {
   message?: string;
   output?: unknown;
   error?: ErrorRecord;
+  /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
+  items?: { total: number; done: number; failed: number };
+  /** What a waiting step waits for, and until when at the latest. */
+  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay"; until?: string; run?: string };
   startedAt?: string;
   endedAt?: string;
+}
+
+/** One item of a map, or one turn of a loop. */
+export interface ItemView {
+  item: number;
+  status: "pending" | "queued" | "running" | "waiting" | "retrying" | "completed" | "failed" | "cancelled";
+  attempt?: number;
+  progress?: number;
+  output?: unknown;
+  error?: ErrorRecord;
 }
 
 /** A run as clients see it. Times are ISO 8601 with milliseconds. */
@@ -84,6 +98,8 @@ export interface DeadLetterView {
   workflow: string;
   version: number;
   step: string;
+  /** Which item of the step, if it has items. */
+  item?: number;
   attempt: number;
   error: ErrorRecord;
   at: string;

@@ -4,11 +4,13 @@ import { internalsOf } from "./connect.ts";
 import { continuations } from "./continuations.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { MillraceError } from "./errors.ts";
-import { Executor, Interrupted, Unwanted } from "./executor.ts";
+import { Executor } from "./executor.ts";
 import { workflowVersion } from "./graph.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { HeldAttempts } from "./held.ts";
 import { newId } from "./ids.ts";
+import { Inputs } from "./inputs.ts";
+import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
@@ -69,7 +71,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs } = this.#internals;
+    const { client, store, records, blobs, values, config, cache } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -81,10 +83,13 @@ export class Worker {
     const consumer = this.id;
     const streams = this.#streams;
     this.#held = new HeldAttempts(streams, concurrency);
-    this.#committer = new Committer(store, consumer);
+    const wake = (inMs: number) => this.#timers.wake(inMs);
+    this.#committer = new Committer(store, consumer, () => wake(0));
     this.#timers = new Timers(new TimerStore(client, keys!), continuations(this.#internals));
-    this.#executor = new Executor(store, blobs, this.#committer, (inMs) => this.#timers.wake(inMs));
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
+    const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
+    this.#executor = new Executor(parts, this.#committer, wake);
+    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -116,6 +121,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
@@ -127,8 +137,9 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber } = this.#internals;
+    const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
+    await config.ready();
     const [keys] = store.allPartitions;
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
@@ -221,7 +232,7 @@ export class Worker {
 
   /** An entry for which there was no slot: another worker may have one. */
   #giveBack(entry: Entry): Promise<Reply | undefined> {
-    return this.#committer.submit({ entry, batch: 0, events: [], end: { transition: { kind: "release" } } });
+    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind: "release" } });
   }
 }
 

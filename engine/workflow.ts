@@ -1,72 +1,38 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { BlobStore } from "./blobs/blob-store.ts";
 import { DefinitionError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
+import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
-import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import {
+  checkFailure,
+  checkSchema,
+  checkSleep,
+  childWork,
+  graphKind,
+  type Handler,
+  type HandlerSource,
+  isWhole,
+  makeStep,
+  type OnFailure,
+  type Placing,
+  type Settled,
+  type Signalled,
+  type Step,
+  type StepSettings,
+  type Work,
+} from "./step.ts";
+import type {
+  AfterLast,
+  Callable,
+  HandlerOf,
+  InputAfter,
+  ItemOutput,
+  MayBeSkipped,
+  Output,
+  Simplify,
+} from "./workflow-types.ts";
 
-/** What a handler is given beside its input. Valid until the handler's promise settles. */
-export interface StepContext {
-  readonly run: { readonly id: string; readonly workflow: string; readonly version: number; readonly tenant: string };
-  readonly step: string;
-  /** 1 for the first attempt; a worker that died counts as an attempt too. */
-  readonly attempt: number;
-  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
-  readonly signal: AbortSignal;
-  /** The same for every attempt of this step in this run. Hand it to services that take an Idempotency-Key. */
-  readonly idempotencyKey: string;
-  /** Different for every delivery, and never used again: for stores that refuse an older writer. */
-  readonly fence: string;
-  /** Documents and other large values. */
-  readonly blobs: BlobStore;
-  /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: StepLog;
-  /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
-  progress(fraction: number, message?: string): void;
-  /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
-  emit(output: string | object): void;
-}
-
-export interface StepLog {
-  debug(message: string, properties?: Record<string, unknown>): void;
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-  error(message: string, properties?: Record<string, unknown>): void;
-}
-
-/** A step's work: its input in, its output out. Both must survive JSON. */
-export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
-
-export interface StepSettings {
-  /** How often and when the step is tried again after its handler failed. */
-  retry?: Partial<RetryPolicy>;
-  /** How long one attempt may take, in milliseconds. Default 5 minutes. */
-  timeoutMs?: number;
-  /** How many of this step one worker process runs at once. Default: the worker's own concurrency. */
-  concurrency?: number;
-  /** How many workers this step may take down with it before it goes to dead letters. Default 3. */
-  crashes?: number;
-}
-
-/**
- * A handler; or a handler with settings; or where to find one. With `load`, a process that only starts and shows runs
- * never loads what the handler needs.
- */
-export type StepDefinition<I, O> =
-  | Handler<I, O>
-  | (StepSettings & ({ run: Handler<I, O> } | { load: () => Promise<{ default: Handler<I, O> }> }));
-
-/** A step as the engine sees it: types forgotten, settings complete. */
-export interface Step {
-  readonly name: string;
-  readonly after: readonly string[];
-  readonly load: () => Promise<Handler<unknown, unknown>>;
-  readonly retry: RetryPolicy;
-  readonly timeoutMs: number;
-  readonly concurrency: number | undefined;
-  readonly crashes: number;
-}
+/** A year. */
+const LONGEST_DEADLINE_MS = 31_536_000_000;
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
@@ -80,19 +46,35 @@ export interface AnyWorkflow {
 }
 
 /**
- * A definition: a chain of named steps, each with the output of the one before it as its input.
- * Made by `workflow()`; every `step()` gives a new definition and leaves the old one as it was.
+ * A definition: a graph of named steps. Made by `workflow()`; every method gives a new definition and leaves the old one as
+ * it was. A step comes after the one declared before it, or after those that its `after` names; it is given the output of
+ * the one step that it comes after, an object of outputs by name where there are several, and the run's input where there
+ * is none. The run's output is that of the step that nothing comes after, or an object where there are several.
+ *
+ * Type parameters: the run's input, each step's output by name, the last step's name, the names that nothing comes after
+ * yet, the names that may be skipped, and what the handlers take and give.
  */
-export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWorkflow {
+export class Workflow<
+  In,
+  Steps = Record<never, never>,
+  Last extends string = never,
+  Ends extends string = never,
+  Maybe extends string = never,
+  Handlers = Record<never, never>,
+> implements Callable
+{
   readonly name: string;
   readonly version: number;
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
+  readonly graph: Graph;
   readonly deadlineMs: number | undefined;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
+  /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
+  declare readonly handlers: Handlers;
   /** The run's input and output. Only a type: there is no such value. */
-  declare readonly types: { input: In; output: Last };
+  declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
   constructor(
     name: string,
@@ -106,40 +88,246 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
     this.input = input;
     this.steps = steps;
     this.deadlineMs = deadlineMs;
-  }
-
-  get graph(): Graph {
-    return {
-      workflow: this.name,
-      version: this.version,
-      steps: this.steps.map(({ name, after }) => ({ name, after })),
+    this.graph = {
+      workflow: name,
+      version,
+      steps: steps.map((step) => ({ name: step.name, after: step.after, ...graphKind(step) })),
     };
+    checkGraph(this.graph);
   }
 
   /**
-   * Adds a step after the last one.
+   * Adds a step that runs a handler.
    *
-   * @throws DefinitionError for a name that is odd or taken, or settings that cannot work
+   * @throws DefinitionError for a name that is odd or taken, a step that it cannot come after, or settings that cannot work
    */
-  step<const N extends string, O>(
+  step<
+    const N extends string,
+    O,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
     name: N,
-    definition: StepDefinition<Last, O>,
-  ): Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>> {
-    const where = `Step ${JSON.stringify(name)} of workflow ${JSON.stringify(this.name)}`;
+    definition:
+      | Handler<InputAfter<In, Steps, Maybe, A>, O>
+      | (StepSettings &
+          Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+          HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
+    return this.#add(name, { kind: "task" }, definition);
+  }
+
+  /**
+   * Adds a step that runs its handler, or a run of another workflow, for each element of a list: up to `limit` at once
+   * (default 10, at most 1,000). Its output has a result per element, in order.
+   *
+   * @throws DefinitionError
+   */
+  map<
+    const N extends string,
+    E,
+    O,
+    W extends Callable,
+    F extends OnFailure = "fail",
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> & {
+        /** The list. At most 100,000 elements. */
+        over: (input: InputAfter<In, Steps, Maybe, A>) => readonly E[];
+        limit?: number;
+        /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
+        onItemFailure?: F;
+      } & (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }),
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[],
+    A,
+    C,
+    HandlerOf<N, E, O>
+  > {
+    const where = this.#where(name);
+    const { over, limit = 10, onItemFailure = "fail" } = definition;
+    if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
+    if (!isWhole(limit, 1, 1_000)) throw new DefinitionError(`${where}: limit must be a whole number from 1 to 1000`);
+    checkFailure(where, "onItemFailure", onItemFailure);
+    const child = "workflow" in definition ? { child: childWork(where, definition) } : {};
+    const work: Work = { kind: "map", over: over as (input: unknown) => unknown, limit, onItemFailure, ...child };
+    return this.#add(name, work, definition);
+  }
+
+  /**
+   * Adds a step that runs its handler again and again, each turn with the last one's output, until `until` says so. More
+   * than `max` turns fail the step with code `too_many_turns`. Its output is that of the last turn.
+   *
+   * @throws DefinitionError
+   */
+  repeat<
+    const N extends string,
+    O extends InputAfter<In, Steps, Maybe, A>,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      HandlerSource<InputAfter<In, Steps, Maybe, A>, O> & {
+        /** Whether a turn was the last. Turns count from 0. */
+        until: (output: NoInfer<Awaited<O>>, turn: number) => boolean;
+        /** 1 to 10,000. */
+        max: number;
+      },
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
+    const where = this.#where(name);
+    const { until, max } = definition;
+    if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
+    if (!isWhole(max, 1, 10_000)) throw new DefinitionError(`${where}: max must be a whole number from 1 to 10000`);
+    return this.#add(name, { kind: "repeat", until: until as (output: unknown) => boolean, max }, definition);
+  }
+
+  /**
+   * Adds a step that waits for a time, with no worker held: `for` milliseconds, or `until` a time; either may be computed
+   * from the input. Its output is its input.
+   *
+   * @throws DefinitionError
+   */
+  sleep<
+    const N extends string,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition:
+      | number
+      | (Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+          (
+            | { for: number | ((input: InputAfter<In, Steps, Maybe, A>) => number) }
+            | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
+          )),
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
+    const settings = typeof definition === "number" ? { for: definition } : definition;
+    const given: unknown = "for" in settings ? settings.for : settings.until;
+    const until = typeof given === "function" ? (given as (input: unknown) => unknown) : () => given;
+    if (typeof given !== "function") checkSleep(this.#where(name), given);
+    return this.#add(name, { kind: "sleep", until }, settings);
+  }
+
+  /**
+   * Adds a step that waits for a signal of its name (`runs.signal`). Its output is what the signal brought, checked against
+   * the schema; with a `timeoutMs`, that or `{timedOut: true}`.
+   *
+   * @throws DefinitionError
+   */
+  waitFor<
+    const N extends string,
+    S extends StandardSchemaV1,
+    T extends number | undefined = undefined,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: Placing<A, InputAfter<In, Steps, Maybe, A>, C> & { schema: S; timeoutMs?: T },
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    T extends number ? Signalled<StandardSchemaV1.InferOutput<S>> : StandardSchemaV1.InferOutput<S>,
+    A,
+    C
+  > {
+    const where = this.#where(name);
+    const { schema, timeoutMs } = definition;
+    checkSchema(where, "schema", schema);
+    if (timeoutMs !== undefined) checkSleep(where, timeoutMs);
+    return this.#add(name, { kind: "wait", schema, timeoutMs }, definition);
+  }
+
+  /**
+   * Adds a step that starts a run of another workflow and waits for it. Its output is that run's; with `onFailure:
+   * "collect"`, that or its error.
+   *
+   * @throws DefinitionError
+   */
+  child<
+    const N extends string,
+    W extends Callable,
+    F extends OnFailure = "fail",
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: Placing<A, InputAfter<In, Steps, Maybe, A>, C> & {
+      workflow: W;
+      input: (input: InputAfter<In, Steps, Maybe, A>) => W["types"]["input"];
+      /** `fail` (default): a child that fails or is cancelled fails this step. `collect`: its error is the result. */
+      onFailure?: F;
+      /** `cancel` (default): a child ends with its parent. `leave`: it goes on by itself. */
+      onCancel?: "cancel" | "leave";
+    },
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
+    A,
+    C
+  > {
+    const where = this.#where(name);
+    const { onFailure = "fail" } = definition;
+    checkFailure(where, "onFailure", onFailure);
+    return this.#add(name, { kind: "child", child: childWork(where, definition), onFailure }, definition);
+  }
+
+  #where(name: string): string {
+    return `Step ${JSON.stringify(name)} of workflow ${JSON.stringify(this.name)}`;
+  }
+
+  #add(name: string, work: Work, definition: unknown): never {
+    const where = this.#where(name);
     if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
     if (this.steps.some((step) => step.name === name)) throw new DefinitionError(`${where}: the name is taken`);
     if (this.steps.length >= 100) throw new DefinitionError(`${where}: a workflow has 100 steps at the most`);
-    const previous = this.steps[this.steps.length - 1];
-    const step = makeStep(where, name, previous === undefined ? [] : [previous.name], definition);
-    return new Workflow<In, Awaited<O>, Steps & Record<N, Awaited<O>>>(
-      this.name,
-      this.version,
-      this.input,
-      [...this.steps, step],
-      this.deadlineMs,
-    );
+    const last = this.steps.at(-1);
+    const { after = last === undefined ? [] : [last.name] } = (definition ?? {}) as { after?: readonly string[] };
+    if (!Array.isArray(after)) throw new DefinitionError(`${where}: after must be a list of names`);
+    const step = makeStep(where, name, after, work, definition);
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.deadlineMs) as never;
   }
 }
+
+/** The definition with one step more. */
+type Added<
+  In,
+  Steps,
+  Ends extends string,
+  Maybe extends string,
+  Handlers,
+  N extends string,
+  O,
+  A extends readonly string[],
+  C,
+  H = Record<never, never>,
+> = Workflow<
+  In,
+  Simplify<Steps & Record<N, O>>,
+  N,
+  Exclude<Ends, A[number]> | N,
+  Maybe | MayBeSkipped<N, A, C, Maybe>,
+  Simplify<Handlers & H>
+>;
 
 /**
  * Starts a definition.
@@ -153,67 +341,15 @@ export class Workflow<In, Last, Steps = Record<never, never>> implements AnyWork
 export function workflow<S extends StandardSchemaV1>(
   name: string,
   options: { input: S; version?: number; deadlineMs?: number },
-): Workflow<StandardSchemaV1.InferOutput<S>, StandardSchemaV1.InferOutput<S>> {
+): Workflow<StandardSchemaV1.InferOutput<S>> {
+  const where = `Workflow ${JSON.stringify(name)}`;
   const { version = 1, deadlineMs } = options;
-  if (!NAME_PATTERN.test(name))
-    throw new DefinitionError(`Workflow ${JSON.stringify(name)}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
-  if (!Number.isInteger(version) || version < 1 || version > 999_999)
-    throw new DefinitionError(`Workflow ${JSON.stringify(name)}: version must be a whole number from 1 to 999999`);
-  if (typeof options.input?.["~standard"]?.validate !== "function")
-    throw new DefinitionError(`Workflow ${JSON.stringify(name)}: input must be a Standard Schema`);
-  const longest = 31_536_000_000;
-  if (deadlineMs !== undefined && !(Number.isInteger(deadlineMs) && deadlineMs >= 1 && deadlineMs <= longest))
-    throw new DefinitionError(
-      `Workflow ${JSON.stringify(name)}: deadlineMs must be a whole number from 1 to ${longest}, a year`,
-    );
+  if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
+  if (!isWhole(version, 1, 999_999))
+    throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
+  checkSchema(where, "input", options.input);
+  if (deadlineMs !== undefined && !isWhole(deadlineMs, 1, LONGEST_DEADLINE_MS))
+    throw new DefinitionError(`${where}: deadlineMs must be a whole number from 1 to ${LONGEST_DEADLINE_MS}, a year`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
   return new Workflow(name, version, input, [], deadlineMs);
-}
-
-function makeStep<I, O>(where: string, name: string, after: string[], definition: StepDefinition<I, O>): Step {
-  const settings: StepSettings = typeof definition === "function" ? {} : definition;
-  const { timeoutMs = 300_000, concurrency, crashes = 3 } = settings;
-  if (!(timeoutMs > 0 && timeoutMs <= 86_400_000))
-    throw new DefinitionError(`${where}: timeoutMs must be above 0 and at most a day`);
-  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1))
-    throw new DefinitionError(`${where}: concurrency must be a whole number, 1 or more`);
-  if (!(Number.isInteger(crashes) && crashes >= 1))
-    throw new DefinitionError(`${where}: crashes must be a whole number, 1 or more`);
-  return {
-    name,
-    after,
-    load: loader(where, definition),
-    retry: retryPolicy(where, settings.retry),
-    timeoutMs,
-    concurrency,
-    crashes,
-  };
-}
-
-function loader<I, O>(where: string, definition: StepDefinition<I, O>): Step["load"] {
-  const check = (handler: unknown): Handler<unknown, unknown> => {
-    if (typeof handler !== "function") throw new DefinitionError(`${where}: no handler function was found`);
-    return handler as Handler<unknown, unknown>;
-  };
-  if (typeof definition === "function") {
-    const handler = check(definition);
-    return async () => handler;
-  }
-  if ("run" in definition) {
-    const handler = check(definition.run);
-    return async () => handler;
-  }
-  if (typeof definition.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
-  // A failed import is not kept: the next attempt tries it again.
-  let loaded: Promise<Handler<unknown, unknown>> | undefined;
-  return () => {
-    loaded ??= definition.load().then(
-      (module) => check(module.default),
-      (error: unknown) => {
-        loaded = undefined;
-        throw error;
-      },
-    );
-    return loaded;
-  };
 }

@@ -1,26 +1,44 @@
+import { commitCheck } from "./parts/commit-check.ts";
+import { commitHeader } from "./parts/commit-header.ts";
+import { commitWrites } from "./parts/commit-writes.ts";
 import { script } from "./script.ts";
 
 /**
  * Commits what up to 100 held entries have come to, each by itself and each with its own reply.
  *
- * KEYS  1 timers  2 delayed  then whatever is named below by its number; a run's log is the key after the run
+ * KEYS  1 timers  2 delayed  then whatever is named below by its number; the keys after a run are its log and, where its
+ *       graph has steps with items, what is kept of the live items of each, in the order of the graph
  * ARGV  1 consumer  2 a letter per key: its type (h l s z; r for a run, whose type its reading shows)
- *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many streams  6 how many items
- *       per tenant: its name, keys of its runs by status `queued` `running` `completed` `failed`, key of its dead letters
+ *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many graphs  6 how many streams
+ *       7 how many items
+ *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters
+ *       per graph that is more than a chain of tasks: `workflow@version`, how many steps nothing comes after, how many steps;
+ *                   of each: name, stream key, how many it comes after, its place among those with items or 0, how many come
+ *                   next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
- *                   for the entries' owners in one call; how many steps come next, (stream key, step) of each
+ *                   for the entries' owners in one call; which graph and which step of it, or 0 and, in a chain of tasks,
+ *                   how many come next (0 or 1), (stream key, step)
  *       per item, at its place + …:
- *         0 what it is: `events`, `released`, `completed`, `retrying`, `failed`  1 which stream  2 entry
+ *         0 what it is; with a `#` behind it if it is about an item of its step  1 which stream  2 entry
  *         3 delivery count  4 run key  5 which tenant  6 attempt, failures and crashes as of this attempt, in one
  *         7 ms since it started, to tell that it did; '' if that was told before
- *         8 how many events; and if there are any: their batch (1 2 3 …), progress to show ('' for none), the events; then
- *         released:   failures, crashes, input of its new entry
- *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run)
+ *         8 how many events; with a `#`: the item's number, key of its chunk, its progress in thousandths ('' for none);
+ *         and if there are any events: their batch (1 2 3 …), progress to show ('' for none), the events; then
+ *         events:     nothing
+ *         released:   failures, crashes, input, item and wake of its new entry ('' for none)
+ *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run), and
+ *                     with a `#`: `fail` or `collect` of a map; of a loop `turn` if another follows, else `last`
+ *         skipped:    nothing
+ *         parked:     timer row, which is its place until it is woken; when that is due: ms from now, `@` and a time, or ''
+ *                     (something else wakes it); the field of a signal that wakes it at once ('' for none); the key of a run
+ *                     that does, if it has ended (0 for none); item and input of the entry that wakes it
+ *         expanded:   how many items, how many at once, the input of the first
  *         retrying:   error, event step.retrying, delay in ms, timer row
+ *         collected#: error, event step.failed
  *         failed:     error, event step.failed, event run.failed, dead-letter id
- * Returns  a Reply per item: Done, NotOwner, RunEnded, UnknownRun, Stale; or WrongType for all, and nothing is written:
- *          the caller then sends the items one by one
- * Events  run.started, step.started, the item's own, step.completed or as the item says, run.completed
+ * Returns  a Reply per item: Done, DoneAndDue (and a timer row is due now), NotOwner, RunEnded, UnknownRun, Stale; or WrongType
+ *          for all, and nothing is written: the caller then sends the items one by one
+ * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting, run.completed
  *
  * All is read and checked before the first write. That is XACK, or XCLAIM where no entry is given up: both are allowed
  * over the memory limit, and so is all that follows them. A refused item whose run has ended or is unknown gives its
@@ -30,7 +48,7 @@ export const commit = script(
   "commit",
   `
 local call, match, ARGV, KEYS = redis.call, string.match, ARGV, KEYS
-local consumer, id_at, item_count = ARGV[1], tonumber(ARGV[3]) + 1, tonumber(ARGV[6])
+local consumer, id_at, item_count = ARGV[1], tonumber(ARGV[3]) + 1, tonumber(ARGV[7])
 local replies = {}
 
 local function refuse_all()
@@ -40,71 +58,10 @@ end
 local _, any_wrong = wrong_types(ARGV[2])
 if any_wrong then return refuse_all() end
 
-local at, tenants, streams = 7, {}, {}
-for i = 1, tonumber(ARGV[4]) do
-  tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
-    completed = KEYS[tonumber(ARGV[at + 3])], failed = KEYS[tonumber(ARGV[at + 4])], dead = KEYS[tonumber(ARGV[at + 5])] }
-  at = at + 6
-end
-for i = 1, tonumber(ARGV[5]) do
-  local step, count = ARGV[at + 1], tonumber(ARGV[at + 6])
-  local named = ',"step":"' .. step .. '","attempt":'
-  local stream = { key = KEYS[tonumber(ARGV[at])], step = step, record = 'step:' .. step, output = 'output:' .. step,
-    dead = KEYS[tonumber(ARGV[at + 2])], delayed = ARGV[at + 3], started = ' {"type":"step.started"' .. named,
-    completed = '{"type":"step.completed"' .. named, counts = {}, gone = {}, next = {} }
-  -- The delivery counts of the entries that this consumer owns.
-  local pending = redis.pcall('XPENDING', stream.key, GROUP, ARGV[at + 4], ARGV[at + 5], count, consumer)
-  if not pending.err then
-    for k = 1, #pending do stream.counts[pending[k][1]] = pending[k][4] end
-    stream.more = #pending >= count
-  end
-  for k = 1, tonumber(ARGV[at + 7]) do
-    stream.next[k] = { key = KEYS[tonumber(ARGV[at + 6 + 2 * k])], record = 'step:' .. ARGV[at + 7 + 2 * k] }
-  end
-  streams[i], streams[i .. ''] = stream, stream
-  at = at + 8 + 2 * #stream.next
-end
-
--- What each item stands for, and what its step's record said.
-local attempt_of = setmetatable({}, { __index = function(known, counts)
-  known[counts] = match(counts, '^%d+')
-  return known[counts]
-end })
-local places, stream_of, run_of, was_status, was_counts, was_started, was_batch = {}, {}, {}, {}, {}, {}, {}
-local runs = {}
-local RECORD = '^(%S+) (%S+ %S+ %S+) (%S+) (%S+) %S+ (%S+)$'
-local function check(i, at, stream, entry)
-  local count = stream.counts[entry]
-  if not count and stream.more then
-    local pending = call('XPENDING', stream.key, GROUP, entry, entry, 1, consumer)
-    count = pending[1] and pending[1][4]
-  end
-  if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then return NOT_OWNER end
-  local number, field = tonumber(ARGV[at + 4]), stream.record
-  local run = runs[number]
-  if not run then
-    local key = KEYS[number]
-    local got = redis.pcall('HMGET', key, 'status', 'createdAt', 'trimmed', field)
-    if got.err then return WRONG_TYPE end
-    run = { key = key, log = KEYS[number + 1], status = got[1], created = got[2], trimmed = got[3], [field] = got[4] }
-    runs[number] = run
-  elseif run[field] == nil then
-    run[field] = call('HGET', run.key, field)
-  end
-  if not run.status then return UNKNOWN_RUN end
-  if not LIVE[run.status] then return RUN_ENDED end
-  run_of[i] = run
-  if run[field] == 'queued 0 0 0 ' .. entry .. ' - - 0' then
-    was_status[i], was_counts[i], was_started[i], was_batch[i] = 'queued', '0 0 0', '-', 0
-    return DONE
-  end
-  local status, counts, place, started, batch = match(run[field] or '', RECORD)
-  if place ~= entry then return STALE end
-  was_status[i], was_counts[i], was_started[i], was_batch[i] = status, counts, started, tonumber(batch)
-  return DONE
-end
-
-local EXTRA = { events = 0, released = 3, completed = 2, retrying = 4, failed = 4 }
+${commitHeader}
+${commitCheck}
+local EXTRA = { events = 0, released = 5, completed = 2, skipped = 0, parked = 6, expanded = 3, retrying = 4, failed = 4,
+  ['events#'] = 3, ['released#'] = 8, ['completed#'] = 6, ['parked#'] = 9, ['retrying#'] = 7, ['collected#'] = 5, ['failed#'] = 7 }
 local claim
 for i = 1, item_count do
   local kind, stream, entry = ARGV[at], streams[ARGV[at + 1]], ARGV[at + 2]
@@ -112,7 +69,7 @@ for i = 1, item_count do
   local reply = check(i, at, stream, entry)
   if reply == WRONG_TYPE then return refuse_all() end
   places[i], stream_of[i], replies[i] = at, stream, reply
-  if reply == DONE and kind == 'events' then
+  if reply == DONE and (kind == 'events' or kind == 'events#') then
     claim = claim or i
   elseif reply ~= NOT_OWNER then
     stream.gone[#stream.gone + 1] = entry
@@ -149,99 +106,178 @@ local function move(run, id, from, to)
   end
 end
 
-local lines, fields = {}, {}
+${commitWrites}
 local function write(i, at)
   local run, stream, tenant = run_of[i], stream_of[i], tenants[ARGV[at + 5]]
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
-  local n, f, finish = 0, 2, nil
+  local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 9
+  local item, item_named, mean = '', '', false
+  n, f, delta, over = 0, 2, 0, false
+  if OF_ITEM[kind] then
+    kind, items, item = OF_ITEM[kind], items_of(run, stream), ARGV[more]
+    item_named, more = '"item":' .. item .. ',', more + 3
+  end
+
   if ago ~= '' and not (status == 'running' and was_counts[i] == counts) then
     started, batch, status = time_ago(ago), 0, 'running'
     if run.status == 'queued' then
       run.status = 'running'
-      fields[f + 1], fields[f + 2] = 'status', 'running'
-      f = f + 2
+      set('status', 'running')
       move(run, id, tenant.queued, tenant.running)
-      n = n + 1
-      lines[n] = started .. ' {"type":"run.started"}'
+      tell(started .. ' {"type":"run.started"}')
     end
-    n = n + 1
-    lines[n] = started .. stream.started .. attempt_of[counts] .. '}'
+    tell(started .. stream.started .. item_named .. attempt_of[counts])
   end
-  local more = at + 9
   if ARGV[at + 8] ~= '0' then
     local events = tonumber(ARGV[at + 8])
     if tonumber(ARGV[more]) > batch then
       batch = tonumber(ARGV[more])
-      for k = more + 2, more + 1 + events do
-        n = n + 1
-        lines[n] = at_now .. ARGV[k]
-      end
-      if ARGV[more + 1] ~= '' then
-        fields[f + 1], fields[f + 2] = 'progress:' .. stream.step, ARGV[more + 1]
-        f = f + 2
+      for k = more + 2, more + 1 + events do tell(at_now .. ARGV[k]) end
+      if items and ARGV[at + 11] ~= '' then
+        progress_item(items, item, tonumber(ARGV[at + 11]))
+        mean = true
+      elseif not items and ARGV[more + 1] ~= '' then
+        set('progress:' .. stream.step, ARGV[more + 1])
       end
     end
     more = more + 2 + events
   end
 
+  -- A step without items is settled by its own end, one with items by that of the last.
+  local settled, taken, input = false, true, ''
   if kind == 'completed' then
-    local output, input = ARGV[more], ARGV[more + 1]
+    local output = ARGV[more]
+    input = ARGV[more + 1]
     if input == '=' then input = output end
-    status, place, ended = kind, '-', now_text
-    fields[f + 1], fields[f + 2] = stream.output, output
-    f = f + 2
-    n = n + 1
-    lines[n] = at_now .. stream.completed .. attempt_of[counts] .. '}'
-    for k = 1, #stream.next do
-      local following = stream.next[k]
-      local entry = call('XADD', following.key, '*', 'run', id, 'tenant', tenant.name, 'input', input)
-      fields[f + 1], fields[f + 2] = following.record, 'queued 0 0 0 ' .. entry .. ' - - 0'
-      f = f + 2
+    status, place, ended, settled = kind, '-', now_text, true
+    tell(at_now .. stream.completed .. item_named .. attempt_of[counts])
+    if items then
+      call('HSET', KEYS[tonumber(ARGV[at + 10])], item, output)
+      items.done = items.done + 1
+      local turn = ARGV[more + 2]
+      settled = end_item(run, id, tenant, stream, items, item, turn == 'last', turn == 'turn' and input)
+      if turn == 'fail' or turn == 'collect' then
+        output, input, mean = '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|' .. turn, '', not settled
+      end
     end
-    if #stream.next == 0 then
-      finish = tenant.completed
-      fields[f + 1], fields[f + 2] = 'result', stream.step
-      f = f + 2
-      n = n + 1
-      lines[n] = at_now .. '{"type":"run.completed"}'
-    end
+    if settled then set(stream.output, output) end
+  elseif kind == 'skipped' then
+    status, place, ended, settled, taken = kind, '-', now_text, true, false
+    tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
   elseif kind == 'released' then
-    place = call('XADD', stream.key, '*', 'run', id, 'tenant', tenant.name, 'input', ARGV[more + 2],
-      'failures', ARGV[more], 'crashes', ARGV[more + 1])
-    status, started, batch = 'queued', '-', 0
+    place = add(stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
+    status, started, batch = 'queued', ARGV[more + 4] == '' and '-' or started, 0
+  elseif kind == 'parked' then
+    local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])
+    local wake = signal ~= '' and call('HEXISTS', run.key, signal) == 1 and 'signal'
+    if child > 0 and not LIVE[call('HGET', KEYS[child], 'status') or ''] then wake = 'child' end
+    if wake then
+      status, place = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake)
+    else
+      status, place = 'waiting', 'timer:' .. row
+      if due_at ~= '' then
+        local time = string.sub(due_at, 1, 1) == '@' and math.max(now, tonumber(string.sub(due_at, 2))) or now + tonumber(due_at)
+        call('ZADD', KEYS[1], time, row)
+        call('HINCRBY', KEYS[2], stream.delayed, 1)
+        if not items then set('due:' .. stream.step, time) end
+      end
+      if not items then delta = -1 end
+    end
+  elseif kind == 'expanded' then
+    status, place = 'running', 'items'
+    local total, limit = tonumber(ARGV[more]), tonumber(ARGV[more + 1])
+    items = items_of(run, stream)
+    items.total, items.started, items.done, items.failed, items.sum, items.limit = total, 0, 0, 0, 0, limit
+    for _ = 1, math.min(total, limit, 100) do begin_item(run, id, tenant, stream, items, ARGV[more + 2]) end
   elseif kind == 'retrying' then
     status, place = kind, 'timer:' .. ARGV[more + 3]
-    fields[f + 1], fields[f + 2] = 'error:' .. stream.step, ARGV[more]
-    f = f + 2
-    n = n + 1
-    lines[n] = at_now .. ARGV[more + 1]
+    if items then call('HSET', KEYS[tonumber(ARGV[at + 10])], 'e' .. item, ARGV[more])
+    else set('error:' .. stream.step, ARGV[more]) end
+    tell(at_now .. ARGV[more + 1])
     call('ZADD', KEYS[1], now + tonumber(ARGV[more + 2]), ARGV[more + 3])
     call('HINCRBY', KEYS[2], stream.delayed, 1)
+  elseif kind == 'collected' then
+    call('HSET', KEYS[tonumber(ARGV[at + 10])], 'e' .. item, ARGV[more])
+    tell(at_now .. ARGV[more + 1])
+    status, place, ended = 'failed', '-', now_text
+    items.failed = items.failed + 1
+    settled = end_item(run, id, tenant, stream, items, item, false)
+    mean = not settled
+    if settled then set(stream.output, '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|collect') end
   elseif kind == 'failed' then
-    local letter = call('XADD', stream.dead, '*', 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name,
-      'attempt', attempt_of[counts], 'error', ARGV[more])
+    local letter = { 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name, 'attempt', match(counts, '^%d+'), 'error', ARGV[more] }
+    if items then letter[11], letter[12] = 'item', item end
+    letter = call('XADD', stream.dead, '*', unpack(letter))
     call('ZADD', tenant.dead, now_text, ARGV[more + 3])
-    fields[f + 1], fields[f + 2] = 'error:' .. stream.step, ARGV[more]
-    fields[f + 3], fields[f + 4] = 'error', ARGV[more]
-    fields[f + 5], fields[f + 6] = 'dead:' .. place, stream.step .. ' ' .. letter
-    f = f + 6
-    lines[n + 1], lines[n + 2] = at_now .. ARGV[more + 1], at_now .. ARGV[more + 2]
-    n = n + 2
-    status, place, ended, finish = kind, 'dead:' .. letter, now_text, tenant.failed
+    set('error:' .. stream.step, ARGV[more])
+    set('error', ARGV[more])
+    set('dead:' .. place, stream.step .. ' ' .. letter .. (item == '' and '' or ' ' .. item))
+    tell(at_now .. ARGV[more + 1])
+    tell(at_now .. ARGV[more + 2])
+    status, place, ended, finish = kind, 'dead:' .. letter, now_text, 'failed'
   end
-  if finish then
-    move(run, id, run.status == 'queued' and tenant.queued or tenant.running, finish)
-    run.status = status
-    fields[f + 1], fields[f + 2], fields[f + 3], fields[f + 4] = 'status', status, 'endedAt', now_text
-    f = f + 4
+
+  if items and mean then tell_mean(stream, items) end
+  if settled then
+    if not graph then
+      over = not stream.next
+      if stream.next then
+        set(stream.next_record, 'queued 0 0 0 ' .. call('XADD', stream.next, '*', 'run', id, 'tenant', tenant.name, 'input', input) .. ' - - 0')
+      end
+    else
+      delta = -1
+      settle(run, id, tenant, graph, stream.index, taken, input)
+    end
+    if over then finish = 'completed' end
   end
 
   local record = status .. ' ' .. counts .. ' ' .. place .. ' ' .. started .. ' ' .. ended .. ' ' .. batch
-  run[stream.record] = record
   fields[1], fields[2] = stream.record, record
+  if items then
+    local step_status, step_counts, _, step_started, step_batch = match(run[stream.record] or '', RECORD)
+    if kind == 'expanded' then
+      record = 'running ' .. counts .. ' items ' .. started .. ' - ' .. batch
+    elseif kind == 'failed' then
+      call('HSET', items.live, item, record)
+      record = 'failed ' .. step_counts .. ' ' .. place .. ' ' .. step_started .. ' ' .. now_text .. ' ' .. step_batch
+    elseif settled then
+      record = 'completed ' .. step_counts .. ' - ' .. step_started .. ' ' .. now_text .. ' ' .. step_batch
+      tell(at_now .. stream.completed .. attempt_of[step_counts])
+    else
+      if ended == '-' then call('HSET', items.live, item, record) end
+      record = run[stream.record]
+    end
+    fields[2] = record
+    set(items.field, items.total .. ' ' .. items.started .. ' ' .. items.done .. ' ' .. items.failed .. ' ' .. items.sum .. ' ' ..
+      items.told .. ' ' .. items.limit)
+  end
+  run[stream.record] = record
+
+  if finish then
+    if finish == 'completed' then tell(at_now .. '{"type":"run.completed"}')
+    elseif graph then
+      local steps = {}
+      for k = 1, #graph do
+        local step = graph[k]
+        steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items] }
+      end
+      end_steps(run.key, KEYS[1], KEYS[2], graph.version, steps, stream.step, now_text, set)
+    end
+    move(run, id, tenant[run.status], tenant[finish])
+    run.status = finish
+    set('status', finish)
+    set('endedAt', now_text)
+    due = tell_parent(run.key, KEYS[1], id, now_text)
+  elseif graph and delta ~= 0 and call('HINCRBY', run.key, 'active', delta) == 0 then
+    move(run, id, tenant[run.status], tenant.waiting)
+    run.status = 'waiting'
+    set('status', 'waiting')
+    tell(at_now .. '{"type":"run.waiting"}')
+  end
   call('HSET', run.key, unpack(fields, 1, f))
   if n > 0 then run.trimmed = append(run.key, run.log, run.trimmed, lines, n) end
+  if due then replies[i] = DONE_AND_DUE end
 end
 
 for i = 1, item_count do

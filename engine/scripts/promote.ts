@@ -3,11 +3,12 @@ import { script } from "./script.ts";
 /**
  * Carries out timer rows that are due, each by itself.
  *
- * KEYS  1 timers  2 delayed  then of each row: for wake its run and its step's stream; for forget the once key; for lapse
- *       the dedupe key and its run; for expire its run
+ * KEYS  1 timers  2 delayed  then of each row: for wake its run, its step's stream, what is kept of its step's live items,
+ *       its tenant's runs by status `waiting` and `running`; for forget the once key; for lapse the dedupe key and its run;
+ *       for expire its run
  * ARGV  1 a letter per key: its type  2 how many rows
- *       per row: row, kind (`wake`, `forget`, `lapse`, `expire`), and for wake: run id, step, delayed field; for lapse:
- *       run id; for expire: limit
+ *       per row: row, kind (`wake`, `forget`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
+ *       delayed field; for lapse: run id; for expire: limit
  * Returns  a Reply per row: Done; Already if it is gone or not due yet; Stale, RunEnded or UnknownRun if it had outlived
  *          what it was for; WrongType (it is tried again in a minute)
  *
@@ -28,25 +29,53 @@ local function due(row)
   return score and tonumber(score) <= now
 end
 
+-- A retry and a delayed start are deliveries as any other; what else it was that a step waited for, its entry says.
+local PLAIN = { retry = true, delay = true }
+-- What wakes these is set when it is due, and not counted before.
+local UNCOUNTED = { child = true, detached = true }
+
 local function wake(row)
-  local run, stream, id, step, delayed = key + 1, key + 2, take(), take(), take()
-  key = key + 2
+  local first, reason, id, step, item, delayed = key + 1, take(), take(), take(), take(), take()
+  local run, stream, live = first, first + 1, first + 2
+  key = key + 5
   if not due(row) then return ALREADY end
   redis.call('ZREM', KEYS[1], row)
-  if wrong[run] or wrong[stream] then
-    redis.call('ZADD', KEYS[1], now + 60000, row)
-    return WRONG_TYPE
+  for i = first, key do
+    if wrong[i] then
+      redis.call('ZADD', KEYS[1], now + 60000, row)
+      return WRONG_TYPE
+    end
   end
-  redis.call('HINCRBY', KEYS[2], delayed, -1)
-  local field = 'step:' .. step
-  local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', field)
+  if not UNCOUNTED[reason] then redis.call('HINCRBY', KEYS[2], delayed, -1) end
+  local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', 'createdAt', 'active')
   if not got[1] then return UNKNOWN_RUN end
   if not LIVE[got[1]] then return RUN_ENDED end
-  local _, attempt, failures, crashes, place = string.match(got[3] or '', STEP)
+  local holder, field = KEYS[run], 'step:' .. step
+  if item ~= '' then holder, field = KEYS[live], item end
+  local was, attempt, failures, crashes, place, started = string.match(redis.call('HGET', holder, field) or '', STEP)
   if place ~= 'timer:' .. row then return STALE end
-  local entry = redis.call('XADD', KEYS[stream], '*', 'run', id, 'tenant', got[2], 'input', '', 'failures', failures,
-    'crashes', crashes)
-  redis.call('HSET', KEYS[run], field, table.concat({ 'queued', attempt, failures, crashes, entry, '- - 0' }, ' '))
+  local fields = { 'run', id, 'tenant', got[2], 'input', '', 'failures', failures, 'crashes', crashes }
+  if item ~= '' then
+    fields[#fields + 1] = 'item'
+    fields[#fields + 1] = item
+  end
+  if PLAIN[reason] then
+    started = '-'
+  else
+    fields[#fields + 1] = 'wake'
+    fields[#fields + 1] = reason
+  end
+  local entry = redis.call('XADD', KEYS[stream], '*', unpack(fields))
+  redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
+  if item == '' and was == 'waiting' then
+    redis.call('HDEL', KEYS[run], 'due:' .. step)
+    if got[4] then redis.call('HINCRBY', KEYS[run], 'active', 1) end
+    if got[1] == 'waiting' then
+      redis.call('HSET', KEYS[run], 'status', 'running')
+      redis.call('ZREM', KEYS[first + 3], id)
+      redis.call('ZADD', KEYS[first + 4], got[3], id)
+    end
+  end
   return DONE
 end
 

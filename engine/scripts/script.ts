@@ -7,6 +7,8 @@ export interface Script {
 /** What a script says of one thing that it was asked to do. The Lua side uses the same numbers. */
 export const Reply = {
   Done: 1,
+  /** Done, and a timer row is due now. */
+  DoneAndDue: 2,
   /** It was so before: a repeated call, or a timer row that is no longer there. */
   Already: 0,
   /** The entry is not pending for this consumer with this delivery count. */
@@ -19,8 +21,13 @@ export const Reply = {
   WrongType: -4,
   /** The step is at another place by now; the entry is gone. */
   Stale: -5,
+  /** There is no room for more: nothing was written. */
+  Full: -9,
 } as const;
 export type Reply = (typeof Reply)[keyof typeof Reply];
+
+/** The line of the prelude that says which time runs go by. */
+const RUN_TIME = "local now_ms = server_ms";
 
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
@@ -30,17 +37,20 @@ export type Reply = (typeof Reply)[keyof typeof Reply];
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE = 1, 0, -1, -2, -3, -4, -5
+local DONE_AND_DUE = 2
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
 -- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.
 local LENGTH_OF = { h = 'HLEN', l = 'LLEN', s = 'XLEN', z = 'ZCARD' }
 local STEP = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
--- Milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
-local function now_ms()
+-- The time of leases, in milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
+local function server_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- The time of runs: of events, timers and records. The test kit alone has another.
+${RUN_TIME}
 
 -- Which of KEYS hold another type than the letter in 'kinds' says. Redis does not roll a script back, so a key of the
 -- wrong type has to be found before the first write.
@@ -76,35 +86,68 @@ local function append(run_key, log_key, trimmed, lines, n)
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
   return trimmed + drop
 end
-`;
 
-/**
- * For the scripts that end a run from outside: takes every live step from its place. KEYS 1 is the run, 3 timers, 4
- * delayed, from 9 on the streams of its graph's steps; their names are in ARGV from `names` on.
- */
-export const TAKE_STEPS = `
-local function take_steps(workflow_version, names, now, fields)
-  for i = 9, #KEYS do
-    local step = ARGV[names + i - 9]
-    local record = redis.call('HGET', KEYS[1], 'step:' .. step)
-    local was, attempt, failures, crashes, place, started, ended, batch = string.match(record or '', STEP)
-    if was and was ~= 'completed' and was ~= 'skipped' then
-      local row = string.match(place, '^timer:(.+)$')
-      if row then
-        redis.call('ZREM', KEYS[3], row)
-        redis.call('HINCRBY', KEYS[4], workflow_version .. ':' .. step, -1)
-      elseif place ~= '-' then
-        redis.pcall('XACK', KEYS[i], GROUP, place)
-        redis.call('XDEL', KEYS[i], place)
+-- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
+local function clear_place(place, stream_key, timers_key, delayed_key, field, now)
+  local row = string.match(place, '^timer:(.+)$')
+  if row then
+    local reason = string.match(row, '^wake|(%a+)|')
+    local was = redis.call('ZREM', timers_key, row)
+    if reason ~= 'child' and reason ~= 'detached' then
+      if was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
+    elseif reason == 'child' then
+      local tenant, child = string.match(row, '^wake|child|([^|]+)|.*|([^|]+)$')
+      redis.call('ZADD', timers_key, now, 'cancel|' .. tenant .. '|' .. child)
+    end
+  elseif string.match(place, '^%d+%-%d+$') then
+    redis.pcall('XACK', stream_key, GROUP, place)
+    redis.call('XDEL', stream_key, place)
+  end
+end
+
+local ENDED = { completed = true, failed = true, cancelled = true, skipped = true }
+
+-- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
+-- stream, key of its live items if it has items}; 'set' is given fields of the run. What is done here, a replay undoes.
+local function end_steps(run_key, timers_key, delayed_key, version, steps, except, now, set)
+  for i = 1, #steps do
+    local step = steps[i]
+    local record = redis.call('HGET', run_key, 'step:' .. step.name)
+    local status, attempt, failures, crashes, place, started, _, batch = string.match(record or '', STEP)
+    local field = version .. ':' .. step.name
+    if status and (status == 'running' and place == 'items' or step.name == except) and step.live then
+      local items = redis.call('HGETALL', step.live)
+      for k = 1, #items, 2 do
+        local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
+        if was and not ENDED[was] then
+          clear_place(at, step.key, timers_key, delayed_key, field, now)
+          redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
+        end
       end
-      fields[#fields + 1] = 'step:' .. step
-      fields[#fields + 1] = table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' ')
+    end
+    if status and not ENDED[status] and step.name ~= except then
+      clear_place(place, step.key, timers_key, delayed_key, field, now)
+      set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end
   end
+end
+
+-- Wakes the step that waits for this run, which has ended. True if there is one.
+local function tell_parent(run_key, timers_key, id, now)
+  local parent = redis.call('HGET', run_key, 'parent')
+  if not parent then return false end
+  redis.call('ZADD', timers_key, now, 'wake|' .. parent .. '|' .. id)
+  return true
 end
 `;
 
 /** Defines a script in the dialect of Redis 6.2: no `#!lua` line, so the same source runs on 6.2 and later. */
 export function script(name: string, lua: string): Script {
   return { name, source: `-- millrace ${name}\n${PRELUDE}\n${lua}` };
+}
+
+/** A script's source with the time of runs ahead of the server's by what `clockKey` holds, in ms: for the test kit. */
+export function withClock(source: string, clockKey: string): string {
+  const ahead = `redis.call('GET', '${clockKey}') or 0`;
+  return source.replace(RUN_TIME, () => `local function now_ms() return server_ms() + (${ahead}) end`);
 }

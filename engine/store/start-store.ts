@@ -1,6 +1,5 @@
 import { type ErrorRecord, MillraceError } from "../errors.ts";
-import { encodeEvent } from "../events.ts";
-import { firstSteps, type Graph, workflowVersion } from "../graph.ts";
+import { firstSteps, type Graph } from "../graph.ts";
 import type { Client } from "../redis/client.ts";
 import { dedupe } from "../scripts/dedupe.ts";
 import { expire } from "../scripts/expire.ts";
@@ -10,6 +9,7 @@ import type { CheckedTerms } from "../start-options.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
 import type { RunStatus } from "../views.ts";
+import { endingArgs } from "./ending.ts";
 import { limitRows } from "./start-terms.ts";
 
 /** A key is kept so long at the least: whoever has it admits its run by then. */
@@ -76,22 +76,15 @@ export class StartStore {
     const [tenant, ms] = fields as [string | null, string | null];
     if (tenant === null || ms === null) return Reply.UnknownRun;
     const error = limitError(limit, ms);
-    const names = graph.steps.map((step) => step.name);
-    return (await this.#client.run(
-      expire,
-      [
-        keys.run(run),
-        keys.log(run),
-        keys.timers(),
-        keys.delayed(),
-        ...["queued", "running", "waiting", "failed"].map((status) => keys.runsByStatus(tenant, status)),
-        ...names.map((step) => keys.step(graph, step)),
-      ],
-      [
-        ...[run, keys.control(), encodeEvent({ type: "run.failed", data: { error } })],
-        ...[workflowVersion(graph), limit, JSON.stringify(error), ...names],
-      ],
-    )) as Reply;
+    const event = { type: "run.failed", data: { error } } as const;
+    const ending = endingArgs(keys, { run, graph, tenant }, "failed", event);
+    const args = [...ending.args, limit, JSON.stringify(error), ...ending.steps];
+    return (await this.#client.run(expire, ending.keys, args)) as Reply;
+  }
+
+  /** The time of runs. */
+  async nowMs(): Promise<number> {
+    return (await this.#client.timed([])).nowMs;
   }
 }
 

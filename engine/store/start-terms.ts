@@ -12,7 +12,7 @@ export function termsArgs(
   if (start === undefined && ttlMs === undefined && deadlineMs === undefined && tags.length === 0)
     return { keys: [], args: [] };
   const { id, graph } = run;
-  const rows = firstSteps(graph).map((step) => delayRow(id, graph, step));
+  const rows = firstSteps(graph).map((step) => delayRow(run, step));
   const when = start === undefined ? "" : "inMs" in start ? `+${start.inMs}` : start.atMs;
   const tagged = tags.length === 0 ? "" : JSON.stringify(tags);
   return {
@@ -28,8 +28,7 @@ export function limitRows(run: string, { workflow, version }: Graph): [ttl: stri
 }
 
 /** The row that puts a first step into its stream when the run is to start. */
-function delayRow(run: string, { workflow, version }: Graph, step: string): string {
-  return encodeTimerRow({
-    ...{ kind: "wake", reason: "delay", run, workflow, version: `${version}`, step, item: "", entry: "" },
-  });
+function delayRow({ id, graph, tenant }: { id: string; graph: Graph; tenant: string }, step: string): string {
+  const of = { tenant, run: id, workflow: graph.workflow, version: `${graph.version}`, step, item: "" };
+  return encodeTimerRow({ kind: "wake", reason: "delay", ...of, entry: "" });
 }

@@ -2,7 +2,6 @@ import { delayedField } from "../commit-args.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
 import type { Client } from "../redis/client.ts";
-import { serverTimeMs } from "../redis/time.ts";
 import { claimTimers } from "../scripts/claim-timers.ts";
 import { promote } from "../scripts/promote.ts";
 import type { Reply } from "../scripts/script.ts";
@@ -24,14 +23,10 @@ export class TimerStore {
   /** Timer rows that are due, and in how many ms the next one is; rows that cannot be read are dropped. */
   async dueTimers(limit: number): Promise<{ due: TimerRow[]; nextMs?: number }> {
     const timers = this.#keys.timers();
-    const [time, flat] = (await this.#client.pipeline([["TIME"], ["ZRANGE", timers, 0, limit, "WITHSCORES"]])) as [
-      [string, string],
-      [string, string | number][],
-    ];
-    const now = serverTimeMs(time);
+    const { nowMs, replies } = await this.#client.timed([["ZRANGE", timers, 0, limit, "WITHSCORES"]]);
     const due: TimerRow[] = [];
-    for (const [member, score] of flat) {
-      if (Number(score) > now) return { due, nextMs: Number(score) - now };
+    for (const [member, score] of replies[0] as [string, string | number][]) {
+      if (Number(score) > nowMs) return { due, nextMs: Number(score) - nowMs };
       const row = parseTimerRow(member);
       if (row !== undefined) due.push(row);
       else {
@@ -50,9 +45,11 @@ export class TimerStore {
     for (const row of rows) {
       args.push(encodeTimerRow(row), row.kind);
       if (row.kind === "wake") {
-        keys.push(this.#keys.run(row.run), this.#keys.step(row, row.step));
-        args.push(row.run, row.step, delayedField(row, row.step));
-        kinds += "hs";
+        const { run, step, item, tenant, reason } = row;
+        keys.push(this.#keys.run(run), this.#keys.step(row, step), this.#keys.items(run, step));
+        keys.push(...["waiting", "running"].map((status) => this.#keys.runsByStatus(tenant, status)));
+        args.push(reason, run, step, item, delayedField(row, step));
+        kinds += "hshzz";
       } else if (row.kind === "forget") {
         keys.push(this.#keys.once(row.tenant, row.hash));
         kinds += "h";

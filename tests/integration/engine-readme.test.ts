@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { beforeAll, describe, expect, test } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
+import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
@@ -18,21 +19,29 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  config: `${space.config()} hash`,
+  generations: `${space.generations()} hash`,
+  broadcast: `${space.broadcast()} channel`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
   step: `${keys.step(version, "STEP")} stream`,
   dead: `${keys.dead(version, "STEP")} stream`,
+  items: `${keys.items("RUN", "STEP")} hash`,
+  chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
+  clock: `${keys.clock()} string`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
   dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
+  schedule: `${keys.schedule("TENANT", "NAME")} hash`,
+  schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,
 };
 
@@ -45,10 +54,12 @@ test("the engine's table of keys has what keys.ts makes, and nothing else", () =
 });
 
 test("the engine's table of scripts has every script", async () => {
-  const files = (await readdir(`${ROOT}engine/scripts`)).map((name) => name.replace(".ts", ""));
+  const files = (await readdir(`${ROOT}engine/scripts`))
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => name.replace(".ts", ""));
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
-  const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z]+/g) ?? []);
+  const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z-]+/g) ?? []);
   const verbs = ["add", "adds", "claim", "remove", "forget", "lapse", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
@@ -56,6 +67,22 @@ test("the engine's table of scripts has every script", async () => {
 test("the engine's README names files that there are", () => {
   for (const [, path] of readme.text.matchAll(/`([\w/.-]+\.ts|[\w-]+\/(?:[\w-]+\/)?)`/g))
     expect(existsSync(`${ROOT}engine/${path}`) || existsSync(`${ROOT}${path}`), path).toBe(true);
+});
+
+test("the engine's table of a schedule has every field that is stored, and no other", () => {
+  const full: Required<ScheduleRecord> = {
+    ...{ status: "active", revision: 1, generation: 1, workflow: "w", cadence: { at: 1 }, input: "1", metadata: "{}" },
+    ...{ overlap: "skip", missed: "all", jitterMs: 1, offset: 0, createdAt: 1, updatedAt: 1, nextTick: 1, lastTick: 1 },
+    ...{
+      lastRun: "R",
+      starting: [1],
+      waiting: [1],
+      skipped: { tick: 1, reason: "missed" },
+      error: { tick: 1, message: "" },
+    },
+  };
+  const told = table(readme, "of a schedule").map(([name]) => code(name!));
+  expect(told.sort()).toEqual(Object.keys(encodeSchedule(full)).sort());
 });
 
 describe("what Redis holds after runs of every kind", () => {
@@ -73,17 +100,45 @@ describe("what Redis holds after runs of every kind", () => {
       if (name === "bad") throw new FatalError("never");
       return name;
     });
+  /** A join, several ends, items that stay alive, waits of every kind. */
+  const inner = workflow("inner", { input: v.any() }).sleep("sleep", 86_400_000);
+  const many = workflow("many", { input: v.any() })
+    .step("aside", { after: [], run: () => 0 })
+    .step("one", { after: [], run: () => 1 })
+    .step("two", { after: [], run: () => 2 })
+    .step("join", { after: ["one", "two"], run: () => 3 })
+    .waitFor("signal", { after: [], schema: v.any() })
+    .step("end", { after: ["signal"], run: () => 1 })
+    .map("map", {
+      after: ["join"],
+      over: () => [1, 2],
+      retry: { baseMs: 60_000, maxMs: 60_000, jitter: "none" },
+      run: (_, ctx) => {
+        if (ctx.item === 1) throw new Error("not yet");
+      },
+    })
+    .child("child", { after: ["end"], workflow: inner, input: () => null });
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd]);
+    await using engine = await engineUnderTest([odd, many]);
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
     const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
     const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
-    await engine.run(odd, { name: "bad" });
+    const bad = await engine.run(odd, { name: "bad" });
+    const [letter] = (await engine.millrace.deadLetters.list()).data;
+    await engine.millrace.deadLetters.replay(letter!.id);
+    await engine.events(bad.id, bad.seq);
+    const { id } = await engine.millrace.runs.start(many, null);
+    await engine.millrace.runs.signal(id, "signal", 1);
+    await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
+    await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
+    await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
+    await engine.millrace.config.set("a", 1);
+    await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -95,23 +150,28 @@ describe("what Redis holds after runs of every kind", () => {
     const shown = found.keys.map((each) =>
       each
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
-        .replace(/:(step|dead):odd@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|dedupe):default/, ":$1:TENANT")
+        .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
+        .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
+        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:status:\w+/, ":status:STATUS")
-        .replace(/:workflow:odd/, ":workflow:WORKFLOW")
+        .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:tag:blue/, ":tag:TAG")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(
       Object.values(KEYS)
-        .filter((each) => !each.endsWith("channel"))
+        .filter((each) => !each.endsWith("channel") && !each.startsWith(keys.clock()))
         .sort(),
     );
   });
 
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
-      field.replace(/^(step|output|progress|error):\w+$/, "$1:STEP").replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
+      field
+        .replace(/^(step|output|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));
     expect([...new Set(shown)].sort()).toEqual(told.sort());

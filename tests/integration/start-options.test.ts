@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { newRunId } from "../../engine/ids.ts";
 import { type RunView, type StartOptions, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
+import type { Runs } from "../../engine/runs.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { eventually } from "../support/gateway.ts";
@@ -54,6 +56,7 @@ describe("a run that starts later", () => {
     expect({ status, created }).toEqual({ status: "queued", created: true });
     const run = await get(id);
     expect(run).toMatchObject({ status: "queued", steps: { say: { status: "waiting", attempt: 0 } } });
+    expect(run.steps.say!.waitingFor).toEqual({ reason: "delay", until: run.startsAt });
     expect(ms(run.startsAt)).toBe(ms(run.createdAt) + 60_000);
     expect((await engine.millrace.queues())[0]).toMatchObject({ workflow: "echo", depth: 0, delayed: 1 });
   });
@@ -227,9 +230,23 @@ describe("tags", () => {
   });
 });
 
+test("a start under an id of its own is safe to repeat, whatever its options", async () => {
+  const id = newRunId(0);
+  const again = (options: StartOptions) => (engine.millrace.runs as Runs).start(echo, { n: 1 }, options, id);
+  const options = { delayMs: 60_000, deadlineMs: 5_000, tags: ["blue"] };
+  expect(await again(options)).toMatchObject({ id, created: true });
+  const before = await rows();
+  const dedupe = { key: "k", mode: "debounce", windowMs: 5 } as const;
+  for (const options of [{ delayMs: 1 }, { dedupe }])
+    expect(await again(options)).toMatchObject({ id, created: false });
+  expect(await rows()).toEqual(before);
+  expect((await engine.millrace.runs.list()).data).toHaveLength(1);
+});
+
 test.each<[string, StartOptions]>([
   ["a delay", { delayMs: -1 }],
   ["tags", { tags: ["a b"] }],
+  ["a time more than a year away", { runAt: new Date(Date.now() + 367 * 86_400_000) }],
   ["a deduplication", { delayMs: 5, dedupe: { key: "k", mode: "debounce", windowMs: 5 } }],
 ])("%s that cannot be is refused, and nothing is stored", async (_, options) => {
   await expect(start(1, options)).rejects.toMatchObject({ code: "invalid_input" });

@@ -5,6 +5,7 @@ import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
+import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { StartStore } from "../../engine/store/start-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { type Admission, Reply, Store } from "../../engine/store.ts";
@@ -25,6 +26,7 @@ export class StoreBench {
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
   readonly starts = new StartStore(this.client, this.store);
+  readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly run = newRunId(0);
 
   close(): void {
@@ -62,7 +64,7 @@ export class StoreBench {
   /** Brings the run to its end at step `a`: completed steps, or a dead letter. */
   async fail(entry: Entry): Promise<void> {
     const error = { name: "Error", message: "no" };
-    const reply = await this.commit({ entry, startedAgoMs: 0, end: { transition: { kind: "dead", error } } });
+    const reply = await this.commit({ entry, startedAgoMs: 0, end: { kind: "dead", error } });
     if (reply !== Reply.Done) throw new Error(`refused: ${reply}`);
   }
 

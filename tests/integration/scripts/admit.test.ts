@@ -66,13 +66,13 @@ describe("admit", () => {
         trimmed: "0",
         input: '{"n":1}',
         startsAt: "T",
-        "step:a": "waiting 0 0 0 timer:wake|delay|RUN|two|1|a|| - - 0",
+        "step:a": "waiting 0 0 0 timer:wake|delay|default|RUN|two|1|a|| - - 0",
       },
       "runs:default:status:queued": { RUN: "T" },
       "runs:default:workflow:two": { RUN: "T" },
-      timers: { "wake|delay|RUN|two|1|a||": "T" },
+      timers: { "wake|delay|default|RUN|two|1|a||": "T" },
     });
-    const row = `wake|delay|${bench.run}|two|1|a||`;
+    const row = `wake|delay|default|${bench.run}|two|1|a||`;
     expect(await bench.redis.zscore(bench.keys.timers(), row)).toBe(`${due}`);
     await bench.admit(other, "default", { start: { inMs: 60_000 } });
     const made = Number(await bench.redis.hget(bench.keys.run(other), "createdAt"));

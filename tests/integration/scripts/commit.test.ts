@@ -15,13 +15,10 @@ beforeEach(async () => {
 afterEach(() => bench.close());
 
 const error = { name: "Error", message: "no", stack: "Error: no\n    at x.ts:1" };
-const completed: CommitItem["end"] = {
-  transition: { kind: "complete", next: ["b"], ends: false },
-  output: '{"out":[]}',
-};
-const retrying: CommitItem["end"] = { transition: { kind: "retry", error, delayMs: 5_000 } };
-const dead: CommitItem["end"] = { transition: { kind: "dead", error } };
-const released: CommitItem["end"] = { transition: { kind: "release" } };
+const completed: CommitItem["end"] = { kind: "complete", output: '{"out":[]}' };
+const retrying: CommitItem["end"] = { kind: "retry", error, delayMs: 5_000 };
+const dead: CommitItem["end"] = { kind: "dead", error };
+const released: CommitItem["end"] = { kind: "release" };
 
 /** Commits an item, and says what that has changed. */
 async function change(item: Partial<CommitItem>, expected: Reply = Reply.Done, names: Record<string, string> = {}) {
@@ -52,7 +49,7 @@ describe("commit of what is told on the way", () => {
   test("events and progress, once for each batch", async () => {
     await change({ startedAgoMs: 0 });
     const events = ['{"type":"step.output","step":"a","attempt":1,"data":{"text":"x"}}'];
-    const item = { batch: 1, events, progress: '{"progress":0.5}' };
+    const item = { batch: 1, events, progress: { progress: 0.5 } };
     expect(await change(item)).toEqual({
       "log:RUN": expect.arrayContaining([`T ${events[0]}`]),
       "run:RUN": expect.objectContaining({ "progress:a": '{"progress":0.5}', "step:a": "running 1 0 0 E1 T - 1" }),
@@ -107,7 +104,7 @@ describe("commit of an end", () => {
 
   test("completed with a large output: the next entry does not carry it", async () => {
     const output = JSON.stringify("x".repeat(300));
-    const changed = await change({ startedAgoMs: 0, end: { transition: completed.transition, output } });
+    const changed = await change({ startedAgoMs: 0, end: { kind: "complete", output } });
     expect(changed["step:two@1:b"]).toEqual(["E1 run=RUN tenant=default input="]);
     expect(changed["run:RUN"]).toMatchObject({ "output:a": output });
   });
@@ -115,13 +112,12 @@ describe("commit of an end", () => {
   test("the last step completed: the run has", async () => {
     await bench.commit({ entry, startedAgoMs: 0, end: completed });
     entry = (await bench.take("b"))[0]!;
-    const last: CommitItem["end"] = { transition: { kind: "complete", next: [], ends: true }, output: "2" };
+    const last: CommitItem["end"] = { kind: "complete", output: "2" };
     expect(await change({ startedAgoMs: 0, end: last })).toEqual({
       "log:RUN": expect.arrayContaining(['T {"type":"run.completed"}']),
       "run:RUN": expect.objectContaining({
         status: "completed",
         endedAt: "T",
-        result: "b",
         "output:b": "2",
         "step:b": "completed 1 0 0 - T T 0",
       }),
@@ -132,7 +128,7 @@ describe("commit of an end", () => {
   });
 
   test("retrying: a timer row has its place, and its step is counted as delayed", async () => {
-    const row = "wake|retry|RUN|two|1|a||ENTRY";
+    const row = "wake|retry|default|RUN|two|1|a||ENTRY";
     expect(await change({ startedAgoMs: 0, end: retrying }, Reply.Done, { ENTRY: entry.id })).toEqual({
       delayed: { "two@1:a": "1" },
       "log:RUN": expect.arrayContaining([

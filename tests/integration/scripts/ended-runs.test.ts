@@ -54,13 +54,13 @@ describe("cancel", () => {
     const state = await bench.state();
     expect(state["step:two@1:a"]).toEqual([]);
     expect(state["run:RUN"]).toMatchObject({ status: "cancelled", "step:a": "cancelled 1 0 0 - T T 0" });
-    expect(await bench.commit({ entry, end: { transition: { kind: "release" } } })).toBe(Reply.NotOwner);
+    expect(await bench.commit({ entry, end: { kind: "release" } })).toBe(Reply.NotOwner);
   });
 
   test("a step that waits to be tried again: its timer row is gone, and counted so", async () => {
     const entry = await bench.held();
-    const transition = { kind: "retry", error, delayMs: 60_000 } as const;
-    await bench.commit({ entry, startedAgoMs: 0, end: { transition } });
+    const end = { kind: "retry", error, delayMs: 60_000 } as const;
+    await bench.commit({ entry, startedAgoMs: 0, end });
     expect(await change(cancel, Reply.Done)).toMatchObject({ timers: "gone", delayed: { "two@1:a": "0" } });
   });
 
@@ -110,6 +110,7 @@ describe("replay", () => {
         createdAt: "T",
         trimmed: "0",
         input: '{"n":1}',
+        replays: "1",
         "step:a": expect.stringMatching(/^queued 0 0 0 E\d - - 0$/),
       },
       "runs:default:status:failed": "gone",

@@ -163,7 +163,7 @@ describe("reclaim", () => {
   });
 
   test("deaths that were counted before an entry was given back count as well", async () => {
-    const item = { entry: { ...entry, crashes: 1 }, end: { transition: { kind: "release" as const } } };
+    const item = { entry: { ...entry, crashes: 1 }, end: { kind: "release" as const } };
     await bench.commit(item);
     const [again] = await bench.take("a");
     await age(20_000, again);

@@ -1,0 +1,66 @@
+import type { Attempt } from "./attempt.ts";
+import { hexDigest } from "./digest.ts";
+import type { Entry } from "./entry.ts";
+import { type ErrorRecord, FatalError } from "./errors.ts";
+import { partitionOf } from "./ids.ts";
+import { unlessAway } from "./inputs.ts";
+import { encodeInput } from "./payload.ts";
+import { fatal, type Parts } from "./perform.ts";
+import { validate } from "./schema.ts";
+import { checkTerms } from "./start-options.ts";
+import type { ChildWork, OnFailure, Settled } from "./step.ts";
+import type { Outcome } from "./transition.ts";
+
+/** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
+export async function startChild(
+  { entry, step }: Attempt,
+  { store, values }: Parts,
+  { workflow, input: inputOf, onCancel }: ChildWork,
+  input: unknown,
+): Promise<Outcome> {
+  const valid = await fatal("invalid_child_input", validate(workflow.input, inputOf(input), "input of the child"));
+  const stored = await values.put(entry.tenant, step, JSON.parse(encodeInput(valid, "input of the child")));
+  const child = await childOf(entry, store);
+  const detached = onCancel === "leave";
+  const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
+  await unlessAway(store.admit({ ...of, terms: checkTerms({}, workflow.deadlineMs) }));
+  return { kind: "parked", parking: { reason: "child", child, detached } };
+}
+
+/** What the run that a step has waited for came to. */
+export async function outcomeOfChild(
+  { entry, step }: Attempt,
+  { store, values }: Parts,
+  { workflow }: ChildWork,
+  onFailure: OnFailure,
+): Promise<Outcome> {
+  const child = await childOf(entry, store);
+  const record = await unlessAway(store.readRun(child, entry.tenant));
+  if (record === undefined) throw new FatalError(`The child run ${child} is gone.`, { code: "child_lost" });
+  const { status, error } = record.fields;
+  const completed = async (value: unknown): Promise<Outcome> => ({
+    kind: "completed",
+    output: await values.put(entry.tenant, step, value),
+  });
+  if (status === "completed") {
+    const output = await values.output(entry.tenant, workflow.graph, record.fields);
+    return completed(onFailure === "collect" ? ({ ok: true, output } satisfies Settled<unknown>) : output);
+  }
+  const cause = error === undefined ? undefined : errorOf(JSON.parse(error));
+  const message = `The child run ${child} ${status === "failed" ? "failed" : `was ${status}`}${cause ? `: ${cause.message}` : ""}`;
+  const code = status === "cancelled" ? "child_cancelled" : "child_failed";
+  if (onFailure === "fail") throw new FatalError(message, { code, cause });
+  return completed({ ok: false, error: { name: "FatalError", message, code } } satisfies Settled<unknown>);
+}
+
+/** An error as another run has recorded it. */
+function errorOf({ stack: _stack, message, ...rest }: ErrorRecord): Error {
+  return Object.assign(new Error(message), rest);
+}
+
+/** The id of the run that a step waits for: the same at every attempt, another after each replay of its run. */
+async function childOf({ run, item, stream }: Entry, store: Parts["store"]): Promise<string> {
+  const [replays] = await unlessAway(store.readFields(run, "replays"));
+  const digest = await hexDigest("SHA-256", `${run}\n${stream.step.name}\n${item ?? ""}\n${replays ?? 0}`);
+  return `${digest.slice(0, 32)}-${partitionOf(run) ?? 0}`;
+}

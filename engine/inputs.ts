@@ -1,0 +1,86 @@
+import type { Entry } from "./entry.ts";
+import { FatalError, UnavailableError } from "./errors.ts";
+import { shapeOf } from "./graph.ts";
+import { Interrupted } from "./interrupted.ts";
+import { CHUNK, chunkOf } from "./keys.ts";
+import type { Store } from "./store.ts";
+import type { Values } from "./values.ts";
+
+/** So many chunks of items' inputs are kept as read: neighbours come to the same worker. */
+const CHUNKS_KEPT = 64;
+
+/** Where the inputs of held steps, and of their items, come from. */
+export class Inputs {
+  readonly #store: Store;
+  readonly #values: Values;
+  readonly #chunks = new Map<string, Promise<unknown[]>>();
+
+  constructor(store: Store, values: Values) {
+    this.#store = store;
+    this.#values = values;
+  }
+
+  /** The input of a step. */
+  async of(entry: Entry): Promise<unknown> {
+    if (entry.input !== "") return JSON.parse(entry.input);
+    const { after, fields } = fieldsOf(entry);
+    return this.#values.join(entry.tenant, after, await this.#read(entry, fields));
+  }
+
+  /** The input of a step as Redis may hold it as an output too. */
+  async stored(entry: Entry): Promise<string> {
+    if (entry.input !== "") return entry.input;
+    const { after, fields } = fieldsOf(entry);
+    const stored = await this.#read(entry, fields);
+    if (after.length <= 1 && stored[0] != null) return stored[0];
+    const { tenant, stream } = entry;
+    return this.#values.put(tenant, stream.step.name, await this.#values.join(tenant, after, stored));
+  }
+
+  /** An element of the list that a map goes over. */
+  async element(entry: Entry, item: number): Promise<unknown> {
+    const chunk = chunkOf(item);
+    const key = `${entry.run} ${entry.stream.step.name} ${chunk}`;
+    let elements = this.#chunks.get(key);
+    if (elements === undefined) {
+      elements = this.#chunk(entry, chunk);
+      this.#chunks.set(key, elements);
+      elements.catch(() => this.#chunks.delete(key));
+      if (this.#chunks.size > CHUNKS_KEPT) this.#chunks.delete(this.#chunks.keys().next().value!);
+    }
+    // Handlers may change what they are given.
+    return structuredClone((await elements)[item % CHUNK]);
+  }
+
+  /** What a turn of a loop is given: the last one's output, or the step's input. */
+  async turn(entry: Entry, turn: number): Promise<unknown> {
+    if (turn === 0 || entry.input !== "") return this.of(entry);
+    const step = entry.stream.step.name;
+    const [stored] = await unlessAway(this.#store.readChunk(entry.run, step, chunkOf(turn - 1), `${turn - 1}`));
+    return this.#values.join(entry.tenant, [step], [stored ?? null]);
+  }
+
+  async #chunk(entry: Entry, chunk: number): Promise<unknown[]> {
+    const [stored] = await unlessAway(this.#store.readChunk(entry.run, entry.stream.step.name, chunk, "in"));
+    if (stored == null) throw new FatalError("The input of this item is gone.", { code: "value_lost" });
+    return (await this.#values.get(entry.tenant, stored)) as unknown[];
+  }
+
+  #read(entry: Entry, fields: readonly string[]): Promise<(string | null)[]> {
+    return unlessAway(this.#store.readFields(entry.run, ...fields));
+  }
+}
+
+function fieldsOf({ stream: { graph, step } }: Entry): { after: readonly string[]; fields: string[] } {
+  const { after } = shapeOf(graph).byName.get(step.name)!;
+  return { after, fields: after.length === 0 ? ["input"] : after.map((name) => `output:${name}`) };
+}
+
+/** The step has not begun: that Redis is away is none of its failures. */
+export async function unlessAway<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    throw error instanceof UnavailableError ? new Interrupted() : error;
+  }
+}

@@ -1,0 +1,46 @@
+/** Reads what the items of a group share: tenants, graphs, streams and who owns what in those. */
+export const commitHeader = `
+local at, tenants, graphs, streams = 8, {}, {}, {}
+for i = 1, tonumber(ARGV[4]) do
+  tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
+    waiting = KEYS[tonumber(ARGV[at + 3])], completed = KEYS[tonumber(ARGV[at + 4])],
+    failed = KEYS[tonumber(ARGV[at + 5])], dead = KEYS[tonumber(ARGV[at + 6])] }
+  at = at + 7
+end
+for i = 1, tonumber(ARGV[5]) do
+  local graph = { version = ARGV[at], ends = tonumber(ARGV[at + 1]) }
+  local steps = tonumber(ARGV[at + 2])
+  at = at + 3
+  for k = 1, steps do
+    local step = { name = ARGV[at], key = KEYS[tonumber(ARGV[at + 1])], record = 'step:' .. ARGV[at], needs = tonumber(ARGV[at + 2]),
+      items = tonumber(ARGV[at + 3]), join = 'join:' .. ARGV[at], next = {} }
+    for n = 1, tonumber(ARGV[at + 4]) do step.next[n] = tonumber(ARGV[at + 4 + n]) end
+    graph[k] = step
+    at = at + 5 + #step.next
+  end
+  graphs[i .. ''] = graph
+end
+for i = 1, tonumber(ARGV[6]) do
+  local step, count = ARGV[at + 1], tonumber(ARGV[at + 6])
+  local named = ',"step":"' .. step .. '",'
+  local stream = { key = KEYS[tonumber(ARGV[at])], step = step, record = 'step:' .. step, output = 'output:' .. step,
+    dead = KEYS[tonumber(ARGV[at + 2])], delayed = ARGV[at + 3], started = ' {"type":"step.started"' .. named,
+    completed = '{"type":"step.completed"' .. named, counts = {}, gone = {}, graph = graphs[ARGV[at + 7]] }
+  -- The delivery counts of the entries that this consumer owns.
+  local pending = redis.pcall('XPENDING', stream.key, GROUP, ARGV[at + 4], ARGV[at + 5], count, consumer)
+  if not pending.err then
+    for k = 1, #pending do stream.counts[pending[k][1]] = pending[k][4] end
+    stream.more = #pending >= count
+  end
+  if stream.graph then
+    stream.index = tonumber(ARGV[at + 8])
+    at = at + 9
+  elseif ARGV[at + 8] == '1' then
+    stream.next, stream.next_record = KEYS[tonumber(ARGV[at + 9])], 'step:' .. ARGV[at + 10]
+    at = at + 11
+  else
+    at = at + 9
+  end
+  streams[i], streams[i .. ''] = stream, stream
+end
+`;

@@ -1,0 +1,235 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ConfigReader } from "./config-reader.ts";
+import { DefinitionError } from "./errors.ts";
+import type { GraphStep } from "./graph.ts";
+import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import type { AnyWorkflow } from "./workflow.ts";
+
+/** What a handler is given beside its input. Valid until the handler's promise settles. */
+export interface StepContext {
+  readonly run: { readonly id: string; readonly workflow: string; readonly version: number; readonly tenant: string };
+  readonly step: string;
+  /** Which element of a map, or which turn of a loop, from 0; undefined for a step that has no items. */
+  readonly item: number | undefined;
+  /** 1 for the first attempt; a worker that died counts as an attempt too. */
+  readonly attempt: number;
+  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
+  readonly signal: AbortSignal;
+  /** The same for every attempt of this step (or item) in this run. Hand it to services that take an Idempotency-Key. */
+  readonly idempotencyKey: string;
+  /** Different for every delivery, and never used again: for stores that refuse an older writer. */
+  readonly fence: string;
+  /** Documents and other large values. */
+  readonly blobs: BlobStore;
+  /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The configuration and the feature flags, as this process knows them now. A flag's unit is the run unless one is given. */
+  readonly config: ConfigReader;
+  readonly log: StepLog;
+  /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
+  progress(fraction: number, message?: string): void;
+  /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
+  emit(output: string | object): void;
+  /**
+   * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
+   * Whatever it depends on, the tenant too, belongs into `key`.
+   */
+  cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
+}
+
+export interface CachedResult<T> {
+  /** Undefined if nothing is remembered. */
+  readonly value: T | undefined;
+  /** Remembers a value, which must survive JSON; not if the topic was invalidated since it was asked for. */
+  keep(value: T): void;
+}
+
+export interface StepLog {
+  debug(message: string, properties?: Record<string, unknown>): void;
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+  error(message: string, properties?: Record<string, unknown>): void;
+}
+
+/** A step's work: its input in, its output out. Both must survive JSON. */
+export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
+
+export interface StepSettings {
+  /** How often and when the step is tried again after its handler failed. */
+  retry?: Partial<RetryPolicy>;
+  /** How long one attempt may take, in milliseconds. Default 5 minutes. */
+  timeoutMs?: number;
+  /** How many of this step one worker process runs at once. Default: the worker's own concurrency. */
+  concurrency?: number;
+  /** How many workers this step may take down with it before it goes to dead letters. Default 3. */
+  crashes?: number;
+}
+
+/** A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. */
+export type HandlerSource<I, O> = { run: Handler<I, O> } | { load: () => Promise<{ default: Handler<I, O> }> };
+
+/** Where a step stands in the graph. */
+export interface Placing<A, I, C> {
+  /** The steps that it comes after. Default: the one declared before it. Several make a join, whose input is an object. */
+  after?: A;
+  /** Looked at when it is the step's turn: if it is false, the step is skipped, and so is what only it leads to. */
+  when?: (input: I) => C;
+}
+
+/** What an item, or a child run, came to, where its failure is collected and not passed up. */
+export type Settled<O> =
+  | { ok: true; output: O }
+  | { ok: false; error: { name: string; message: string; code?: string } };
+
+/** What a wait with a timeout came to. */
+export type Signalled<T> = { timedOut: false; data: T } | { timedOut: true };
+
+/** What is done with a failure further down: passed up, or given as a result. */
+export type OnFailure = "fail" | "collect";
+
+export interface ChildWork {
+  readonly workflow: AnyWorkflow;
+  readonly input: (input: unknown) => unknown;
+  /** Whether the child is cancelled with its parent, or left to itself. */
+  readonly onCancel: "cancel" | "leave";
+}
+
+/** What a step does when it is its turn. */
+export type Work =
+  | { readonly kind: "task" }
+  | {
+      readonly kind: "map";
+      readonly over: (input: unknown) => unknown;
+      readonly limit: number;
+      readonly onItemFailure: OnFailure;
+      /** Each item is a run of this workflow, and not a call of the handler. */
+      readonly child?: ChildWork;
+    }
+  | { readonly kind: "repeat"; readonly until: (output: unknown, turn: number) => boolean; readonly max: number }
+  /** Milliseconds from now, or a time. */
+  | { readonly kind: "sleep"; readonly until: (input: unknown) => unknown }
+  | { readonly kind: "wait"; readonly schema: StandardSchemaV1; readonly timeoutMs: number | undefined }
+  | { readonly kind: "child"; readonly child: ChildWork; readonly onFailure: OnFailure };
+
+/** A step as the engine sees it: types forgotten, settings complete. */
+export interface Step {
+  readonly name: string;
+  readonly after: readonly string[];
+  readonly work: Work;
+  readonly when: ((input: unknown) => boolean) | undefined;
+  /** The handler of a task, an item or a turn. */
+  readonly load: () => Promise<Handler<unknown, unknown>>;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number;
+  readonly concurrency: number | undefined;
+  readonly crashes: number;
+}
+
+/** What a step's graph says of it beside its place: nothing for a task without a condition. */
+export function graphKind({ work, when }: Step): Pick<GraphStep, "kind" | "when"> {
+  const kind = work.kind === "task" ? {} : { kind: work.kind };
+  return when === undefined ? kind : { ...kind, when: true };
+}
+
+type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Partial<Record<"run" | "load", unknown>>;
+
+/**
+ * Makes a step of what a definition says of it.
+ *
+ * @throws DefinitionError for settings that cannot work
+ */
+export function makeStep(where: string, name: string, after: readonly string[], work: Work, definition: unknown): Step {
+  const settings = (typeof definition === "function" ? { run: definition } : (definition ?? {})) as Anything;
+  const { concurrency, crashes = 3, when } = settings;
+  // A wait's own timeout is how long it waits, not how long an attempt may take.
+  const timeoutMs = work.kind === "wait" ? 300_000 : (settings.timeoutMs ?? 300_000);
+  const refuse = (what: string): never => {
+    throw new DefinitionError(`${where}: ${what}`);
+  };
+  if (!(timeoutMs > 0 && timeoutMs <= 86_400_000)) refuse("timeoutMs must be above 0 and at most a day");
+  if (concurrency !== undefined && !isWhole(concurrency, 1)) refuse("concurrency must be a whole number, 1 or more");
+  if (!isWhole(crashes, 1)) refuse("crashes must be a whole number, 1 or more");
+  if (when !== undefined && typeof when !== "function") refuse("when must be a function");
+  return {
+    ...{ name, after, work, timeoutMs, concurrency, crashes },
+    when: when as Step["when"],
+    load: hasHandler(work)
+      ? loader(where, settings)
+      : () => Promise.reject(new DefinitionError(`${where}: no handler`)),
+    retry: retryPolicy(where, settings.retry),
+  };
+}
+
+/** The workflow that a step starts, and how. @throws DefinitionError */
+export function childWork(where: string, definition: object): ChildWork {
+  const { workflow, input, onCancel = "cancel" } = definition as Partial<ChildWork>;
+  if (!Array.isArray(workflow?.steps)) throw new DefinitionError(`${where}: workflow must be a definition`);
+  if (typeof input !== "function") throw new DefinitionError(`${where}: input must be a function`);
+  if (onCancel !== "cancel" && onCancel !== "leave")
+    throw new DefinitionError(`${where}: onCancel must be "cancel" or "leave"`);
+  return { workflow: workflow as AnyWorkflow, input, onCancel };
+}
+
+export function checkFailure(where: string, what: string, value: unknown): void {
+  if (value !== "fail" && value !== "collect")
+    throw new DefinitionError(`${where}: ${what} must be "fail" or "collect"`);
+}
+
+export function checkSchema(where: string, what: string, schema: unknown): void {
+  const standard = (schema as Partial<StandardSchemaV1> | undefined)?.["~standard"];
+  if (typeof standard?.validate !== "function")
+    throw new DefinitionError(`${where}: ${what} must be a Standard Schema`);
+}
+
+/** A sleep's length in ms, or when it is over. */
+export type SleepTime = { delayMs: number } | { at_ms: number };
+
+const LONGEST_SLEEP_MS = 366 * 86_400_000;
+
+/** Reads milliseconds, a Date or an ISO 8601 text; undefined if it is none of those, or above a year away. */
+export function sleepTime(value: unknown): SleepTime | undefined {
+  if (typeof value === "number")
+    return value >= 0 && value <= LONGEST_SLEEP_MS ? { delayMs: Math.round(value) } : undefined;
+  const at_ms = value instanceof Date ? value.getTime() : typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isFinite(at_ms) && at_ms >= 0 ? { at_ms } : undefined;
+}
+
+export function checkSleep(where: string, value: unknown): void {
+  if (sleepTime(value) === undefined)
+    throw new DefinitionError(`${where}: a time is from 0 ms to 366 days, or a date, not ${String(value)}`);
+}
+
+export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFINITY): boolean {
+  return Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
+}
+
+/** Whether a step calls a handler of its own. */
+export function hasHandler(work: Work): boolean {
+  return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
+}
+
+function loader(where: string, definition: Partial<Record<"run" | "load", unknown>>): Step["load"] {
+  const check = (handler: unknown): Handler<unknown, unknown> => {
+    if (typeof handler !== "function") throw new DefinitionError(`${where}: no handler function was found`);
+    return handler as Handler<unknown, unknown>;
+  };
+  if ("run" in definition) {
+    const handler = check(definition.run);
+    return async () => handler;
+  }
+  if (typeof definition.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
+  const load = definition.load as () => Promise<{ default: unknown }>;
+  // A failed import is not kept: the next attempt tries it again.
+  let loaded: Promise<Handler<unknown, unknown>> | undefined;
+  return () => {
+    loaded ??= load().then(
+      (module) => check(module.default),
+      (error: unknown) => {
+        loaded = undefined;
+        throw error;
+      },
+    );
+    return loaded;
+  };
+}

@@ -1,0 +1,47 @@
+import type { AnyWorkflow } from "./workflow.ts";
+
+/** A workflow of which only what goes in and comes out matters. */
+export interface Callable extends AnyWorkflow {
+  readonly types: { input: unknown; output: unknown };
+}
+
+export type Simplify<T> = { [K in keyof T]: T[K] };
+export type IsUnion<T, U = T> = [T] extends [never]
+  ? false
+  : T extends unknown
+    ? [U] extends [T]
+      ? false
+      : true
+    : false;
+/** The outputs of several steps by their names; those that may be skipped may be missing. */
+export type Joined<Steps, Names extends string, Maybe> = Simplify<
+  { [K in Exclude<Names, Maybe> & keyof Steps]: Steps[K] } & { [K in Names & Maybe & keyof Steps]?: Steps[K] }
+>;
+/** Where a step comes by default: after the one that was declared last. */
+export type AfterLast<Steps, Last> = [Last] extends [never] ? readonly [] : readonly [Last & keyof Steps & string];
+/** What a step that comes after these is given. */
+export type InputAfter<In, Steps, Maybe, A extends readonly string[]> = A extends readonly []
+  ? In
+  : A extends readonly [infer Only extends keyof Steps]
+    ? Steps[Only]
+    : Joined<Steps, A[number], Maybe>;
+/** Whether a step may be skipped: because of its own `when`, or because all that it comes after may be. */
+export type MayBeSkipped<N, A extends readonly string[], C, Maybe> = [C] extends [undefined]
+  ? A extends readonly []
+    ? never
+    : [A[number]] extends [Maybe]
+      ? N
+      : never
+  : N;
+export type Output<In, Steps, Ends extends string, Maybe> = [Ends] extends [never]
+  ? In
+  : IsUnion<Ends> extends true
+    ? Joined<Steps, Ends, Maybe>
+    : Steps[Ends & keyof Steps] | ([Ends] extends [Maybe] ? undefined : never);
+
+export type ItemOutput<O, W extends Callable> = unknown extends O ? W["types"]["output"] : Awaited<O>;
+
+/** A handler of a step's, by the step's name; nothing where the step has none. */
+export type HandlerOf<N extends string, I, O> = unknown extends O
+  ? Record<never, never>
+  : Record<N, { input: I; output: Awaited<O> }>;

@@ -1,0 +1,92 @@
+import * as v from "valibot";
+import { describe, expect, test } from "vitest";
+import { FatalError, workflow } from "../../../engine/index.ts";
+import { engineUnderTest } from "../../support/engine-under-test.ts";
+
+const input = v.object({ n: v.number() });
+const child = workflow("child", { input }).step("work", ({ n }) => {
+  if (n < 0) throw new FatalError(`negative ${n}`);
+  return 2 * n;
+});
+const slow = workflow("slow-child", { input }).sleep("rest", 86_400_000);
+
+describe("a child run", () => {
+  const parent = workflow("parent", { input })
+    .child("inner", { workflow: child, input: ({ n }) => ({ n: n + 1 }) })
+    .step("end", (n) => n + 1);
+
+  test("is started and waited for", async () => {
+    await using engine = await engineUnderTest([parent]);
+    await engine.worker();
+    expect(await engine.run(parent, { n: 1 })).toMatchObject({ status: "completed", output: 5 });
+    expect((await engine.millrace.runs.list({ workflow: "child" })).data).toHaveLength(1);
+  });
+
+  test("its failure is its parent's; replayed, the parent starts another", async () => {
+    let broken = true;
+    const flaky = workflow("flaky-child", { input }).step("work", () => {
+      if (broken) throw new FatalError("broken");
+      return 7;
+    });
+    const outer = workflow("outer", { input }).child("inner", { workflow: flaky, input: (given) => given });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(outer, { n: 1 });
+    const failed = await engine.ended(id);
+    expect(failed).toMatchObject({ status: "failed", error: { code: "child_failed", cause: { message: "broken" } } });
+    broken = false;
+    const { data } = await engine.millrace.deadLetters.list({ workflow: "outer" });
+    await engine.millrace.deadLetters.replay(data[0]!.id);
+    await engine.events(id, failed.seq);
+    expect(await engine.millrace.runs.get(id)).toMatchObject({ status: "completed", output: 7 });
+  });
+
+  test("its failure may be a result", async () => {
+    const lenient = workflow("lenient", { input }).child("inner", {
+      workflow: child,
+      input: (given) => given,
+      onFailure: "collect",
+    });
+    await using engine = await engineUnderTest([lenient]);
+    await engine.worker();
+    expect((await engine.run(lenient, { n: -1 })).output).toMatchObject({ ok: false, error: { code: "child_failed" } });
+    expect((await engine.run(lenient, { n: 1 })).output).toEqual({ ok: true, output: 2 });
+  });
+
+  test.each(["cancel", "leave"] as const)("when its parent is cancelled: %s", async (onCancel) => {
+    const outer = workflow("outer", { input }).child("inner", { workflow: slow, input: (given) => given, onCancel });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(outer, { n: 1 });
+    await engine.until(id, ({ type }) => type === "run.waiting");
+    const { waitingFor } = (await engine.millrace.runs.get(id)).steps.inner!;
+    expect(waitingFor).toMatchObject({ reason: "child" });
+    await engine.until(waitingFor!.run!, ({ type }) => type === "run.waiting");
+    await engine.millrace.runs.cancel(id);
+    if (onCancel === "cancel") expect(await engine.ended(waitingFor!.run!)).toMatchObject({ status: "cancelled" });
+    else expect(await engine.millrace.runs.get(waitingFor!.run!)).toMatchObject({ status: "waiting" });
+  });
+
+  test("that is cancelled fails its parent", async () => {
+    const outer = workflow("outer", { input }).child("inner", { workflow: slow, input: (given) => given });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(outer, { n: 1 });
+    await engine.until(id, ({ type }) => type === "run.waiting");
+    await engine.millrace.runs.cancel((await engine.millrace.runs.get(id)).steps.inner!.waitingFor!.run!);
+    expect(await engine.ended(id)).toMatchObject({ status: "failed", error: { code: "child_cancelled" } });
+  });
+
+  test("many children of one parent, each an item of a map", async () => {
+    const many = workflow("many", { input: v.array(v.number()) }).map("each", {
+      over: (list) => list,
+      limit: 50,
+      workflow: child,
+      input: (n) => ({ n }),
+    });
+    await using engine = await engineUnderTest([many]);
+    await engine.worker();
+    const list = Array.from({ length: 300 }, (_, n) => n);
+    expect(await engine.run(many, list)).toMatchObject({ status: "completed", output: list.map((n) => 2 * n) });
+  });
+});
