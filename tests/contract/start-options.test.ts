@@ -30,7 +30,8 @@ test("a delayed run is accepted as queued, and shown waiting with its times", as
   const { id, status } = await start("Ada", { delay: 50_000, ttl: 60_000, deadline: 90_000 });
   expect(status).toBe("queued");
   const { createdAt, startsAt, expiresAt, deadlineAt, steps } = await run(id);
-  expect(steps).toEqual({ hello: { status: "waiting", attempt: 0 } });
+  const waitingFor = { reason: "delay", until: startsAt };
+  expect(steps).toEqual({ hello: { status: "waiting", attempt: 0, waitingFor } });
   const since = (time: string) => Date.parse(time) - Date.parse(createdAt);
   expect([startsAt, expiresAt, deadlineAt].map(since)).toEqual([50_000, 110_000, 140_000]);
 });
