@@ -1,3 +1,5 @@
+import type { Bulk } from "./bulk.ts";
+import type { Deletion } from "./deletion.ts";
 import { ConflictError, NotFoundError } from "./errors.ts";
 import type { RunsApi } from "./millrace.ts";
 import { overdue } from "./overdue.ts";
@@ -12,13 +14,17 @@ interface Parts {
   starts: StartStore;
   graphs: Graphs;
   ticks: Ticks;
+  deletion: Deletion;
+  bulk: Bulk;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs, starts, graphs, ticks }: Parts): Continuations {
+export function continuations({ runs, starts, graphs, ticks, deletion, bulk }: Parts): Continuations {
   return {
     overdue: overdue(starts, graphs),
     tick: ticks.goOn,
+    delete: deletion.goOn,
+    bulk: bulk.goOn,
     async cancel({ tenant, run }) {
       await runs.cancel(run, { tenant }).catch((error: unknown) => {
         // It has ended by itself meanwhile, or is not there any more.

@@ -19,6 +19,10 @@ const CONTINUED = {
   cancel: ["tenant", "run"],
   /** Ends a run that an `expire` row has found live past its limit. */
   overdue: ["run", "workflow", "version", "limit"],
+  /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
+  delete: ["tenant", "run", "items"],
+  /** Stands for work on many dead letters. */
+  bulk: ["operation"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

@@ -79,8 +79,8 @@ describe("a workflow's deadline", () => {
       .sleep("d", 1)
       .waitFor("e", { schema: v.any() })
       .child("f", { workflow: inner, input: () => ({}) });
-    expect(steps.deadlineMs).toBe(7);
-    expect(workflow("w", { input }).step("s", () => null).deadlineMs).toBeUndefined();
+    expect(steps.settings.deadlineMs).toBe(7);
+    expect(workflow("w", { input }).step("s", () => null).settings.deadlineMs).toBeUndefined();
   });
 
   test.each([0, -1, 1.5, Number.NaN, YEAR_MS + 1, "5"])("%j is refused, naming the workflow", (deadlineMs) => {
