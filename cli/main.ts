@@ -9,6 +9,9 @@ import { readSettings, type Settings } from "./settings.ts";
 const program = makeProgram({
   dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
+  runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
+  deadLetters: (command) =>
+    start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
   pause: (command) => start(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
   resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
   paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),

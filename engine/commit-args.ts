@@ -199,7 +199,7 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
       break;
     case "retry": {
       // What it was woken by is not forgotten when the step is tried again.
-      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : wake, entry, entry.id));
+      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : `retry:${wake}`, entry, entry.id));
       const data = { error: brief(end.error), delayMs: end.delayMs };
       body.push(JSON.stringify(end.error), stepEvent("step.retrying", entry, data), end.delayMs, row);
       break;

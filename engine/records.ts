@@ -26,6 +26,10 @@ const SUMMARY_FIELDS = [
   "metadata",
   "priority",
   "trimmed",
+  "startsAt",
+  "ttlMs",
+  "deadlineMs",
+  "tags",
 ];
 
 const PLACE_FIELDS = ["tenant", "workflow", "version", "priority"];

@@ -28,7 +28,7 @@ export interface StartedRun {
   version: number;
   status: RunStatus;
   durability: Durability;
-  /** False if this is the run of an earlier call with the same idempotency key. */
+  /** False if this is the run of an earlier call with the same idempotency key or deduplication key. */
   created: boolean;
 }
 
@@ -77,9 +77,16 @@ export interface RunView {
   seq: number;
   steps: Record<string, StepView>;
   createdAt: string;
+  /** When it starts, or was to start, if that was not at once. */
+  startsAt?: string;
+  /** It fails if it has not started by then. */
+  expiresAt?: string;
+  /** It fails if it has not ended by then. */
+  deadlineAt?: string;
   endedAt?: string;
   /** Absent if it is normal. */
   priority?: Priority;
+  tags?: string[];
   metadata?: Record<string, unknown>;
 }
 
@@ -111,6 +118,35 @@ export interface DeadLetterView {
   at: string;
 }
 
+/** One attempt that failed. `retryAt` is when the step was tried again; absent if it was not. */
+export interface FailedAttempt {
+  attempt: number;
+  at: string;
+  error: ErrorRecord;
+  retryAt?: string;
+}
+
+/** A dead letter with all that is known of it. Its error has its stack. */
+export interface DeadLetterDetails extends DeadLetterView {
+  /** What the step was given; absent if it is in a blob that is gone. */
+  input?: unknown;
+  /** The last 10 attempts of the step that failed, in order; those that its run's log still has. */
+  history: FailedAttempt[];
+}
+
+/** Work on many dead letters that goes on by itself. */
+export interface OperationView {
+  id: string;
+  kind: "replay" | "discard";
+  status: "running" | "done";
+  /** How many dead letters fitted so far. */
+  matched: number;
+  /** How many of these were replayed or discarded: somebody else had the others first, or their runs had moved on. */
+  done: number;
+  createdAt: string;
+  endedAt?: string;
+}
+
 /** One step of one workflow version, as an operator sees it. */
 export interface QueueView {
   workflow: string;
@@ -119,7 +155,7 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries; or for their tenant to be resumed. */
+  /** Waiting for a time to come: retries, and runs that start later; or for their tenant to be resumed. */
   delayed: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */

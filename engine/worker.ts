@@ -16,8 +16,10 @@ import type { Millrace } from "./millrace.ts";
 import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Retention } from "./retention.ts";
 import { Sources } from "./sources.ts";
 import { PauseStore } from "./store/pause-store.ts";
+import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -60,6 +62,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -78,7 +81,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, lanes, records, blobs, values, config, cache } = this.#internals;
+    const { client, store, lanes, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -100,6 +103,11 @@ export class Worker {
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#retention = new Retention({
+      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
+      store: new RetentionStore(client, store.keys, keys!),
+      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
+    });
     this.#heartbeat = new Heartbeat(store, consumer, sources, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -160,10 +168,12 @@ export class Worker {
     });
     this.#stopListening = leave;
     await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
+    await this.#timers.catchUp();
     if (this.#stopping) return;
     this.#sources.start();
     this.#heartbeat.start();
     this.#timers.start();
+    this.#retention.start();
     this.#reclaimer.start();
     this.#reader.start();
   }
@@ -180,7 +190,8 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#sources.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention];
+    await Promise.all(loops.map((loop) => loop.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);

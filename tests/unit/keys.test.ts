@@ -11,6 +11,8 @@ const version = { workflow: "flow", version: 2 };
 test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
+  [space.tenants(), "{acme}:tenants"],
+  [space.retention(), "{acme}:retention"],
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
@@ -32,8 +34,12 @@ test.each([
   [keys.clock(), "{acme:3}:clock"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
+  [keys.runsByTag("t", "a:b"), "{acme:3}:runs:t:tag:a:b"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.dedupe("t", "abc"), "{acme:3}:dedupe:t:abc"],
+  [keys.operation("O"), "{acme:3}:operation:O"],
+  [keys.sweep(), "{acme:3}:sweep"],
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
   [keys.control(), "{acme:3}:control"],
@@ -64,6 +70,11 @@ const rows: [TimerRow, string][] = [
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
   [{ kind: "unpark", tenant: "t" }, "unpark|t"],
+  [{ kind: "lapse", tenant: "t", hash: "abc", run: "R-0" }, "lapse|t|abc|R-0"],
+  [{ kind: "expire", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "expire|R-0|flow|2|ttl"],
+  [{ kind: "overdue", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "overdue|R-0|flow|2|ttl"],
+  [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
+  [{ kind: "bulk", operation: "O" }, "bulk|O"],
   [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
