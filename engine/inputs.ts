@@ -3,7 +3,7 @@ import { FatalError, UnavailableError } from "./errors.ts";
 import { inputFields, shapeOf } from "./graph.ts";
 import { Interrupted } from "./interrupted.ts";
 import { CHUNK, chunkOf } from "./keys.ts";
-import { isBlob } from "./payload.ts";
+import { blobOf } from "./payload.ts";
 import type { Store } from "./store.ts";
 import type { Values } from "./values.ts";
 
@@ -71,7 +71,7 @@ export class Inputs {
   async #chunk(entry: Entry, chunk: number, key: string): Promise<unknown[]> {
     const [stored] = await unlessAway(this.#store.readChunk(entry.run, entry.stream.step.name, chunk, "in"));
     if (stored == null) throw new FatalError("The input of this item is gone.", { code: "value_lost" });
-    if (isBlob(stored)) this.#large.add(key);
+    if (blobOf(stored) !== undefined) this.#large.add(key);
     if (this.#large.size > BLOBS_KEPT) this.#forget(this.#large.values().next().value!);
     return (await this.#values.get(entry.tenant, stored)) as unknown[];
   }

@@ -18,11 +18,6 @@ export function isSpread(stored: string): boolean {
   return stored.startsWith(ITEMS_MARK);
 }
 
-/** Whether a value is in the blob store. */
-export function isBlob(stored: string): boolean {
-  return stored.startsWith(BLOB_MARK);
-}
-
 /** A value as JSON; `undefined` is null. @throws FatalError `not_json` for what JSON cannot hold */
 export function encodeValue(value: unknown): string {
   try {
@@ -51,8 +46,8 @@ export async function storeValue(blobs: BlobStore, tenant: string, name: string,
 
 /** The value again. @throws FatalError `value_lost` if its blob is gone */
 export async function loadValue(blobs: BlobStore, tenant: string, stored: string): Promise<unknown> {
-  if (!isBlob(stored)) return JSON.parse(stored);
-  const id = stored.slice(BLOB_MARK.length);
+  const id = blobOf(stored);
+  if (id === undefined) return JSON.parse(stored);
   try {
     return JSON.parse(new TextDecoder().decode(await readBlob(blobs, tenant, id)));
   } catch (cause) {
@@ -61,7 +56,12 @@ export async function loadValue(blobs: BlobStore, tenant: string, stored: string
   }
 }
 
+/** The id of the blob that a stored value is in; undefined if it is none. */
+export function blobOf(stored: string): string | undefined {
+  return stored.startsWith(BLOB_MARK) ? stored.slice(BLOB_MARK.length) : undefined;
+}
+
 /** The value as an entry carries it; empty if the worker must read it from the run. */
 export function entryInput(stored: string): string {
-  return stored.length <= ENTRY_LIMIT && !isBlob(stored) && !isSpread(stored) ? stored : "";
+  return stored.length <= ENTRY_LIMIT && blobOf(stored) === undefined && !isSpread(stored) ? stored : "";
 }

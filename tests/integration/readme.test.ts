@@ -6,12 +6,12 @@ import { createContext, runInContext } from "node:vm";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
-import { Workflow, workflow } from "../../engine/workflow.ts";
+import { workflow } from "../../engine/workflow.ts";
 import { shipped } from "../../workflows/index.ts";
 import { madePdf } from "../support/analysis.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
-import { block, code, type Markdown, readMarkdown, table } from "../support/markdown.ts";
+import { block, type Markdown, readMarkdown } from "../support/markdown.ts";
 import { missing, RUNTIMES, type StartedProcess, startFile, startProgram } from "../support/process.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
@@ -24,7 +24,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "shapes.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -76,37 +76,6 @@ describe("the first workflow", () => {
     const checked = startProgram(process.execPath, tsc);
     expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
   });
-});
-
-test("each shape of a workflow does what it says", async () => {
-  const program = `
-    import { testKit } from "millrace/testing";
-    import * as shapes from "./shapes.ts";
-    await using kit = await testKit(Object.values(shapes), { url: process.env.REDIS_URL });
-    for (const [name, shape] of Object.entries(shapes)) {
-      const run = await kit.run(shape, { n: 3 });
-      console.log(name, run.status, JSON.stringify(run.output));
-    }`;
-  await writeFile(`${dir}/drive.ts`, program);
-  const driven = startFile("node", `${dir.slice(ROOT.length)}/drive.ts`, { env: { REDIS_URL: redisUrl } });
-  expect(await driven.exited).toEqual({ code: 0, signal: null });
-  expect(driven.output().trimEnd().split("\n").sort()).toEqual([
-    "branch completed 10",
-    "child completed 24",
-    "join completed 15",
-    'loop completed {"n":0.75}',
-    "map completed 4",
-    'signal completed "no answer"',
-    'sleep completed "4 days later"',
-  ]);
-});
-
-test("the table of shapes has the methods of definitions, and examples that there are", () => {
-  const rows = table(readme, "shape");
-  const told = rows.flatMap(([, methods]) => [...methods!.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
-  const methods = Object.getOwnPropertyNames(Workflow.prototype).filter((name) => name !== "constructor");
-  expect([...new Set(told)].sort()).toEqual([...methods, "after", "when", "retry"].sort());
-  for (const row of rows) expect(existsSync(`${ROOT}${code(row[3]!)}`), row[3]).toBe(true);
 });
 
 test("the tests of the second workflow pass", async () => {

@@ -30,9 +30,9 @@ export class WaitBench extends StoreBench {
   readonly park = (end: Transition) => () => this.commit({ entry: this.entry, startedAgoMs: 0, end });
 
   readonly send =
-    (key = "k", data = '"yes"', run = this.run) =>
+    (key = "k", stored = '"yes"', run = this.run) =>
     () =>
-      this.store.signal(run, waits.graph, "default", "wait", key, data);
+      this.store.signal({ run, graph: waits.graph, tenant: "default", step: "wait", key, stored });
 
   readonly cancelled = () => this.store.cancel(this.run, waits.graph, "default");
 

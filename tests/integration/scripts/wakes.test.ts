@@ -60,11 +60,11 @@ describe("promote of a wait", () => {
       await bench.park(child())();
       const again = { ...(await bench.next("wait")), wake };
       expect(await bench.commit({ entry: again, end: { kind: "retry", error, delayMs: 0 } })).toBe(Reply.Done);
-      const reason = ["child", "detached"].includes(wake) ? "ended" : wake;
+      const reason = `retry:${wake}`;
       expect(await bench.change(bench.promote(reason, again.id), Reply.Done)).toMatchObject({
         delayed: { "waits@1:wait": "0" },
       });
-      expect(await bench.next("wait")).toMatchObject({ failures: 1, wake: reason });
+      expect(await bench.next("wait")).toMatchObject({ failures: 1, wake });
       expect(await bench.fields()).toMatchObject({ status: "running", active: "1" });
     },
   );
