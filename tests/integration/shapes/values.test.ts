@@ -24,6 +24,8 @@ describe("the results of a map", () => {
     await engine.worker();
     const ended = await engine.run(through, null);
     expect(ended.output).toEqual({ first: [10, 20], second: [121, 221] });
+    // Nothing had to be tried again to find its input.
+    expect((await engine.events(ended.id)).filter(({ type }) => type === "step.retrying")).toEqual([]);
     expect(ended.steps).toMatchObject({
       rest: { output: [10, 20] },
       turn: { output: [12, 22] },
