@@ -1,7 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
-import { attemptOf, type Entry } from "./entry.ts";
+import { attemptOf, type Entry, isUndo } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
@@ -60,7 +60,7 @@ export class Attempt implements StepContext {
     this.attempt = attemptOf(entry);
     this.#setting = setting;
     // A step that was woken has told of its start before it waited.
-    this.#startTold = entry.wake !== undefined;
+    this.#startTold = entry.wake !== undefined && !isUndo(entry);
     this.#undecided = entry.stream.step.when !== undefined && entry.wake === undefined && entry.item === undefined;
   }
 
@@ -93,6 +93,7 @@ export class Attempt implements StepContext {
 
   get idempotencyKey(): string {
     const { run, item } = this.entry;
+    if (isUndo(this.entry)) return `${run}:${this.step}:undo`;
     return item === undefined ? `${run}:${this.step}` : `${run}:${this.step}:${item}`;
   }
 
@@ -132,7 +133,7 @@ export class Attempt implements StepContext {
   #emitText(text: string): void {
     this.#text += text;
     while (this.#text.length > TEXT_LIMIT) {
-      this.#push({ text: this.#text.slice(0, TEXT_LIMIT) });
+      this.#push(this.#marked({ text: this.#text.slice(0, TEXT_LIMIT) }));
       this.#text = this.#text.slice(TEXT_LIMIT);
     }
   }
@@ -146,8 +147,13 @@ export class Attempt implements StepContext {
   }
 
   #closeText(): void {
-    if (this.#text !== "") this.#push({ text: this.#text });
+    if (this.#text !== "") this.#push(this.#marked({ text: this.#text }));
     this.#text = "";
+  }
+
+  /** What an undo says is told from what its step said. */
+  #marked(data: object): object {
+    return isUndo(this.entry) ? { ...data, undo: true } : data;
   }
 
   #push(data: object): void {
@@ -238,7 +244,7 @@ export class Attempt implements StepContext {
     const item: CommitItem = { entry: this.entry, batch: this.#batch, events };
     if (this.#progress !== undefined) {
       item.progress = this.#progress;
-      events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#progress }));
+      events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#marked(this.#progress) }));
       this.#progress = undefined;
     }
     if (events.length > 0) item.batch = ++this.#batch;

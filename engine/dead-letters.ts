@@ -52,11 +52,13 @@ export class DeadLetters implements DeadLettersApi {
     const [place] = await this.#records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#graphs.of(place.workflow, place.version);
-    return { ...parsed, id, tenant, step: place.step, graph };
+    return { ...parsed, id, tenant, step: place.step, undo: place.undo, graph };
   }
 
   #refuse(id: string, reply: Reply): void {
     if (reply === Reply.UnknownRun) throw new NotFoundError("dead letter", id);
+    if (reply === Reply.RunEnded)
+      throw new ConflictError("run_undone", "What the run had done was undone when it failed: start it again instead.");
     if (reply === Reply.Stale)
       throw new ConflictError("run_moved_on", "The run is no longer at the step that this dead letter is of.");
     if (reply === Reply.WrongType)

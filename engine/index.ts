@@ -8,7 +8,7 @@ export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
 export type { RetryPolicy } from "./retry.ts";
 export { validate } from "./schema.ts";
-export type { Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type { Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings, Undo } from "./step.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

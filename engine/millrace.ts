@@ -54,7 +54,8 @@ export interface RunsApi {
   /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
   list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
   /**
-   * No step of the run is delivered any more; a handler at work sees its signal abort.
+   * No step of the run is delivered any more; a handler at work sees its signal abort. Completed steps with an undo are
+   * undone, the last one first, and then the run is cancelled.
    *
    * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
    */
@@ -74,7 +75,11 @@ export interface RunsApi {
 export interface DeadLettersApi {
   /** Newest first. @throws InvalidInputError, UnavailableError */
   list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
-  /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
+  /**
+   * The run goes on from the step that failed, its attempts counted anew; or the undo that failed is tried again.
+   *
+   * @throws NotFoundError; ConflictError `run_moved_on`, or `run_undone` if what the run had done was undone
+   */
   replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
   /** The run stays failed. @throws NotFoundError */
   discard(id: string, options?: Tenanted): Promise<void>;

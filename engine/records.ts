@@ -16,6 +16,16 @@ export interface WorkerInfo {
   streams: string[];
 }
 
+/** Where a dead letter is, and whether it is of its step's undo. */
+interface LetterPlace {
+  tenant: string;
+  workflow: string;
+  version: number;
+  step: string;
+  letter: string;
+  undo: boolean;
+}
+
 /** A worker that was not heard of for this long is no longer counted as alive. */
 const ALIVE_MS = 30_000;
 
@@ -30,6 +40,7 @@ const SUMMARY_FIELDS = [
   "error",
   "metadata",
   "trimmed",
+  "ending",
 ];
 
 /** The reads that change nothing and need no script. */
@@ -76,9 +87,7 @@ export class Records {
   }
 
   /** Where a dead letter is: its run's graph version, step, and its entry in the dead-letter stream. */
-  async deadLetterPlaces(
-    letters: readonly { run: string; entry: string }[],
-  ): Promise<({ tenant: string; workflow: string; version: number; step: string; letter: string } | undefined)[]> {
+  async deadLetterPlaces(letters: readonly { run: string; entry: string }[]): Promise<(LetterPlace | undefined)[]> {
     if (letters.length === 0) return [];
     const calls = letters.map(({ run, entry }): Call => {
       return ["HMGET", this.#store.partitionKeys(run).run(run), "tenant", "workflow", "version", `dead:${entry}`];
@@ -86,8 +95,8 @@ export class Records {
     const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
     return replies.map(([tenant, workflow, version, place]) => {
       if (tenant == null || workflow == null || place == null) return undefined;
-      const [step, letter] = place.split(" ") as [string, string];
-      return { tenant, workflow, version: Number(version), step, letter };
+      const [step, letter, of] = place.split(" ") as [string, string, string?];
+      return { tenant, workflow, version: Number(version), step, letter, undo: of === "undo" };
     });
   }
 
@@ -104,10 +113,10 @@ export class Records {
     return replies.flatMap(([entry], i) => {
       if (entry === undefined) return [];
       const { run, workflow, version, step } = places[i]!;
-      const { id, attempt, error, item } = pairs(entry[1]);
+      const { id, attempt, error, item, undo } = pairs(entry[1]);
       const at = iso(entry[0].slice(0, entry[0].indexOf("-")));
       const record = JSON.parse(error!) as ErrorRecord;
-      const of = item ? { item: Number(item) } : {};
+      const of = item ? { item: Number(item) } : undo ? { undo: true as const } : {};
       return [{ id: id!, run, workflow, version, step, ...of, attempt: Number(attempt), error: record, at }];
     });
   }

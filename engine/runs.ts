@@ -7,7 +7,7 @@ import { pageOf } from "./listing.ts";
 import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
 import { encodeInput, storeValue } from "./payload.ts";
 import type { Records } from "./records.ts";
-import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
+import { type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
@@ -78,7 +78,7 @@ export class Runs implements RunsApi {
       ...{ id, durability, created },
       workflow: fields.workflow!,
       version: Number(fields.version),
-      status: fields.status as RunStatus,
+      status: statusOf(fields),
     };
   }
 

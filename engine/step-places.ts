@@ -12,7 +12,7 @@ export function stepPlaces(keys: PartitionKeys, run: string, graph: Graph): { ke
       keys.step(graph, name),
       hasItems ? keys.items(run, name) : keys.run(run),
     ]),
-    args: steps.flatMap(({ name, hasItems }) => [name, hasItems ? "items" : ""]),
+    args: steps.flatMap(({ name, hasItems, undo }) => [name, `${hasItems ? "items" : ""}${undo ? " undo" : ""}`]),
   };
 }
 

@@ -1,5 +1,5 @@
 import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
-import type { Entry, StepStream } from "./entry.ts";
+import { type Entry, isUndo, type StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
@@ -23,6 +23,7 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
 import { parentOf, stepPlaces } from "./step-places.ts";
+import { UndoStore } from "./store/undo-store.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
@@ -57,6 +58,8 @@ export interface DeadLetterPlace {
   graph: Graph;
   tenant: string;
   step: string;
+  /** Whether it is of the step's undo, and not of the step itself. */
+  undo?: boolean;
 }
 
 /** Every read and write of what Redis holds of runs. */
@@ -64,11 +67,13 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  readonly #undos: UndoStore;
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
     this.keys = keys;
     this.#first = keys.partition(0);
+    this.#undos = new UndoStore(client, (id) => this.partitionKeys(id));
   }
 
   /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
@@ -123,8 +128,9 @@ export class Store {
     return reply[1];
   }
 
-  /** Commits up to 100 items of one partition; a reply for each. */
+  /** Commits up to 100 items of one partition, or one of an entry that undoes a step; a reply for each. */
   async commit(consumer: string, items: readonly CommitItem[]): Promise<Reply[]> {
+    if (isUndo(items[0]!.entry)) return [await this.#undos.commit(consumer, items[0]!)];
     const { keys, args } = commitArgs(this.partitionKeys(items[0]!.entry.run), consumer, items);
     return (await this.#run(commit, keys, args)) as Reply[];
   }
@@ -207,8 +213,10 @@ export class Store {
     )) as Reply;
   }
 
-  /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  /** Lets a failed run go on from its dead letter, or has a step undone again. */
+  async replay(place: DeadLetterPlace): Promise<Reply> {
+    if (place.undo) return this.#undos.replay(place);
+    const { id, run, entry, graph, tenant, step } = place;
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
     return (await this.#run(

@@ -14,13 +14,22 @@ import {
   makeStep,
   type OnFailure,
   type Placing,
-  type Settled,
   type Signalled,
   type Step,
   type StepSettings,
+  type Undo,
   type Work,
 } from "./step.ts";
-import type { AfterLast, Callable, InputAfter, ItemOutput, MayBeSkipped, Output, Simplify } from "./workflow-types.ts";
+import type {
+  AfterLast,
+  Callable,
+  ChildOutput,
+  InputAfter,
+  MapOutput,
+  MayBeSkipped,
+  Output,
+  Simplify,
+} from "./workflow-types.ts";
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
@@ -87,7 +96,11 @@ export class Workflow<
       | Handler<InputAfter<In, Steps, Maybe, A>, O>
       | (StepSettings &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-          HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
+          HandlerSource<
+            InputAfter<In, Steps, Maybe, A>,
+            O,
+            Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>
+          >),
   ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
     return this.#add(name, { kind: "task" }, definition);
   }
@@ -115,8 +128,15 @@ export class Workflow<
         limit?: number;
         /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
         onItemFailure?: F;
-      } & (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }),
-  ): Added<In, Steps, Ends, Maybe, N, (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[], A, C> {
+      } & (
+        | HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>>
+        | {
+            workflow: W;
+            input: (element: E) => W["types"]["input"];
+            undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
+          }
+      ),
+  ): Added<In, Steps, Ends, Maybe, N, MapOutput<F, O, W>, A, C> {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = definition;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
@@ -142,7 +162,7 @@ export class Workflow<
     name: N,
     definition: StepSettings &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-      HandlerSource<InputAfter<In, Steps, Maybe, A>, O> & {
+      HandlerSource<InputAfter<In, Steps, Maybe, A>, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>> & {
         /** Whether a turn was the last. Turns count from 0. */
         until: (output: NoInfer<Awaited<O>>, turn: number) => boolean;
         /** 1 to 10,000. */
@@ -236,17 +256,11 @@ export class Workflow<
       onFailure?: F;
       /** `cancel` (default): a child ends with its parent. `leave`: it goes on by itself. */
       onCancel?: "cancel" | "leave";
+      /** Takes back what the child has done once it is complete; nothing else does. */
+      undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<ChildOutput<F, W>>>;
+      undoRetry?: StepSettings["undoRetry"];
     },
-  ): Added<
-    In,
-    Steps,
-    Ends,
-    Maybe,
-    N,
-    F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
-    A,
-    C
-  > {
+  ): Added<In, Steps, Ends, Maybe, N, ChildOutput<F, W>, A, C> {
     const where = this.#where(name);
     const { onFailure = "fail" } = definition;
     checkFailure(where, "onFailure", onFailure);

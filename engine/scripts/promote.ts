@@ -29,6 +29,8 @@ end
 
 -- A retry and a delayed start are deliveries as any other; what else it was that a step waited for, its entry says.
 local PLAIN = { retry = true, delay = true }
+-- These are tried again from their beginning.
+local AFRESH = { retry = true, delay = true, undo = true }
 -- What wakes these is set when it is due, and not counted before.
 local UNCOUNTED = { child = true, detached = true }
 
@@ -47,8 +49,9 @@ local function wake(row)
   if not UNCOUNTED[reason] then redis.call('HINCRBY', KEYS[2], delayed, -1) end
   local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', 'createdAt', 'active')
   if not got[1] then return UNKNOWN_RUN end
-  if not LIVE[got[1]] then return RUN_ENDED end
-  local holder, field = KEYS[run], 'step:' .. step
+  local undo = reason == 'undo'
+  if undo and got[1] ~= 'undoing' or not undo and not LIVE[got[1]] then return RUN_ENDED end
+  local holder, field = KEYS[run], (undo and 'undo:' or 'step:') .. step
   if item ~= '' then holder, field = KEYS[live], item end
   local was, attempt, failures, crashes, place, started = string.match(redis.call('HGET', holder, field) or '', STEP)
   if place ~= 'timer:' .. row then return STALE end
@@ -57,9 +60,8 @@ local function wake(row)
     fields[#fields + 1] = 'item'
     fields[#fields + 1] = item
   end
-  if PLAIN[reason] then
-    started = '-'
-  else
+  if AFRESH[reason] then started = '-' end
+  if not PLAIN[reason] then
     fields[#fields + 1] = 'wake'
     fields[#fields + 1] = reason
   end
