@@ -10,6 +10,8 @@ const program = makeProgram({
   dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
+  config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

@@ -1,10 +1,12 @@
 import { ConflictError, NotFoundError } from "./errors.ts";
 import type { RunsApi } from "./millrace.ts";
+import type { Ticks } from "./schedules/ticks.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs }: { runs: RunsApi }): Continuations {
+export function continuations({ runs, ticks }: { runs: RunsApi; ticks: Ticks }): Continuations {
   return {
+    tick: ticks.goOn,
     async cancel({ tenant, run }) {
       await runs.cancel(run, { tenant }).catch((error: unknown) => {
         // It has ended by itself meanwhile, or is not there any more.

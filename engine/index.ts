@@ -1,4 +1,6 @@
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+export type { ConfigApi, ConfigEntry } from "./config.ts";
+export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";
 export { hexDigest } from "./digest.ts";
 export * from "./errors.ts";
@@ -7,8 +9,19 @@ export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
 export type { RetryPolicy } from "./retry.ts";
+export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
-export type { Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings, Undo } from "./step.ts";
+export type {
+  CachedResult,
+  Handler,
+  Settled,
+  Signalled,
+  Step,
+  StepContext,
+  StepLog,
+  StepSettings,
+  Undo,
+} from "./step.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -1,4 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ConfigApi } from "./config.ts";
+import type { SchedulesApi } from "./schedules/api.ts";
 import type {
   DeadLetterView,
   ItemView,
@@ -91,6 +93,23 @@ export interface Millrace {
   readonly blobs: BlobStore;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
+  readonly config: ConfigApi;
+  /**
+   * Has every process drop what it has cached of a topic (`models`), or of one subject in it (one model).
+   *
+   * @param topic 1 to 48 of `A-Z a-z 0-9 _ -`, but not `config`; 100 topics at the most, or a ConflictError `config_full`
+   * @param subject 1 to 200 characters; without one, all of the topic
+   * @throws InvalidInputError, UnavailableError
+   */
+  invalidate(topic: string, subject?: string): Promise<void>;
+  /**
+   * Calls `listener` whenever a topic was invalidated, by this process too: with the subject, or without one for all of the
+   * topic, which is also what it is told where it may have missed something, in the beginning too.
+   *
+   * @returns stops it
+   */
+  onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
+  readonly schedules: SchedulesApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

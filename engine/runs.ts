@@ -25,7 +25,7 @@ import {
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
-const METADATA_LIMIT = 8_192;
+export const METADATA_LIMIT = 8_192;
 
 /** The graphs of workflow versions: those of this process's definitions, and those that others have stored. */
 export interface Graphs {
@@ -52,7 +52,13 @@ export class Runs implements RunsApi {
     this.#parts = parts;
   }
 
-  async start(which: string | AnyWorkflow, input: unknown, options: StartOptions = {}): Promise<StartedRun> {
+  /** @param wanted the run's id: starting it again is then safe by itself */
+  async start(
+    which: string | AnyWorkflow,
+    input: unknown,
+    options: StartOptions = {},
+    wanted = newRunId(0),
+  ): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
@@ -61,7 +67,7 @@ export class Runs implements RunsApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = newRunId(0);
+    let id = wanted;
     if (idempotency !== undefined) {
       const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ConfigReader } from "./config-reader.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
@@ -23,11 +24,25 @@ export interface StepContext {
   readonly blobs: BlobStore;
   /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The configuration and the feature flags, as this process knows them now. A flag's unit is the run unless one is given. */
+  readonly config: ConfigReader;
   readonly log: StepLog;
   /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
   progress(fraction: number, message?: string): void;
   /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
   emit(output: string | object): void;
+  /**
+   * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
+   * Whatever it depends on, the tenant too, belongs into `key`.
+   */
+  cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
+}
+
+export interface CachedResult<T> {
+  /** Undefined if nothing is remembered. */
+  readonly value: T | undefined;
+  /** Remembers a value, which must survive JSON; not if the topic was invalidated since it was asked for. */
+  keep(value: T): void;
 }
 
 export interface StepLog {
@@ -64,6 +79,9 @@ export type HandlerSource<I, O, U> =
   | { run: Handler<I, O>; undo?: U }
   | { load: () => Promise<{ default: Handler<I, O> }>; undo?: U }
   | { load: () => Promise<{ default: Handler<I, O>; undo: U }>; undo: true };
+
+/** Of a step without items: its undo is given what its handler was given, and what that came to. */
+export type TaskSource<I, O> = HandlerSource<I, O, Undo<I, NoInfer<Awaited<O>>>>;
 
 /** Where a step stands in the graph. */
 export interface Placing<A, I, C> {
@@ -207,7 +225,8 @@ export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFIN
   return Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
 }
 
-function hasHandler(work: Work): boolean {
+/** Whether a step calls a handler of its own. */
+export function hasHandler(work: Work): boolean {
   return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
 }
 

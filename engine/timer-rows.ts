@@ -10,6 +10,8 @@ const SCRIPTED = {
 
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
+  /** Has a schedule looked at; it names the generation that armed it. */
+  tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
 } as const;

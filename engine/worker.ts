@@ -71,7 +71,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values } = this.#internals;
+    const { client, store, records, blobs, values, config, cache } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -88,7 +88,8 @@ export class Worker {
     this.#timers = new Timers(new TimerStore(client, keys!), continuations(this.#internals));
     const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
+    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -120,6 +121,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
@@ -131,8 +137,9 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber } = this.#internals;
+    const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
+    await config.ready();
     const [keys] = store.allPartitions;
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),

@@ -48,3 +48,8 @@ export type MapOutput<F, O, W extends Callable> = (F extends "collect"
 export type ChildOutput<F, W extends Callable> = F extends "collect"
   ? Settled<W["types"]["output"]>
   : W["types"]["output"];
+
+/** A handler of a step's, by the step's name; nothing where the step has none. */
+export type HandlerOf<N extends string, I, O> = unknown extends O
+  ? Record<never, never>
+  : Record<N, { input: I; output: Awaited<O> }>;

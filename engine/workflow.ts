@@ -17,6 +17,7 @@ import {
   type Signalled,
   type Step,
   type StepSettings,
+  type TaskSource,
   type Undo,
   type Work,
 } from "./step.ts";
@@ -24,6 +25,7 @@ import type {
   AfterLast,
   Callable,
   ChildOutput,
+  HandlerOf,
   InputAfter,
   MapOutput,
   MayBeSkipped,
@@ -47,7 +49,7 @@ export interface AnyWorkflow {
  * is none. The run's output is that of the step that nothing comes after, or an object where there are several.
  *
  * Type parameters: the run's input, each step's output by name, the last step's name, the names that nothing comes after
- * yet, and the names that may be skipped.
+ * yet, the names that may be skipped, and what the handlers take and give.
  */
 export class Workflow<
   In,
@@ -55,6 +57,7 @@ export class Workflow<
   Last extends string = never,
   Ends extends string = never,
   Maybe extends string = never,
+  Handlers = Record<never, never>,
 > implements Callable
 {
   readonly name: string;
@@ -64,6 +67,8 @@ export class Workflow<
   readonly graph: Graph;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
+  /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
+  declare readonly handlers: Handlers;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
@@ -96,12 +101,8 @@ export class Workflow<
       | Handler<InputAfter<In, Steps, Maybe, A>, O>
       | (StepSettings &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-          HandlerSource<
-            InputAfter<In, Steps, Maybe, A>,
-            O,
-            Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>
-          >),
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+          TaskSource<InputAfter<In, Steps, Maybe, A>, O>),
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     return this.#add(name, { kind: "task" }, definition);
   }
 
@@ -136,7 +137,7 @@ export class Workflow<
             undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
           }
       ),
-  ): Added<In, Steps, Ends, Maybe, N, MapOutput<F, O, W>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>> {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = definition;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
@@ -168,7 +169,7 @@ export class Workflow<
         /** 1 to 10,000. */
         max: number;
       },
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     const where = this.#where(name);
     const { until, max } = definition;
     if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
@@ -195,7 +196,7 @@ export class Workflow<
             | { for: number | ((input: InputAfter<In, Steps, Maybe, A>) => number) }
             | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
           )),
-  ): Added<In, Steps, Ends, Maybe, N, InputAfter<In, Steps, Maybe, A>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
     const settings = typeof definition === "number" ? { for: definition } : definition;
     const given: unknown = "for" in settings ? settings.for : settings.until;
     const until = typeof given === "function" ? (given as (input: unknown) => unknown) : () => given;
@@ -223,6 +224,7 @@ export class Workflow<
     Steps,
     Ends,
     Maybe,
+    Handlers,
     N,
     T extends number ? Signalled<StandardSchemaV1.InferOutput<S>> : StandardSchemaV1.InferOutput<S>,
     A,
@@ -260,7 +262,7 @@ export class Workflow<
       undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<ChildOutput<F, W>>>;
       undoRetry?: StepSettings["undoRetry"];
     },
-  ): Added<In, Steps, Ends, Maybe, N, ChildOutput<F, W>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, ChildOutput<F, W>, A, C> {
     const where = this.#where(name);
     const { onFailure = "fail" } = definition;
     checkFailure(where, "onFailure", onFailure);
@@ -290,11 +292,20 @@ type Added<
   Steps,
   Ends extends string,
   Maybe extends string,
+  Handlers,
   N extends string,
   O,
   A extends readonly string[],
   C,
-> = Workflow<In, Simplify<Steps & Record<N, O>>, N, Exclude<Ends, A[number]> | N, Maybe | MayBeSkipped<N, A, C, Maybe>>;
+  H = Record<never, never>,
+> = Workflow<
+  In,
+  Simplify<Steps & Record<N, O>>,
+  N,
+  Exclude<Ends, A[number]> | N,
+  Maybe | MayBeSkipped<N, A, C, Maybe>,
+  Simplify<Handlers & H>
+>;
 
 /**
  * Starts a definition.

@@ -27,6 +27,7 @@ const flow = workflow("flow", { input: any() })
 
 test("over the memory limit nothing new is taken, and what was taken is done by a worker that starts then", async () => {
   await using gateway = await engineUnderTest([flow], { url: server.url });
+  await gateway.millrace.schedules.create({ name: "early", workflow: flow, input: 0, cron: "0 0 1 1 *" });
   const accepted: string[] = [];
   const refused = await (async () => {
     for (;;) {
@@ -40,6 +41,26 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
   })();
   expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
   expect(accepted.length).toBeGreaterThan(100);
+  // What is to be turned off in an emergency must be possible to turn off.
+  await gateway.millrace.config.set("accepting", false);
+  await gateway.millrace.invalidate("models");
+
+  const { schedules } = gateway.millrace;
+  let made = 0;
+  const refusedSchedule = await (async () => {
+    for (;;) {
+      try {
+        await schedules.create({ name: `s${made}`, workflow: flow, input: "x".repeat(1_000), cron: "0 0 1 1 *" });
+        made += 1;
+      } catch (error) {
+        return error;
+      }
+    }
+  })();
+  expect(refusedSchedule).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
+  await expect(schedules.get(`s${made}`)).rejects.toMatchObject({ code: "not_found" });
+  expect(await schedules.pause("early")).toMatchObject({ status: "paused" });
+  expect(await schedules.resume("early")).toMatchObject({ status: "active" });
 
   await gateway.worker();
   for (const [n, id] of accepted.entries())

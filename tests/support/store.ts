@@ -5,6 +5,7 @@ import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
+import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
@@ -23,6 +24,7 @@ export class StoreBench {
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
+  readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly run = newRunId(0);
 
   close(): void {

@@ -38,7 +38,8 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const note = (name: string) => async (options: object) => {
     found = { name, options: { ...options } };
   };
-  const program = makeProgram({ dev: note("dev"), gateway: note("gateway"), worker: note("worker") });
+  const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
+  const program = makeProgram({ ...services, config: note("config"), schedules: note("schedules") });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }
