@@ -240,7 +240,10 @@ function undoOf(where: string, { kind }: Work, settings: Anything, retry: RetryP
   if (kind === "sleep" || kind === "wait") refuse("a step that only waits has nothing to undo");
   if (undo === true && typeof settings.load !== "function") refuse("undo: true is for a module that load finds");
   const load = loader(where, undo === true ? { load: settings.load } : { run: undo }, "undo");
-  return { load: load as () => Promise<Undo<unknown, unknown>>, retry: retryPolicy(where, { ...retry, ...undoRetry }) };
+  return {
+    load: load as () => Promise<Undo<unknown, unknown>>,
+    retry: retryPolicy(where, { ...retry, ...undoRetry }, "undoRetry"),
+  };
 }
 
 /** Where a step's functions are, its module loaded once for all of them. A failed import is not kept. */

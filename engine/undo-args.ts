@@ -16,6 +16,15 @@ export function undoSteps(graph: Graph): string[] {
     .map((step) => step.name);
 }
 
+/**
+ * What stands for an entry in the id of its dead letter: entries of one millisecond in different streams have one id, and
+ * several of a run's undos may go to dead letters in one.
+ */
+function undoMark({ id, stream: { graph, step } }: Entry): string {
+  const [ms, seq] = id.split("-");
+  return `${ms}-${(shapeOf(graph).byName.get(step.name)!.index + 1) * 1_000_000 + Number(seq)}`;
+}
+
 /** The KEYS and ARGV of the script `commit-undo`. Its contract is in the script. */
 export function undoArgs(
   keys: PartitionKeys,
@@ -53,9 +62,10 @@ function endArgs(entry: Entry, end: Transition): [kind: string, args: (string | 
       return ["retrying", [JSON.stringify(end.error), event, end.delayMs, row, delayedField(graph, step.name)]];
     }
     case "dead": {
-      const deadLetter = deadLetterId(entry.run, entry.id);
+      const mark = undoMark(entry);
+      const deadLetter = deadLetterId(entry.run, mark);
       const event = stepEvent("step.failed", entry, { error: brief(end.error), deadLetter, ...UNDO });
-      return ["failed", [JSON.stringify(end.error), event, deadLetter]];
+      return ["failed", [JSON.stringify(end.error), event, deadLetter, mark]];
     }
     default:
       return ["completed", [stepEvent("step.completed", entry, UNDO)]];

@@ -15,7 +15,7 @@ import { script } from "./script.ts";
  *         completed:  event step.completed
  *         released:   failures, crashes
  *         retrying:   error, event step.retrying, delay in ms, timer row, delayed field
- *         failed:     error, event step.failed, dead-letter id
+ *         failed:     error, event step.failed, dead-letter id, the entry in it
  * Returns  Done; DoneAndDue (and a timer row is due now); NotOwner; RunEnded; UnknownRun; Stale; WrongType
  * Events  step.started, the entry's own, step.completed or as it says; run.failed or run.cancelled
  *
@@ -82,7 +82,7 @@ elseif kind == 'failed' then
     'attempt', match(counts, '^%d+'), 'error', ARGV[more], 'undo', '1')
   call('ZADD', KEYS[7], now, ARGV[more + 2])
   set('undoError:' .. step, ARGV[more])
-  set('dead:' .. entry, step .. ' ' .. letter .. ' undo')
+  set('dead:' .. ARGV[more + 3], step .. ' ' .. letter .. ' undo')
   tell(at_now .. ARGV[more + 1])
   status, place, ended = kind, 'dead:' .. letter, now
 end
