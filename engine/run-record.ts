@@ -22,6 +22,9 @@ export function iso(ms: string | number): string {
   return new Date(Number(ms)).toISOString();
 }
 
+/** The record of a step that has none yet. */
+const PENDING = "pending 0 0 0 - - - 0";
+
 /** A step's record, or an item's: its words. */
 export function stepWords(record: string) {
   const [status, attempt, , , place, startedAt, endedAt] = record.split(" ");
@@ -37,6 +40,10 @@ export function stepWords(record: string) {
 /** A run that is being undone is at work for those who look at it. */
 export function statusOf({ status }: Record<string, string>): RunStatus {
   return status === "undoing" ? "running" : (status as RunStatus);
+}
+
+export function stepStatus(fields: Record<string, string>, step: string): StepStatus {
+  return stepWords(fields[`step:${step}`] ?? PENDING).status;
 }
 
 /** What lists show. */
@@ -81,7 +88,7 @@ async function stepView(
   tenant: string,
   values: Values,
 ): Promise<StepView> {
-  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? "pending 0 0 0 - - - 0");
+  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? PENDING);
   const view: StepView = { status, attempt };
   const progress = fields[`progress:${name}`];
   if (progress !== undefined) {
