@@ -1,6 +1,9 @@
+import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deadLetterId, newRunId } from "../../../engine/ids.ts";
+import { workflow } from "../../../engine/index.ts";
 import { Reply } from "../../../engine/store.ts";
+import { ensureGroups, take } from "../../../engine/streams.ts";
 import { parseTimerRow, type ScriptedRow } from "../../../engine/timer-rows.ts";
 import { dead, done, error, markOf, runFailed, trip, UndoBench } from "../../support/undo.ts";
 
@@ -92,6 +95,22 @@ describe("the end of a run with something to undo begins with that", () => {
     );
     expect(entry.wake).toBe("undo");
   });
+});
+
+test.each([
+  ["undoing", "waiting"],
+  ["failed", "queued"],
+])("a step whose child is %s is %s", async (childStatus, status) => {
+  const outer = workflow("outer", { input: any() }).child("inner", { workflow: trip, input: () => null });
+  await bench.store.admit({ id: bench.run, graph: outer.graph, tenant: "default", input: "1" });
+  const stream = bench.stream("inner", outer);
+  await ensureGroups(bench.client, [stream]);
+  const [entry] = await take(bench.client, "ann", [[stream, 1]]);
+  const child = newRunId(0);
+  await bench.redis.hset(bench.keys.run(child), "status", childStatus);
+  const end = { kind: "park", parking: { reason: "child", child, detached: false } } as const;
+  const changed = await bench.change(() => bench.commit({ entry: entry!, startedAgoMs: 0, end }));
+  expect(changed["run:RUN"]).toMatchObject({ "step:inner": expect.stringMatching(new RegExp(`^${status} `)) });
 });
 
 describe("promote of the row of an undo", () => {

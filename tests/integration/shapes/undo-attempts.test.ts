@@ -132,6 +132,20 @@ describe("an undo", () => {
     expect(done).toEqual(["c", "a"]);
   });
 
+  test("of each of many runs at once is stored, with what else there is to store", async () => {
+    const runs = 60;
+    const many = workflow("many", { input })
+      .step("a", { run: (n: number) => n, undo: ({ output }) => done.push(output) })
+      .step("b", (n) => (n % 2 === 0 ? fails() : n));
+    await open(many);
+    const started = Array.from({ length: runs }, (_, n) => engine.millrace.runs.start(many, n));
+    const ids = (await Promise.all(started)).map(({ id }) => id);
+    await engine.worker({ concurrency: 60 });
+    const ended = await Promise.all(ids.map((id) => engine.ended(id)));
+    expect(ended.map(({ status }) => status)).toEqual(ids.map((_, n) => (n % 2 === 0 ? "failed" : "completed")));
+    expect(done.sort((a, b) => Number(a) - Number(b))).toEqual(ids.flatMap((_, n) => (n % 2 === 0 ? [n] : [])));
+  });
+
   test("that is discarded stays failed", async () => {
     const stuck = workflow("stuck", { input })
       .step("a", { run: () => 1, undo: fails })
