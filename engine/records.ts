@@ -41,6 +41,10 @@ const SUMMARY_FIELDS = [
   "metadata",
   "trimmed",
   "ending",
+  "startsAt",
+  "ttlMs",
+  "deadlineMs",
+  "tags",
 ];
 
 /** The reads that change nothing and need no script. */

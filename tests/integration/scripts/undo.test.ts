@@ -52,6 +52,27 @@ describe("the end of a run with something to undo begins with that", () => {
     expect(await bench.change(cancel, Reply.Already)).toEqual({});
   });
 
+  test("it has not kept its deadline", async () => {
+    const terms = { deadlineMs: 60_000 };
+    await bench.store.admit({ id: bench.run, graph: trip.graph, tenant: "default", input: "1", terms });
+    await bench.atLastStep();
+    const changed = await bench.change(() => bench.starts.expire(bench.run, trip.graph, "deadline"));
+    expect(changed).toEqual({
+      "run:RUN": expect.objectContaining({
+        status: "undoing",
+        ending: expect.stringMatching(/^failed {"type":"run.failed","data":{"error":{.*run_deadline/),
+        error: expect.stringContaining("run_deadline"),
+        "step:c": "cancelled 0 0 0 - - T 0",
+        "undo:b": "queued 0 0 0 E - - 0",
+      }),
+      "step:trip@1:b": ["E run=RUN tenant=default input= wake=undo"],
+      "step:trip@1:c": [],
+      timers: "gone",
+    });
+    const again = () => bench.starts.expire(bench.run, trip.graph, "deadline");
+    expect(await bench.change(again, Reply.RunEnded)).toEqual({});
+  });
+
   test("a cancelled run that waited is at work again", async () => {
     await bench.atLastStep();
     const { keys, redis, run } = bench;

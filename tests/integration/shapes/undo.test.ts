@@ -79,6 +79,16 @@ describe("a run that fails", () => {
     expect(run.steps.live).not.toHaveProperty("undo");
   });
 
+  test("because of its deadline is undone as well, in whatever time that takes", async () => {
+    const late = workflow("late", { input, deadlineMs: 50 })
+      .step("a", { run: () => 1, undo: () => new Promise((resolve) => setTimeout(() => resolve(done.push("a")), 60)) })
+      .sleep("sleep", 86_400_000);
+    await open(late);
+    await engine.worker();
+    expect(await engine.run(late, null)).toMatchObject({ status: "failed", error: { code: "run_deadline" } });
+    expect(done).toEqual(["a"]);
+  });
+
   test("before anything was done that can be undone ends at once", async () => {
     const early = workflow("early", { input })
       .step("first", () => 1)
