@@ -11,9 +11,10 @@ import type { Records } from "./records.ts";
 import type { RunRecord } from "./run-record.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
+import type { DeadLetterPlace } from "./step-places.ts";
 import type { OperationStore } from "./store/operation-store.ts";
 import type { TimerStore } from "./store/timer-store.ts";
-import { type DeadLetterPlace, Reply, type Store } from "./store.ts";
+import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import type { DeadLetterDetails, DeadLetterView, OperationView, Page, PageOptions } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -130,7 +131,8 @@ export class DeadLetters implements DeadLettersApi {
     const [place] = await this.#parts.records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#parts.graphs.of(place.workflow, place.version);
-    return { place: { ...parsed, id, tenant, step: place.step, undo: place.undo, graph }, letter: place.letter };
+    const { step, undo, lane, letter } = place;
+    return { place: { ...parsed, id, tenant, step, undo, graph, lane }, letter };
   }
 
   /** As Redis holds it. A step that takes the run's input gets what the workflow's schema makes of it. */

@@ -41,7 +41,7 @@ export function undoArgs(
       ...[keys.run(run), keys.log(run), keys.timers(), keys.delayed(), stream.key, keys.dead(graph, step.name)],
       keys.deadLetters(tenant),
       ...["running", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-      ...names.map((name) => keys.step(graph, name)),
+      ...names.map((name) => keys.step(graph, name, stream.lane)),
     ],
     args: [
       ...[run, tenant, step.name, consumer, id, count, kind, `${attemptOf(entry)} ${failed} ${crashes}`],
@@ -58,7 +58,7 @@ function endArgs(entry: Entry, end: Transition): [kind: string, args: (string | 
       return ["released", [entry.failures, entry.crashes]];
     case "retry": {
       const event = stepEvent("step.retrying", entry, { error: brief(end.error), delayMs: end.delayMs, ...UNDO });
-      const row = encodeTimerRow(wakeRow("undo", entry, entry.id));
+      const row = encodeTimerRow(wakeRow("retry:undo", entry, entry.id));
       return ["retrying", [JSON.stringify(end.error), event, end.delayMs, row, delayedField(graph, step.name)]];
     }
     case "dead": {

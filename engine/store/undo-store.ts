@@ -5,7 +5,7 @@ import type { Client } from "../redis/client.ts";
 import { commitUndo } from "../scripts/commit-undo.ts";
 import { replayUndo } from "../scripts/replay-undo.ts";
 import type { Reply } from "../scripts/script.ts";
-import type { DeadLetterPlace } from "../store.ts";
+import type { DeadLetterPlace } from "../step-places.ts";
 import { undoArgs, undoSteps } from "../undo-args.ts";
 
 /** What is stored of the undoing of runs. */
@@ -25,7 +25,7 @@ export class UndoStore {
   }
 
   /** Has a step undone again whose undo went to dead letters. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step, lane = "normal" }: DeadLetterPlace): Promise<Reply> {
     const keys = this.#keysOf(run);
     const names = undoSteps(graph);
     const event = encodeEvent({ type: "run.started", data: { undo: true } });
@@ -34,7 +34,7 @@ export class UndoStore {
       [
         ...[keys.run(run), keys.log(run), keys.dead(graph, step), keys.deadLetters(tenant)],
         ...["running", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...names.map((name) => keys.step(graph, name)),
+        ...names.map((name) => keys.step(graph, name, lane)),
       ],
       [run, id, entry, event, ...names],
     )) as Reply;

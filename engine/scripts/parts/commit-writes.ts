@@ -114,7 +114,7 @@ local function fail_steps(run, id, tenant, graph, except)
     local step = graph[k]
     steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items], undo = step.undo }
   end
-  end_steps(run.key, KEYS[1], KEYS[2], graph.version, steps, except, now_text, set)
+  end_steps(run.key, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, except, now_text, set)
   return undo_next(run.key, id, tenant.name, steps)
 end
 

@@ -93,7 +93,7 @@ describe("commit-undo", () => {
 
   test("retrying: a timer row brings it back", async () => {
     const entry = await bench.undoing();
-    const row = "wake|undo|default|RUN|trip|1|b||E";
+    const row = "wake|retry:undo|default|RUN|trip|1|b||E";
     expect(
       await bench.change(() => bench.commit({ entry, startedAgoMs: 0, end: { kind: "retry", error, delayMs: 5_000 } })),
     ).toEqual({

@@ -1,7 +1,9 @@
 import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Entry } from "../../../engine/entry.ts";
 import { deadLetterId, newRunId } from "../../../engine/ids.ts";
 import { workflow } from "../../../engine/index.ts";
+import { PauseStore } from "../../../engine/store/pause-store.ts";
 import { Reply } from "../../../engine/store.ts";
 import { ensureGroups, take } from "../../../engine/streams.ts";
 import { parseTimerRow, type ScriptedRow } from "../../../engine/timer-rows.ts";
@@ -163,6 +165,55 @@ describe("promote of the row of an undo", () => {
     const row = await rowOf(0);
     await bench.redis.hset(bench.keys.run(bench.run), field, value);
     expect(await promote(row, reply)).toEqual({ delayed: { "trip@1:b": "0" }, timers: "gone" });
+  });
+});
+
+describe("an undo whose tenant is paused", () => {
+  const pauses = () => new PauseStore(bench.client, bench.keys);
+  async function park(expected: Reply, entry: Entry) {
+    return bench.change(async () => (await pauses().park("ann", [entry]))[0]!, expected);
+  }
+
+  test("is parked, and put back", async () => {
+    const entry = await bench.undoing();
+    await pauses().pause({ tenant: "default" });
+    const row = "wake|parked:undo|default|RUN|trip|1|b||E";
+    expect(await park(Reply.Done, entry)).toEqual({
+      delayed: { "trip@1:b": "1" },
+      "parked:default": { [row]: "T" },
+      "run:RUN": expect.objectContaining({ status: "undoing", "undo:b": `waiting 0 0 0 timer:${row} - - 0` }),
+      "step:trip@1:b": [],
+    });
+    await pauses().resume({ tenant: "default" });
+    await pauses().unpark("default");
+    const due = (await bench.timers.dueTimers(10)).due.filter((each) => each.kind === "wake");
+    const promoted = await bench.change(async () => (await bench.timers.promote(due))[0]!);
+    expect(promoted).toMatchObject({
+      "run:RUN": { status: "undoing", "undo:b": "queued 0 0 0 E - - 0" },
+      "step:trip@1:b": ["E run=RUN tenant=default input= failures=0 crashes=0 wake=undo"],
+    });
+  });
+
+  test("is not parked once its run has ended", async () => {
+    const entry = await bench.undoing();
+    await pauses().pause({ tenant: "default" });
+    await bench.redis.hset(bench.keys.run(bench.run), "status", "failed");
+    expect(await park(Reply.RunEnded, entry)).toEqual({ "step:trip@1:b": [] });
+  });
+});
+
+test("a run of a lane is undone in it", async () => {
+  const { store, run, keys, client } = bench;
+  await store.admit({ id: run, graph: trip.graph, tenant: "default", input: "1", priority: "high" });
+  for (const step of ["a", "b", "c", "b"]) {
+    const stream = { ...bench.stream(step, trip), lane: "high" as const, key: keys.step(trip.graph, step, "high") };
+    await ensureGroups(client, [stream]);
+    const [entry] = await take(client, "ann", [[stream, 1]]);
+    await bench.commit({ entry: entry!, startedAgoMs: 0, end: step === "c" ? dead : done });
+  }
+  expect(await bench.state()).toMatchObject({
+    "run:RUN": { status: "undoing", "undo:b": "completed 1 0 0 - T T 0", "undo:a": "queued 0 0 0 E - - 0" },
+    "step:trip@1:a:high": ["E run=RUN tenant=default input= wake=undo"],
   });
 });
 
