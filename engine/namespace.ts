@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
+import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
@@ -50,11 +51,13 @@ export class Namespace {
 
   async #openGraph(graph: Graph): Promise<void> {
     const json = JSON.stringify(graph);
-    if ((await this.#settled(this.keys.graphs(), workflowVersion(graph), json)) !== json)
+    const stored = (await this.#settled(this.keys.graphs(), workflowVersion(graph), json)) as string;
+    if (stored !== json)
       throw new MillraceError(
         "graph_changed",
         `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
-          "raise its version.",
+          `${graphDifference(JSON.parse(stored), graph)}. Raise its version: runs of version ${graph.version} end on ` +
+          "the steps that it was stored with.",
       );
     const keys = this.keys.partition(0);
     await ensureGroups(
