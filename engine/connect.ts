@@ -18,6 +18,7 @@ import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
+import { versionsOperations } from "./versions-operations.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -79,6 +80,7 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
+  const queuesNow = () => queues(space, store, records);
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -87,7 +89,11 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
-    queues: () => queues(space, store, records),
+    queues: queuesNow,
+    ...versionsOperations({
+      ...{ client, store, records, space, values, runs, graphs, workflows, definition },
+      queues: queuesNow,
+    }),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
@@ -141,7 +147,7 @@ function graphsOf(space: Namespace, definitions: readonly AnyWorkflow[]): Graphs
   return {
     async of(workflow: string, version: number): Promise<Graph> {
       const name = workflowVersion({ workflow, version });
-      const graph = known.get(name) ?? (await space.graphs()).find((each) => workflowVersion(each) === name);
+      const graph = known.get(name) ?? (await space.graph(name));
       if (graph === undefined) throw new NotFoundError("workflow version", name);
       known.set(name, graph);
       return graph;

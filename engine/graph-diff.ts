@@ -24,7 +24,8 @@ function stepDifference(before: GraphStep, step: GraphStep): string[] {
   if (before.kind !== step.kind) found.push(`${name} is a ${step.kind ?? "task"}, and was a ${before.kind ?? "task"}`);
   if (before.after.join() !== step.after.join())
     found.push(`${name} comes after ${listed(step.after)}, and came after ${listed(before.after)}`);
-  if (before.when !== step.when) found.push(`${name} ${step.when ? "has a condition now" : "has no condition any more"}`);
+  if (before.when !== step.when)
+    found.push(`${name} ${step.when ? "has a condition now" : "has no condition any more"}`);
   if (found.length === 0 && JSON.stringify(before) !== JSON.stringify(step)) found.push(`${name} is another`);
   return found;
 }

@@ -11,6 +11,14 @@ export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrac
 export type { RetryPolicy } from "./retry.ts";
 export { validate } from "./schema.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type {
+  MigrateDecision,
+  MigrateOptions,
+  MigrateResult,
+  MigrateTo,
+  VersionsApi,
+  VersionView,
+} from "./versions-api.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -1,5 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
+import type { VersionsApi } from "./versions-api.ts";
 import type {
   DeadLetterView,
   ItemView,
@@ -82,7 +83,7 @@ export interface DeadLettersApi {
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
-export interface Millrace {
+export interface Millrace extends VersionsApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
   readonly runs: RunsApi;

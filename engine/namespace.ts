@@ -51,7 +51,13 @@ export class Namespace {
 
   async #openGraph(graph: Graph): Promise<void> {
     const json = JSON.stringify(graph);
-    const stored = (await this.#settled(this.keys.graphs(), workflowVersion(graph), json)) as string;
+    const name = workflowVersion(graph);
+    const served = (await this.#client.call("HGET", this.keys.graphs(), name)) as string | null;
+    const earlier = served ?? ((await this.#client.call("HGET", this.keys.retired(), name)) as string | null);
+    const isSame = earlier === null || earlier === json;
+    const stored = isSame ? ((await this.#settled(this.keys.graphs(), name, json)) as string) : earlier;
+    // It was retired, and is served again.
+    if (served === null && earlier === json) await this.#client.call("HDEL", this.keys.retired(), name);
     if (stored !== json)
       throw new MillraceError(
         "graph_changed",
@@ -89,6 +95,27 @@ export class Namespace {
   async graphs(): Promise<Graph[]> {
     const stored = pairs((await this.#client.call("HGETALL", this.keys.graphs())) as string[]);
     return Object.values(stored).map((json) => JSON.parse(json) as Graph);
+  }
+
+  /** The graph of a workflow version, retired or not. */
+  async graph(name: string): Promise<Graph | undefined> {
+    for (const key of [this.keys.graphs(), this.keys.retired()]) {
+      const json = (await this.#client.call("HGET", key, name)) as string | null;
+      if (json !== null) return JSON.parse(json) as Graph;
+    }
+    return undefined;
+  }
+
+  /** Lists a version no more. Its graph is kept for its ended runs. */
+  async retire(graph: Graph): Promise<void> {
+    const name = workflowVersion(graph);
+    await this.#client.call("HSET", this.keys.retired(), name, JSON.stringify(graph));
+    await this.#client.call("HDEL", this.keys.graphs(), name);
+  }
+
+  /** Lists a version again. */
+  async bringBack(graph: Graph): Promise<void> {
+    await this.#openGraph(graph);
   }
 
   async ping(): Promise<void> {

@@ -11,6 +11,7 @@ import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
+import { explainUnserved } from "./versions.ts";
 import {
   type Durability,
   type ItemView,
@@ -84,8 +85,11 @@ export class Runs implements RunsApi {
 
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.values);
+    const { graphs, values, records, store } = this.#parts;
+    const graph = await graphs.of(record.fields.workflow!, Number(record.fields.version));
+    const view = await viewOf(record, graph, values);
+    await explainUnserved(view, graph, records, store.partitionKeys(id));
+    return view;
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {

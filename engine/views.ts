@@ -37,8 +37,8 @@ export interface StepView {
   error?: ErrorRecord;
   /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
   items?: { total: number; done: number; failed: number };
-  /** What a waiting step waits for, and until when at the latest. */
-  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay"; until?: string; run?: string };
+  /** What a waiting step waits for, and until when at the latest; `worker`: no live worker serves it. */
+  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay" | "worker"; until?: string; run?: string };
   startedAt?: string;
   endedAt?: string;
 }

@@ -17,8 +17,10 @@ import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
+import { StrandedWatch } from "./stranded-watch.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
+import { liveWorkers } from "./versions.ts";
 
 const log = logger("worker");
 
@@ -53,6 +55,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #strandedWatch: StrandedWatch;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -95,6 +98,11 @@ export class Worker {
     this.#reclaimer = new Reclaimer({
       ...{ store, records, consumer, streams, leaseMs, begin },
       held: this.#held,
+    });
+    this.#strandedWatch = new StrandedWatch({
+      consumer,
+      workers: async () => (await liveWorkers(store, records)).map((worker) => worker.consumer),
+      queues: () => millrace.queues(),
     });
     this.#reader = new Reader({
       ...{ store, consumer, streams, begin },
@@ -146,6 +154,7 @@ export class Worker {
     this.#heartbeat.start();
     this.#timers.start();
     this.#reclaimer.start();
+    this.#strandedWatch.start();
     this.#reader.start();
   }
 
@@ -161,7 +170,8 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    const beside = [this.#reader, this.#reclaimer, this.#timers, this.#strandedWatch];
+    await Promise.all(beside.map((service) => service.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);

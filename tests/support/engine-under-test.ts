@@ -29,11 +29,7 @@ export interface EngineUnderTest extends AsyncDisposable {
 /** An engine over the suite's Redis or another, in a namespace of its own or one that is shared. For `await using`. */
 export async function engineUnderTest(
   workflows: readonly AnyWorkflow[],
-  {
-    url = redisUrl,
-    blobs,
-    namespace = freshNamespace(),
-  }: { url?: string; blobs?: BlobStore; namespace?: string } = {},
+  { url = redisUrl, blobs, namespace = freshNamespace() }: { url?: string; blobs?: BlobStore; namespace?: string } = {},
 ): Promise<EngineUnderTest> {
   const millrace = await connect({ url, namespace, workflows, ...(blobs === undefined ? {} : { blobs }) });
   const workers: Worker[] = [];

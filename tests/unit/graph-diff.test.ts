@@ -1,7 +1,7 @@
 import { any } from "valibot";
 import { expect, test } from "vitest";
-import { workflow } from "../../engine/index.ts";
 import { graphDifference } from "../../engine/graph-diff.ts";
+import { workflow } from "../../engine/index.ts";
 
 const base = () =>
   workflow("doc", { input: any() })
