@@ -31,7 +31,8 @@ export interface MigrateParts {
   listed(): Promise<Graph[]>;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
-  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
+  /** Every version of every definition that this process has. */
+  definitions: readonly AnyWorkflow[];
 }
 
 type Decide = ((run: RunView) => MigrateDecision | Promise<MigrateDecision>) | undefined;
@@ -156,7 +157,7 @@ class Mover {
     if (typeof decision === "string") return { outcome: "skipped", reason: decision };
     const plan = planMigration(from, to, steps, decision);
     if (typeof plan === "string") return { outcome: decide === undefined ? "skipped" : "failed", reason: plan };
-    const { outputs, input } = await this.#stored(decision);
+    const { outputs, input } = await this.#stored(id, decision);
     if (dryRun) return { outcome: "moved" };
     const reply = await migrations.migrate({ record, from, to, steps, plan, outputs, input });
     if (reply === Reply.Done) return { outcome: "moved" };
@@ -197,19 +198,19 @@ class Mover {
     return { at: names, given: new Set(given.keys()), outputs: given, input };
   }
 
-  async #stored({ outputs = new Map(), input }: Decided) {
+  async #stored(run: string, { outputs = new Map(), input }: Decided) {
     const { to, tenant, dryRun } = this.#move;
-    const { values, definition } = this.#parts;
+    const { values, definitions } = this.#parts;
     const stored = new Map<string, string>();
     for (const [step, output] of outputs) {
       encodeInput(output, `output of ${step}`);
-      if (!dryRun) stored.set(step, await values.put(tenant, step, output));
+      if (!dryRun) stored.set(step, await values.put({ tenant, run }, step, output));
     }
     if (input === undefined) return { outputs: stored, input: undefined };
-    const schema = definition(to)?.input;
+    const schema = definitions.find(({ graph }) => workflowVersion(graph) === workflowVersion(to))?.input;
     const valid = schema === undefined ? input : await validate(schema, input, "input");
     encodeInput(valid, "input");
-    return { outputs: stored, input: dryRun ? undefined : await values.put(tenant, "input", valid) };
+    return { outputs: stored, input: dryRun ? undefined : await values.put({ tenant, run }, "input", valid) };
   }
 }
 

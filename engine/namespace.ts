@@ -97,6 +97,11 @@ export class Namespace {
     return Object.values(stored).map((json) => JSON.parse(json) as Graph);
   }
 
+  /** Every tenant that ever had a run. */
+  async tenants(): Promise<string[]> {
+    return (await this.#client.call("SMEMBERS", this.keys.tenants())) as string[];
+  }
+
   /** The graph of a workflow version, retired or not. */
   async graph(name: string): Promise<Graph | undefined> {
     for (const key of [this.keys.graphs(), this.keys.retired()]) {

@@ -1,7 +1,7 @@
 import type { Broadcast } from "./broadcast.ts";
 import { checkSubject, checkTopic } from "./invalidation.ts";
 import { encodeValue } from "./payload.ts";
-import type { CachedResult } from "./workflow.ts";
+import type { CachedResult } from "./step.ts";
 
 /** One process keeps so many results, of so many characters of JSON in all, and none longer than the last. */
 const MOST_RESULTS = 1_000;

@@ -12,12 +12,11 @@ export interface RetireParts {
   space: Namespace;
   /** One for each partition. */
   versions: readonly VersionStore[];
-  tenants(): Promise<readonly string[]>;
 }
 
 /** Forgets a version that is done with. Its contract is in `VersionsApi.retireVersion`. */
 export async function retireVersion(parts: RetireParts, workflow: string, version: number): Promise<void> {
-  const { store, records, space, versions, tenants } = parts;
+  const { store, records, space, versions } = parts;
   const name = workflowVersion({ workflow, version });
   const graphs = (await space.graphs()).filter((graph) => graph.workflow === workflow);
   const graph = graphs.find((each) => each.version === version);
@@ -31,7 +30,7 @@ export async function retireVersion(parts: RetireParts, workflow: string, versio
   );
   if (serving.length > 0)
     throw new ConflictError("version_served", `${serving.length} live workers serve ${name}. Stop them first.`);
-  for (const tenant of await tenants()) if (await hasLiveRuns(store, records, tenant, name)) throw isLive(name);
+  for (const tenant of await space.tenants()) if (await hasLiveRuns(store, records, tenant, name)) throw isLive(name);
   const letters = await Promise.all(versions.map((each) => each.deadLetters(graph)));
   if (letters.some((count) => count > 0))
     throw new ConflictError("version_dead_letters", `${name} has dead letters. Replay or discard them first.`);

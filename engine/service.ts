@@ -43,6 +43,15 @@ export class Loop implements Service {
     else if (dueAt < this.#dueAt) this.#schedule(inMs);
   }
 
+  /** Runs at once, after the run that is under way; resolves when that has ended, well or not. */
+  async runNow(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (!this.#started) return;
+    clearTimeout(this.#timer);
+    this.#running = this.#run();
+    await this.#running;
+  }
+
   async stop(): Promise<void> {
     this.#started = false;
     clearTimeout(this.#timer);

@@ -204,7 +204,8 @@ export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFIN
   return Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
 }
 
-function hasHandler(work: Work): boolean {
+/** Whether a step calls a handler of its own. */
+export function hasHandler(work: Work): boolean {
   return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
 }
 

@@ -2,7 +2,7 @@ import { logger } from "./log.ts";
 import { Loop, type Service } from "./service.ts";
 import type { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
-import { type ContinuedRow, isScripted, type TimerRow } from "./timer-rows.ts";
+import { type ContinuedRow, isScripted } from "./timer-rows.ts";
 
 const log = logger("timers");
 
@@ -48,6 +48,11 @@ export class Timers implements Service {
     this.#loop.wake(inMs);
   }
 
+  /** Looks now; resolves when what was due, up to 100 rows, is carried out. */
+  runNow(): Promise<void> {
+    return this.#loop.runNow();
+  }
+
   async runOnce(): Promise<number | undefined> {
     const { due, nextMs } = await this.#store.dueTimers(ROWS_AT_ONCE);
     if (due.length === 0) return nextMs;
@@ -68,11 +73,10 @@ export class Timers implements Service {
   }
 
   async #goOn(row: ContinuedRow, until: number): Promise<void> {
-    const { kind } = row as TimerRow;
+    const { kind } = row;
     let inMs: number | undefined = AGAIN_MS;
     try {
-      const goOn: Record<string, Continuation> = this.#continuations;
-      inMs = await goOn[kind]!(row);
+      inMs = await (this.#continuations[row.kind] as Continuation)(row);
     } catch (error) {
       log.warn("{kind} failed, and is tried again: {error}", { kind, error });
     }

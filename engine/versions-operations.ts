@@ -23,7 +23,7 @@ export interface VersionsOperationsParts {
   runs: RunsApi;
   graphs: Graphs;
   workflows: ReadonlyMap<string, AnyWorkflow>;
-  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
+  definitions: readonly AnyWorkflow[];
   queues(): Promise<QueueView[]>;
 }
 
@@ -37,7 +37,6 @@ export function versionsOperations(parts: VersionsOperationsParts): VersionsApi 
     versions: ({ workflow, tenant = DEFAULT_TENANT } = {}) =>
       versionsOf({ ...parts, graphs: listed }, { workflow, tenant }),
     migrate: (options, decide) => migrate({ ...parts, migrations, listed }, options, decide as never),
-    retireVersion: (workflow, version) =>
-      retireVersion({ ...parts, versions, tenants: async () => [DEFAULT_TENANT] }, workflow, version),
+    retireVersion: (workflow, version) => retireVersion({ ...parts, versions }, workflow, version),
   };
 }

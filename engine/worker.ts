@@ -15,6 +15,8 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Retention } from "./retention.ts";
+import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { StrandedWatch } from "./stranded-watch.ts";
@@ -56,6 +58,7 @@ export class Worker {
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
   readonly #strandedWatch: StrandedWatch;
+  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -74,7 +77,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values, config, cache } = this.#internals;
+    const { client, store, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -93,6 +96,11 @@ export class Worker {
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#retention = new Retention({
+      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
+      store: new RetentionStore(client, store.keys, keys!),
+      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
+    });
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -129,6 +137,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
@@ -153,6 +166,7 @@ export class Worker {
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();
+    this.#retention.start();
     this.#reclaimer.start();
     this.#strandedWatch.start();
     this.#reader.start();
@@ -170,7 +184,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    const beside = [this.#reader, this.#reclaimer, this.#timers, this.#strandedWatch];
+    const beside = [this.#reader, this.#reclaimer, this.#timers, this.#retention, this.#strandedWatch];
     await Promise.all(beside.map((service) => service.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());

@@ -27,7 +27,7 @@ type Arg = string | number;
  * What a step leaves in the run's hash, beside its record. Of a map that is gone `items` stays: it tells where its items are,
  * for whoever deletes the run.
  */
-const LEFTOVERS = ["output", "progress", "error", "due"];
+const LEFTOVERS = ["input", "output", "progress", "error", "due"];
 const SIGNAL_LEFTOVERS = ["signal", "signalled"];
 
 /** Moves runs from one version to another. */

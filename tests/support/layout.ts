@@ -19,6 +19,8 @@ const PURE_CORE = [
   "migration-plan",
   "transition",
   "retry",
+  "retention-policy",
+  "rerun-plan",
   "digest",
   "events",
   "errors",
@@ -34,6 +36,8 @@ const LOG = "engine/log.ts";
 
 const INDEX = "engine/index.ts";
 const SERVER_DOORS = ["engine/blobs/fs.ts", "engine/redis/private/index.ts"];
+/** The engine's door for tests of workflows. */
+const TEST_DOOR = "engine/testing/index.ts";
 const MAX_LINES = 300;
 /** One for each runtime; what they share stands beside them. */
 const ENTRY = /^gateway\/entry\/(bun|deno|node|edge)\.ts$/;
@@ -91,6 +95,8 @@ function packageRefusal(file: SourceFile, name: string): string | undefined {
 
 function doorRefusal(file: SourceFile, target: string): string | undefined {
   if (target === INDEX) return undefined;
+  if (target === TEST_DOOR)
+    return isIn(file, "workflows/examples") ? undefined : "only tests and examples use the test kit";
   const isServer = isIn(file, "cli") || isIn(file, "gateway/entry");
   if (SERVER_DOORS.includes(target) && isServer) return undefined;
   return SERVER_DOORS.includes(target)
@@ -101,8 +107,12 @@ function doorRefusal(file: SourceFile, target: string): string | undefined {
 function insideEngine(file: SourceFile, { target, typeOnly }: Import): string | undefined {
   if (target === INDEX) return "the engine does not use its own index";
   const isOwn = (part: string) => isIn(file, part) && target.startsWith(`${part}/`);
-  if (target.startsWith("engine/redis/private/") && !isIn(file, "engine/redis/private"))
+  const isKit = isIn(file, "engine/testing");
+  if (target.startsWith("engine/testing/") && !isKit) return "the test kit is a door of its own";
+  if (target.startsWith("engine/redis/private/") && !isIn(file, "engine/redis/private")) {
+    if (isKit && SERVER_DOORS.includes(target)) return undefined;
     return "the private server is a door of its own";
+  }
   if (PURE_CORE.includes(target)) return undefined;
   if (PURE_CORE.includes(file.path)) {
     if (target === "engine/blobs/blob-store.ts" && typeOnly) return undefined;
