@@ -12,6 +12,7 @@ const program = makeProgram({
   runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
   deadLetters: (command) =>
     start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
+  versions: (command) => start(async (settings) => (await import("./versions.ts")).runVersions(command, settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
   config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
   schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),

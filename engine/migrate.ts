@@ -1,4 +1,4 @@
-import { InvalidInputError, NotFoundError } from "./errors.ts";
+import { ConflictError, InvalidInputError, MillraceError, NotFoundError, UnavailableError } from "./errors.ts";
 import { type Graph, shapeOf, workflowVersion } from "./graph.ts";
 import { busyReason, type Destination, type MigratingSteps, planMigration, sameSteps } from "./migration-plan.ts";
 import type { RunsApi } from "./millrace.ts";
@@ -129,10 +129,11 @@ class Mover {
       }
       return { outcome: "busy", reason: "it moves on all the time" };
     } catch (error) {
-      if (error instanceof Refused) return { outcome: "failed", reason: error.message };
       if (error instanceof NotFoundError) return { outcome: "skipped", reason: "it is not there" };
+      if (error instanceof ConflictError) return { outcome: "skipped", reason: error.message };
       if (error instanceof InvalidInputError) return { outcome: "failed", reason: issuesOf(error) };
-      throw error;
+      if (error instanceof UnavailableError || !(error instanceof MillraceError)) throw error;
+      return { outcome: "failed", reason: error.message };
     }
   }
 
@@ -220,7 +221,11 @@ interface Decided extends Destination {
 }
 
 /** What is said of a run does not go. */
-class Refused extends Error {}
+class Refused extends MillraceError {
+  constructor(message: string) {
+    super("migration_refused", message);
+  }
+}
 
 function stepsOf({ fields }: RunRecord, { steps }: Graph): MigratingSteps {
   const found = new Map<string, ReturnType<typeof stepWords> & { hadItems: boolean }>();

@@ -1,4 +1,4 @@
-import { type Graph, shapeOf } from "../graph.ts";
+import type { Graph } from "../graph.ts";
 import { CHUNK } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { deleteRun } from "../scripts/delete-run.ts";
@@ -27,13 +27,19 @@ export class DeletionStore {
     this.#store = store;
   }
 
-  /** The steps of a run that have items, and in how many chunks, as a timer row tells it. */
-  async items(run: string, graph: Graph): Promise<string> {
-    const steps = shapeOf(graph).steps.filter((step) => step.items > 0);
+  /**
+   * The steps of a run that have items, and in how many chunks, as a timer row tells it. Its own fields say which: its graph
+   * may have lost some when it was moved to another version.
+   */
+  async items(run: string): Promise<string> {
+    const [fields] = await this.#client.replies([["HKEYS", this.#store.partitionKeys(run).run(run)]]);
+    const named = (Array.isArray(fields) ? (fields as string[]) : []).map(
+      (field) => /^(?:items|chunks):(.+)$/.exec(field)?.[1],
+    );
+    const steps = [...new Set(named)].filter((name) => name !== undefined);
     if (steps.length === 0) return "";
-    const fields = steps.flatMap(({ name }) => [`items:${name}`, `chunks:${name}`]);
-    const found = await this.#store.readFields(run, ...fields);
-    const counts = steps.map(({ name }, i) => {
+    const found = await this.#store.readFields(run, ...steps.flatMap((name) => [`items:${name}`, `chunks:${name}`]));
+    const counts = steps.map((name, i) => {
       const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
       return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
     });

@@ -3,6 +3,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import { type RunView, workflow } from "../../../engine/index.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { Gates } from "../../support/gates.ts";
+import { rawRedis } from "../../support/redis.ts";
 
 const input = object({ n: number() });
 const one = workflow("doc", { version: 1, input })
@@ -126,6 +127,19 @@ describe("a run that waits for a signal", () => {
     expect(await engine.millrace.migrate({ workflow: "doc", from: 2, to: 1 })).toMatchObject({ moved: 1 });
     expect(await engine.millrace.runs.get(ids[0]!)).toMatchObject({ version: 1, status: "waiting" });
   });
+});
+
+test("a run whose keys hold something else is reported, and the others are moved", async () => {
+  const { engine, ids } = await deployed(3);
+  await using _ = engine;
+  const key = `{${engine.namespace}:0}:log:${ids[1]}`;
+  await rawRedis().del(key);
+  await rawRedis().set(key, "not ours");
+  expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: ids })).toMatchObject({
+    ...{ moved: 2, failed: 1 },
+    left: [{ run: ids[1], outcome: "failed", reason: expect.stringMatching(/another type/) }],
+  });
+  await rawRedis().del(key);
 });
 
 describe("which runs", () => {
