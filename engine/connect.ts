@@ -137,7 +137,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     ...{ client, store, records, blobs, values, runs, deletion, bulk: deadLetters.bulk, definitions },
     ...{ subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
-    allGraphs: () => space.graphs(),
+    allGraphs: () => space.graphsWithRetired(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

@@ -91,10 +91,16 @@ export class Namespace {
     }
   }
 
-  /** The graphs of every workflow version that was ever served here. */
+  /** The graphs of every workflow version that was ever served here and is not retired. */
   async graphs(): Promise<Graph[]> {
     const stored = pairs((await this.#client.call("HGETALL", this.keys.graphs())) as string[]);
     return Object.values(stored).map((json) => JSON.parse(json) as Graph);
+  }
+
+  /** Those, and of the versions that are retired. */
+  async graphsWithRetired(): Promise<Graph[]> {
+    const retired = pairs((await this.#client.call("HGETALL", this.keys.retired())) as string[]);
+    return [...(await this.graphs()), ...Object.values(retired).map((json) => JSON.parse(json) as Graph)];
   }
 
   /** Every tenant that ever had a run. */

@@ -19,6 +19,7 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  retired: `${space.retired()} hash`,
   tenants: `${space.tenants()} set`,
   retention: `${space.retention()} hash`,
   config: `${space.config()} hash`,
@@ -123,8 +124,10 @@ describe("what Redis holds after runs of every kind", () => {
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd, many]);
-    await engine.worker();
+    const gone = [1, 2].map((version) => workflow("gone", { version, input: v.any() }).step("one", () => version));
+    await using engine = await engineUnderTest([odd, many, ...gone]);
+    await engine.worker({ steps: (name) => name !== "gone" });
+    await engine.millrace.retireVersion("gone", 1);
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
@@ -154,7 +157,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(step|dead):\w+@\d:\w+/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
