@@ -139,9 +139,7 @@ export class Runs implements RunsApi {
   }
 
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
-    const { fields } = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant);
+    const reply = await this.#onItsVersion(id, tenant, (graph) => this.#parts.store.cancel(id, graph, tenant));
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -165,15 +163,15 @@ export class Runs implements RunsApi {
   async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
     const { tenant = DEFAULT_TENANT, key = newId() } = options;
     if (!ID_PATTERN.test(key)) throw invalidKey();
-    const { fields } = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
-    // A process that knows the definition refuses at once what the step would not take.
-    const work = definitionOf(this.#parts.definitions, graph)?.steps.find((step) => step.name === name)?.work;
-    if (work?.kind === "wait") await validate(work.schema, data, "signal");
-    const { values, store } = this.#parts;
-    const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
-    const reply = await store.signal(id, graph, tenant, name, key, stored);
+    const { values, store, definitions } = this.#parts;
+    const reply = await this.#onItsVersion(id, tenant, async (graph) => {
+      if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
+      // A process that knows the definition refuses at once what the step would not take.
+      const work = definitionOf(definitions, graph)?.steps.find((step) => step.name === name)?.work;
+      if (work?.kind === "wait") await validate(work.schema, data, "signal");
+      const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
+      return store.signal(id, graph, tenant, name, key, stored);
+    });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
     if (reply === Reply.Stale)
@@ -196,6 +194,16 @@ export class Runs implements RunsApi {
       { run: id, step, kind: shape.kind, tenant, fields },
       page,
     );
+  }
+
+  /** Does something by a run's graph, again if the run was moved to another version meanwhile. @throws ConflictError */
+  async #onItsVersion(id: string, tenant: string, act: (graph: Graph) => Promise<Reply>): Promise<Reply> {
+    for (let tries = 0; tries < 3; tries += 1) {
+      const { fields } = await this.#find(id, tenant);
+      const reply = await act(await this.#parts.graphs.of(fields.workflow!, Number(fields.version)));
+      if (reply !== Reply.Moved) return reply;
+    }
+    throw new ConflictError("run_moved", `Run ${id} is moved from version to version. Try again.`);
   }
 
   async #find(id: string, tenant: string): Promise<RunRecord> {

@@ -86,7 +86,7 @@ export interface VersionsApi {
   ): Promise<MigrateResult>;
   /**
    * Forgets a version that is done with: its streams and groups are deleted, and it is listed no more. Its ended runs are
-   * still shown. A process that connects with its definition brings it back.
+   * still shown. A process that connects with its definition brings it back. Retiring twice is fine.
    *
    * @throws NotFoundError; ConflictError `version_current`, `version_served`, `version_live`, `version_dead_letters`
    */

@@ -7,7 +7,7 @@ import { script } from "./script.ts";
  *       9… of each step of its graph: its stream, and what is kept of its live items (or the run again, if it has none)
  * ARGV  1 run id  2 control channel  3 event run.cancelled  4 `workflow@version`
  *       5… of each step: its name, and whether it has items (`items` or '')
- * Returns  Done; Already if it was cancelled before; RunEnded if it ended otherwise; UnknownRun; WrongType
+ * Returns  Done; Already if it was cancelled before; RunEnded if it ended otherwise; UnknownRun; Moved; WrongType
  * Events  run.cancelled; and `cancelled RUN` on the control channel, for the workers
  */
 export const cancel = script(
@@ -17,11 +17,12 @@ local count = (#KEYS - 8) / 2
 local wrong, any = wrong_types('hlzhzzzz' .. string.rep('sh', count))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
-local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed')
+local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'version')
 local status = got[1]
 if not status then return UNKNOWN_RUN end
 if status == 'cancelled' then return ALREADY end
 if not LIVE[status] then return RUN_ENDED end
+if string.match(ARGV[4], '@(%d+)$') ~= got[4] then return MOVED end
 
 -- ZREM comes first, since it is allowed over the memory limit and so is what follows it.
 for i = 5, 7 do redis.call('ZREM', KEYS[i], id) end

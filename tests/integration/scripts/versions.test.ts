@@ -219,6 +219,15 @@ describe("migrate", () => {
   );
 });
 
+test("what is meant for the version that a run was of is refused: cancel and signal", async () => {
+  await bench.admit();
+  await move({ at: ["a"] });
+  expect(await change(() => bench.store.cancel(bench.run, two.graph, "default"), Reply.Moved)).toEqual({});
+  const signal = () => bench.store.signal(bench.run, two.graph, "default", "a", "key", "1");
+  expect(await change(signal, Reply.Moved)).toEqual({});
+  expect(await bench.store.cancel(bench.run, longer.graph, "default")).toBe(Reply.Done);
+});
+
 describe("retire-version", () => {
   const retire = () => new VersionStore(bench.client, bench.keys).retire(two.graph);
 

@@ -1,33 +1,9 @@
-import { any, number, object, optional } from "valibot";
+import { any } from "valibot";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { type RunView, workflow } from "../../../engine/index.ts";
+import { deployed, one, two } from "../../support/deployed.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { Gates } from "../../support/gates.ts";
-import { rawRedis } from "../../support/redis.ts";
-
-const input = object({ n: number() });
-const one = workflow("doc", { version: 1, input })
-  .step("read", ({ n }) => `read ${n}`)
-  .waitFor("approve", { schema: any() })
-  .step("file", (by) => `filed for ${by} by 1`);
-const two = workflow("doc", { version: 2, input: object({ n: number(), urgent: optional(number()) }) })
-  .step("read", ({ n }) => `read ${n} by 2`)
-  .waitFor("approve", { schema: any() })
-  .step("check", (by) => `${by}, checked`)
-  .step("file", (by) => `filed for ${by} by 2`);
-
-/** An engine with a worker for version 2, and runs of version 1 whose worker is gone. */
-async function deployed(runs = 1) {
-  const old = await engineUnderTest([one]);
-  const worker = await old.worker();
-  const ids: string[] = [];
-  for (let n = 0; n < runs; n += 1) ids.push((await old.millrace.runs.start("doc", { n })).id);
-  for (const id of ids) await old.until(id, ({ type }) => type === "run.waiting");
-  await worker.stop();
-  const engine = await engineUnderTest([two], { namespace: old.namespace });
-  await old[Symbol.asyncDispose]();
-  return { engine, ids };
-}
 
 describe("a run that waits for a signal", () => {
   test("goes on in the new version at the same step, with what it has come to", async () => {
@@ -126,61 +102,6 @@ describe("a run that waits for a signal", () => {
     await engine.millrace.migrate({ workflow: "doc", from: 1, to: 2 });
     expect(await engine.millrace.migrate({ workflow: "doc", from: 2, to: 1 })).toMatchObject({ moved: 1 });
     expect(await engine.millrace.runs.get(ids[0]!)).toMatchObject({ version: 1, status: "waiting" });
-  });
-});
-
-test("a run whose keys hold something else is reported, and the others are moved", async () => {
-  const { engine, ids } = await deployed(3);
-  await using _ = engine;
-  const key = `{${engine.namespace}:0}:log:${ids[1]}`;
-  await rawRedis().del(key);
-  await rawRedis().set(key, "not ours");
-  expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: ids })).toMatchObject({
-    ...{ moved: 2, failed: 1 },
-    left: [{ run: ids[1], outcome: "failed", reason: expect.stringMatching(/another type/) }],
-  });
-  await rawRedis().del(key);
-});
-
-describe("which runs", () => {
-  test("by their ids, by a filter, and no more than a limit", async () => {
-    const { engine, ids } = await deployed(5);
-    await using _ = engine;
-    const { millrace } = engine;
-    const move = (more: object) => millrace.migrate({ workflow: "doc", from: 1, to: 2, ...more });
-    expect(await move({ runs: [ids[0], ids[0], "not-there"] })).toMatchObject({ moved: 1, skipped: 1 });
-    expect(await move({ runs: [ids[0]] })).toMatchObject({ left: [{ reason: "it is of doc@2" }] });
-    expect(await move({ runs: ({ id }: { id: string }) => id === ids[1] })).toMatchObject({ moved: 1, skipped: 0 });
-    expect(await move({ limit: 2 })).toMatchObject({ moved: 2 });
-    expect(await move({})).toMatchObject({ moved: 1 });
-    await millrace.runs.cancel(ids[0]!);
-    expect(await millrace.migrate({ workflow: "doc", from: 2, to: 1, runs: [ids[0]!] })).toMatchObject({
-      left: [{ outcome: "skipped", reason: "it is cancelled" }],
-    });
-  });
-
-  test("more than a page of them", async () => {
-    const many = workflow("many", { input: any() }).waitFor("go", { schema: any() });
-    const again = workflow("many", { version: 2, input: any() }).waitFor("go", { schema: any() });
-    await using engine = await engineUnderTest([many, again]);
-    await using old = await engineUnderTest([many], { namespace: engine.namespace });
-    await Promise.all(Array.from({ length: 230 }, () => old.millrace.runs.start("many", null)));
-    expect(await engine.millrace.migrate({ workflow: "many", from: 1 })).toMatchObject({ moved: 230, busy: 0 });
-    const [first, second] = await engine.millrace.versions();
-    expect([first!.runs.queued, second!.runs.queued]).toEqual([230, 0]);
-  });
-
-  test("what is asked for wrongly is refused", async () => {
-    const { engine } = await deployed();
-    await using _ = engine;
-    const { migrate } = engine.millrace;
-    await expect(migrate({ workflow: "doc", from: 2, to: 2 })).rejects.toMatchObject({ code: "invalid_input" });
-    await expect(migrate({ workflow: "doc", from: 1, limit: 0 })).rejects.toMatchObject({ code: "invalid_input" });
-    await expect(migrate({ workflow: "doc", from: 1, to: 9 })).rejects.toMatchObject({ code: "not_found" });
-    await expect(migrate({ workflow: "doc", from: 9, to: 1 })).rejects.toMatchObject({ code: "not_found" });
-    await expect(migrate({ workflow: "nope", from: 1 })).rejects.toMatchObject({ code: "not_found" });
-    const runs = Array.from({ length: 1_001 }, () => "a");
-    await expect(migrate({ workflow: "doc", from: 1, runs })).rejects.toMatchObject({ code: "invalid_input" });
   });
 });
 

@@ -46,7 +46,7 @@ test("a version that is done with is forgotten, but its ended runs are shown", a
   expect(await millrace.runs.get(bad.id)).toMatchObject({ version: 1, status: "failed", steps: { approve: {} } });
   await using later = await engineUnderTest([two], { namespace: old.namespace });
   expect(await later.millrace.runs.get(id)).toMatchObject({ version: 1, status: "cancelled" });
-  await expect(retire()).rejects.toMatchObject({ code: "not_found" });
+  await retire();
   await expect(later.millrace.migrate({ workflow: "doc", from: 2, to: 1 })).rejects.toMatchObject({
     code: "not_found",
   });
