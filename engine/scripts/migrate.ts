@@ -8,6 +8,7 @@ import { script } from "./script.ts";
  *       then of each step that has a record or is to have one: how many; field, what it was read as ('' for none)
  *       of each live step that is queued: how many; number of its stream's key, entry
  *       of each other live step: how many; timer row, its field in delayed
+ *       of each limit of the run: how many; its timer row, and the one of the new version
  *       of each step that is live from now on: how many; field, its words but for the place and what follows it, then one of
  *         `anew`: number of the new stream's key
  *         `entry`: number of the new stream's key, the entry so far: what woke the step is kept
@@ -64,6 +65,14 @@ for i = 1, number() do
 end
 
 for i = 5, 7 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+for _ = 1, number() do
+  local row, new_row = take(), take()
+  local due = redis.call('ZSCORE', timers, row)
+  if due then
+    redis.call('ZREM', timers, row)
+    redis.call('ZADD', timers, due, new_row)
+  end
+end
 for _, entry in ipairs(entries) do redis.call('XDEL', entry.stream, entry.id) end
 for _, row in ipairs(rows) do
   if redis.call('ZREM', timers, row.text) == 1 then redis.call('HINCRBY', delayed, row.delayed, -1) end

@@ -28,22 +28,21 @@ export class DeletionStore {
   }
 
   /**
-   * The steps of a run that have items, and in how many chunks, as a timer row tells it. Its own fields say which: its graph
-   * may have lost some when it was moved to another version.
+   * What of a run its record alone knows: its tags; and which steps have items, in how many chunks, as a timer row tells
+   * it. Its graph may have lost some of those when it was moved to another version.
    */
-  async items(run: string): Promise<string> {
-    const [fields] = await this.#client.replies([["HKEYS", this.#store.partitionKeys(run).run(run)]]);
-    const named = (Array.isArray(fields) ? (fields as string[]) : []).map(
-      (field) => /^(?:items|chunks):(.+)$/.exec(field)?.[1],
-    );
+  async belongings(run: string): Promise<{ tags: string[]; items: string }> {
+    const [names] = await this.#client.pipeline([["HKEYS", this.#store.partitionKeys(run).run(run)]]);
+    const named = (names as string[]).map((field) => /^(?:items|chunks):(.+)$/.exec(field)?.[1]);
     const steps = [...new Set(named)].filter((name) => name !== undefined);
-    if (steps.length === 0) return "";
-    const found = await this.#store.readFields(run, ...steps.flatMap((name) => [`items:${name}`, `chunks:${name}`]));
+    const fields = steps.flatMap((name) => [`items:${name}`, `chunks:${name}`]);
+    const [tags, ...found] = await this.#store.readFields(run, "tags", ...fields);
     const counts = steps.map((name, i) => {
       const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
       return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
     });
-    return counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+    const items = counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+    return { tags: JSON.parse(tags ?? "[]"), items };
   }
 
   /** Removes the items of a run that is gone, a hundred keys at a time. */
@@ -58,12 +57,17 @@ export class DeletionStore {
   }
 
   /** @param restWithinMs how long the caller has to delete the run's items and blobs, before a worker does; undefined: there are none */
-  async delete({ run, tenant, graph, endedAt }: EndedRunPlace, items = "", restWithinMs?: number): Promise<Reply> {
+  async delete(
+    { run, tenant, graph, endedAt, tags = [] }: EndedRunPlace & { tags?: readonly string[] },
+    items = "",
+    restWithinMs?: number,
+  ): Promise<Reply> {
     const keys = this.#store.partitionKeys(run);
     const names = graph.steps.map((step) => step.name);
     const indexes = [
       keys.runsByWorkflow(tenant, graph.workflow),
       ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
+      ...tags.map((tag) => keys.runsByTag(tenant, tag)),
     ];
     const row = restWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run, items });
     return (await this.#client.run(

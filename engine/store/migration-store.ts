@@ -8,6 +8,7 @@ import { migrate } from "../scripts/migrate.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow, parseTimerRow } from "../timer-rows.ts";
+import { limitRows } from "./start-terms.ts";
 
 export interface Migration {
   /** As it was read: the run is moved only if it is so still. */
@@ -55,15 +56,10 @@ export class MigrationStore {
     const moved = encodeEvent({ type: "run.queued", data: { version: to.version, from: from.version } });
     // The log says of a run what its record does: one that had begun goes on, one that only waits does that.
     const then = status === "" ? [] : [encodeEvent({ type: status === "waiting" ? "run.waiting" : "run.started" })];
-    const lists = [
-      readAs(migration).flat(),
-      ...places(migration, stream),
-      plan.live.flatMap((live) => liveArgs(migration, live, stream)),
-    ];
-    const sizes = [2, 2, 2];
+    const lists = [readAs(migration).flat(), ...places(migration, stream), limits(id, from, to)];
     const args: Arg[] = [id, fields.status!, fields.version!, fields.tenant!, status];
-    for (const [i, list] of lists.slice(0, 3).entries()) args.push(list.length / sizes[i]!, ...list);
-    args.push(plan.live.length, ...lists[3]!);
+    for (const list of lists) args.push(list.length / 2, ...list);
+    args.push(plan.live.length, ...plan.live.flatMap((live) => liveArgs(migration, live, stream)));
     const { settled, set, gone } = fieldArgs(migration);
     args.push(settled.length, ...settled.flat(), set.length, ...set.flat(), gone.length, ...gone);
     args.push(1 + then.length, moved, ...then);
@@ -93,6 +89,12 @@ function places({ from, steps }: Migration, stream: (graph: Graph, step: string)
     else rows.push(row, delayedField(from, name));
   }
   return [entries, rows];
+}
+
+/** The rows of the run's time to live and its deadline, and what they are from now on. */
+function limits(run: string, from: Graph, to: Graph): string[] {
+  const moved = limitRows(run, to);
+  return limitRows(run, from).flatMap((row, i) => [row, moved[i]!]);
 }
 
 function liveArgs(
