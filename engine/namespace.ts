@@ -99,8 +99,13 @@ export class Namespace {
 
   /** Those, and of the versions that are retired. */
   async graphsWithRetired(): Promise<Graph[]> {
-    const retired = pairs((await this.#client.call("HGETALL", this.keys.retired())) as string[]);
-    return [...(await this.graphs()), ...Object.values(retired).map((json) => JSON.parse(json) as Graph)];
+    const stored = await this.#client.pipeline([
+      ["HGETALL", this.keys.graphs()],
+      ["HGETALL", this.keys.retired()],
+    ]);
+    return (stored as string[][]).flatMap((flat) =>
+      Object.values(pairs(flat)).map((json) => JSON.parse(json) as Graph),
+    );
   }
 
   /** Every tenant that ever had a run. */
