@@ -3,9 +3,10 @@ import { type Graph, shapeOf, workflowVersion } from "./graph.ts";
 import { busyReason, type Destination, type MigratingSteps, planMigration, sameSteps } from "./migration-plan.ts";
 import type { RunsApi } from "./millrace.ts";
 import { encodeInput } from "./payload.ts";
-import { type RunRecord, stepWords } from "./run-record.ts";
+import { laneOf, type RunRecord, stepWords } from "./run-record.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
 import { validate } from "./schema.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { MigrationStore } from "./store/migration-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
@@ -23,6 +24,7 @@ const REASONS_KEPT = 1_000;
 
 export interface MigrateParts {
   store: Store;
+  lanes: LaneStore;
   migrations: MigrationStore;
   values: Values;
   runs: RunsApi;
@@ -140,7 +142,7 @@ class Mover {
   /** Undefined if the run has changed meanwhile. */
   async #try(id: string): Promise<Outcome | undefined> {
     const { from, to, tenant, decide, dryRun } = this.#move;
-    const { store, migrations } = this.#parts;
+    const { store, lanes, migrations } = this.#parts;
     const record = await store.readRun(id, tenant);
     const passed = record === undefined ? "it is not there" : this.#passed(record);
     if (record === undefined || passed !== undefined) return { outcome: "skipped", reason: passed! };
@@ -160,6 +162,7 @@ class Mover {
     if (typeof plan === "string") return { outcome: decide === undefined ? "skipped" : "failed", reason: plan };
     const { outputs, input } = await this.#stored(id, decision);
     if (dryRun) return { outcome: "moved" };
+    await lanes.open(to, laneOf(record.fields));
     const reply = await migrations.migrate({ record, from, to, steps, plan, outputs, input });
     if (reply === Reply.Done) return { outcome: "moved" };
     if (reply === Reply.NotOwner) return { outcome: "busy", reason: "a step is in a worker's hands" };

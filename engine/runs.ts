@@ -6,21 +6,33 @@ import { ID_PATTERN, newId, newRunId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RerunOptions, RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { Pauses } from "./pauses.ts";
 import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
 import { fits, smallestIndex } from "./run-filter.ts";
-import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
+import { laneOf, type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import { explainUnserved } from "./versions.ts";
-import type { Durability, ItemView, Page, PageOptions, RunStatus, RunSummary, RunView, StartedRun } from "./views.ts";
+import {
+  type Durability,
+  type ItemView,
+  type Page,
+  type PageOptions,
+  PRIORITIES,
+  type RunStatus,
+  type RunSummary,
+  type RunView,
+  type StartedRun,
+} from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
@@ -33,6 +45,9 @@ export interface Graphs {
 
 export interface RunsParts {
   store: Store;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
+  pauses: Pauses;
   starts: StartStore;
   records: Records;
   values: Values;
@@ -64,7 +79,8 @@ export class Runs implements RunsApi {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
-    const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
+    const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
+    if (!PRIORITIES.includes(priority)) throw badPriority();
     const terms = checkTerms(options, workflow.settings.deadlineMs);
     if (terms.start !== undefined && "atMs" in terms.start)
       checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
@@ -77,7 +93,7 @@ export class Runs implements RunsApi {
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
-    const started = await startRun(this.#parts, { workflow, tenant, id, payload, terms, repeatable });
+    const started = await startRun(this.#parts, { workflow, tenant, id, payload, priority, terms, repeatable });
     // The key stands for what the deduplication gave, whatever that would give another time.
     if (once !== undefined && started.id !== id)
       await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
@@ -100,6 +116,7 @@ export class Runs implements RunsApi {
     const graph = await graphs.of(record.fields.workflow!, Number(record.fields.version));
     const view = await viewOf(record, graph, values);
     await explainUnserved(view, graph, records, store.partitionKeys(id));
+    await this.#parts.pauses.explain(view);
     return view;
   }
 
@@ -121,7 +138,9 @@ export class Runs implements RunsApi {
   }
 
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
-    const reply = await this.#onItsVersion(id, tenant, (graph) => this.#parts.store.cancel(id, graph, tenant));
+    const reply = await this.#onItsVersion(id, tenant, (graph, fields) =>
+      this.#parts.store.cancel(id, graph, tenant, laneOf(fields)),
+    );
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -146,13 +165,13 @@ export class Runs implements RunsApi {
     const { tenant = DEFAULT_TENANT, key = newId() } = options;
     if (!ID_PATTERN.test(key)) throw invalidKey();
     const { values, store, definitions } = this.#parts;
-    const reply = await this.#onItsVersion(id, tenant, async (graph) => {
+    const reply = await this.#onItsVersion(id, tenant, async (graph, fields) => {
       if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
       // A process that knows the definition refuses at once what the step would not take.
       const work = definitionOf(definitions, graph)?.steps.find((step) => step.name === name)?.work;
       if (work?.kind === "wait") await validate(work.schema, data, "signal");
       const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
-      return store.signal(id, graph, tenant, name, key, stored);
+      return store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
     });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
@@ -179,10 +198,14 @@ export class Runs implements RunsApi {
   }
 
   /** Does something by a run's graph, again if the run was moved to another version meanwhile. @throws ConflictError */
-  async #onItsVersion(id: string, tenant: string, act: (graph: Graph) => Promise<Reply>): Promise<Reply> {
+  async #onItsVersion(
+    id: string,
+    tenant: string,
+    act: (graph: Graph, fields: RunRecord["fields"]) => Promise<Reply>,
+  ): Promise<Reply> {
     for (let tries = 0; tries < 3; tries += 1) {
       const { fields } = await this.#find(id, tenant);
-      const reply = await act(await this.#parts.graphs.of(fields.workflow!, Number(fields.version)));
+      const reply = await act(await this.#parts.graphs.of(fields.workflow!, Number(fields.version)), fields);
       if (reply !== Reply.Moved) return reply;
     }
     throw new ConflictError("run_moved", `Run ${id} is moved from version to version. Try again.`);
@@ -193,6 +216,11 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function badPriority(): InvalidInputError {
+  const message = `Expected one of ${PRIORITIES.join(", ")}`;
+  return new InvalidInputError("There is no such priority.", [{ path: ["priority"], message }]);
 }
 
 function refuseWrongType(reply: Reply, id: string): void {

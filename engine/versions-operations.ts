@@ -5,6 +5,7 @@ import type { Records } from "./records.ts";
 import type { Client } from "./redis/client.ts";
 import { retireVersion } from "./retire-version.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import { MigrationStore } from "./store/migration-store.ts";
 import { VersionStore } from "./store/version-store.ts";
 import type { Store } from "./store.ts";
@@ -17,6 +18,7 @@ import type { AnyWorkflow } from "./workflow.ts";
 export interface VersionsOperationsParts {
   client: Client;
   store: Store;
+  lanes: LaneStore;
   records: Records;
   space: Namespace;
   values: Values;

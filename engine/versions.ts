@@ -1,7 +1,8 @@
 import type { Graph } from "./graph.ts";
 import { workflowVersion } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
-import { ALIVE_MS, type Records, type WorkerInfo } from "./records.ts";
+import { ALIVE_MS } from "./queues.ts";
+import type { Records, WorkerInfo } from "./records.ts";
 import type { Store } from "./store.ts";
 import type { VersionView } from "./versions-api.ts";
 import type { QueueView, RunView } from "./views.ts";

@@ -3,7 +3,7 @@ import { encodeEvent } from "../events.ts";
 import { type Graph, shapeOf } from "../graph.ts";
 import { isLive, type MigratingSteps, type MigrationPlan } from "../migration-plan.ts";
 import type { Client } from "../redis/client.ts";
-import type { RunRecord } from "../run-record.ts";
+import { laneOf, type RunRecord } from "../run-record.ts";
 import { migrate } from "../scripts/migrate.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
@@ -48,7 +48,7 @@ export class MigrationStore {
     const indexes = ["queued", "running", "waiting"].map((status) => keys.runsByStatus(fields.tenant!, status));
     const all = [keys.run(id), keys.log(id), keys.timers(), keys.delayed(), ...indexes];
     const stream = (graph: Graph, step: string): number => {
-      const key = keys.step(graph, step);
+      const key = keys.step(graph, step, laneOf(fields));
       const known = all.indexOf(key);
       return known < 0 ? all.push(key) : known + 1;
     };

@@ -4,6 +4,8 @@ import type { PartitionKeys } from "../keys.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { retireVersion } from "../scripts/retire-version.ts";
 import type { Reply } from "../scripts/script.ts";
+import { PRIORITIES } from "../views.ts";
+import { laneField } from "./lane-store.ts";
 
 /** What one partition holds of a workflow version beside its runs. */
 export class VersionStore {
@@ -22,8 +24,13 @@ export class VersionStore {
   }
 
   async retire(graph: Graph): Promise<Reply> {
-    const keys = graph.steps.flatMap(({ name }) => [this.#keys.step(graph, name), this.#keys.dead(graph, name)]);
+    const streams = graph.steps.flatMap(({ name }) => [
+      ...PRIORITIES.map((lane) => this.#keys.step(graph, name, lane)),
+      this.#keys.dead(graph, name),
+    ]);
+    const lanes = PRIORITIES.map((lane) => laneField(graph, lane));
     const fields = graph.steps.map(({ name }) => delayedField(graph, name));
-    return (await this.#client.run(retireVersion, [this.#keys.delayed(), ...keys], fields)) as Reply;
+    const keys = [this.#keys.delayed(), this.#keys.lanes(), ...streams];
+    return (await this.#client.run(retireVersion, keys, [lanes.length, ...lanes, ...fields])) as Reply;
   }
 }

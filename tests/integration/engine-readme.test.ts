@@ -34,6 +34,9 @@ const KEYS: Record<string, string> = {
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
+  lanes: `${keys.lanes()} hash`,
+  paused: `${keys.paused()} hash`,
+  parked: `${keys.parked("TENANT")} zset`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
   clock: `${keys.clock()} string`,
@@ -128,6 +131,7 @@ describe("what Redis holds after runs of every kind", () => {
   beforeAll(async () => {
     const gone = [1, 2].map((version) => workflow("gone", { version, input: v.any() }).step("one", () => version));
     await using engine = await engineUnderTest([odd, many, ...gone]);
+    await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ steps: (name) => name !== "gone" });
     await engine.millrace.retireVersion("gone", 1);
     const idempotency = { scope: "a", key: "b", digest: "c" };
@@ -148,6 +152,10 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
+    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
+    for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
+      if (type === "run.waiting") break;
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -161,8 +169,8 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@\d:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(step|dead):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")

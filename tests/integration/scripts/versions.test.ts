@@ -223,7 +223,8 @@ test("what is meant for the version that a run was of is refused: cancel and sig
   await bench.admit();
   await move({ at: ["a"] });
   expect(await change(() => bench.store.cancel(bench.run, two.graph, "default"), Reply.Moved)).toEqual({});
-  const signal = () => bench.store.signal(bench.run, two.graph, "default", "a", "key", "1");
+  const of = { run: bench.run, graph: two.graph, tenant: "default", lane: "normal" } as const;
+  const signal = () => bench.store.signal({ ...of, step: "a", key: "key", stored: "1" });
   expect(await change(signal, Reply.Moved)).toEqual({});
   expect(await bench.store.cancel(bench.run, longer.graph, "default")).toBe(Reply.Done);
 });

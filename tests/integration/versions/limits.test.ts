@@ -47,3 +47,28 @@ test("a run that is moved while it is found past its deadline ends all the same"
   });
   expect((await engine.millrace.queues()).every(({ depth }) => depth === 0)).toBe(true);
 });
+
+test("a run of high priority stays in its lane; one that its tenant's pause has parked is left", async () => {
+  await using engine = await engineUnderTest([build(1), build(2)]);
+  await using old = await engineUnderTest([build(1)], { namespace: engine.namespace });
+  const { id } = await old.millrace.runs.start("doc", null, { priority: "high" });
+  expect(await engine.millrace.migrate({ workflow: "doc", from: 1 })).toMatchObject({ moved: 1 });
+  const queue = (await engine.millrace.queues()).find((each) => each.version === 2 && each.step === "go");
+  expect(queue).toMatchObject({ depth: 1, lanes: { high: 1, normal: 0 } });
+  await engine.millrace.retireVersion("doc", 1);
+  const lanes = await rawRedis().hkeys(`{${engine.namespace}:0}:lanes`);
+  expect(lanes).toEqual(["doc@2:high"]);
+  const worker = await engine.worker();
+  await engine.millrace.runs.signal(id, "go", null);
+  expect(await engine.ended(id)).toMatchObject({ version: 2, priority: "high", output: 2 });
+
+  await worker.stop();
+  await engine.millrace.pause({ tenant: "default" });
+  await engine.worker();
+  const parked = await engine.millrace.runs.start("doc", null);
+  await engine.until(parked.id, ({ type }) => type === "run.waiting");
+  await using back = await engineUnderTest([build(1)], { namespace: engine.namespace });
+  expect(await back.millrace.migrate({ workflow: "doc", from: 2 })).toMatchObject({
+    left: [{ run: parked.id, outcome: "busy", reason: 'step "go" is parked' }],
+  });
+});
