@@ -30,7 +30,10 @@ export async function retireVersion(parts: RetireParts, workflow: string, versio
     each.streams.some((key) => streams.includes(key)),
   );
   if (serving.length > 0)
-    throw new ConflictError("version_served", `${serving.length} live workers serve ${name}. Stop them first.`);
+    throw new ConflictError(
+      "version_served",
+      `${name} is served by live workers (${serving.length}). Stop them first.`,
+    );
   for (const tenant of await space.tenants()) if (await hasLiveRuns(store, records, tenant, name)) throw isLive(name);
   const letters = await Promise.all(versions.map((each) => each.deadLetters(graph)));
   if (letters.some((count) => count > 0))
