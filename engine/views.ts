@@ -43,10 +43,10 @@ export interface StepView {
   items?: { total: number; done: number; failed: number };
   /**
    * What a waiting step waits for, and until when at the latest; `tenant_paused`: for its tenant to be resumed. A queued
-   * step has it if it is `paused`, or its workflow is.
+   * step has it if it is `paused`, or its workflow is; one that no live worker serves waits for a `worker`.
    */
   waitingFor?: {
-    reason: "sleep" | "signal" | "child" | "delay" | "tenant_paused" | "paused";
+    reason: "sleep" | "signal" | "child" | "delay" | "tenant_paused" | "paused" | "worker";
     until?: string;
     run?: string;
   };

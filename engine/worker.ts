@@ -22,8 +22,10 @@ import { PauseStore } from "./store/pause-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
+import { StrandedWatch } from "./stranded-watch.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
+import { liveWorkers } from "./versions.ts";
 
 const log = logger("worker");
 
@@ -62,6 +64,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #strandedWatch: StrandedWatch;
   readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
@@ -113,6 +116,11 @@ export class Worker {
     this.#reclaimer = new Reclaimer({
       ...{ store, records, consumer, sources, leaseMs, begin },
       held: this.#held,
+    });
+    this.#strandedWatch = new StrandedWatch({
+      consumer,
+      workers: async () => (await liveWorkers(store, records)).map((worker) => worker.consumer),
+      queues: () => millrace.queues(),
     });
     this.#reader = new Reader({
       ...{ store, consumer, sources, begin },
@@ -175,6 +183,7 @@ export class Worker {
     this.#timers.start();
     this.#retention.start();
     this.#reclaimer.start();
+    this.#strandedWatch.start();
     this.#reader.start();
   }
 
@@ -190,7 +199,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention];
+    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention, this.#strandedWatch];
     await Promise.all(loops.map((loop) => loop.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());

@@ -15,6 +15,8 @@ const PURE_CORE = [
   "workflow-types",
   "step",
   "graph",
+  "graph-diff",
+  "migration-plan",
   "transition",
   "retry",
   "retention-policy",
