@@ -16,7 +16,11 @@ import { Subscriber } from "./redis/subscriber.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { SubscriptionStore } from "./store/subscription-store.ts";
 import { Store } from "./store.ts";
+import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
+import { Subscriptions } from "./subscriptions/subscriptions.ts";
+import type { SubscriptionConsumer } from "./subscriptions/types.ts";
 import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -81,9 +85,14 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const reader = () => openReader(url, `millrace:${namespace}:reader`);
+  const unblock = async (connection: number) => (await client.call("CLIENT", "UNBLOCK", connection)) === 1;
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
+  const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
+  const subscriptions = new Subscriptions(subscriptionStores, records);
+  const consumers = new Set<SubscriptionConsumer>();
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -92,11 +101,17 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    subscriptions,
+    subscribe: (options, handler) => {
+      const parts = { stores: subscriptionStores, subscriptions, running: consumers, connect: reader, unblock };
+      return subscribeTo(parts, options, handler);
+    },
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
     close: async () => {
+      await Promise.all([...consumers].map((consumer) => consumer.stop()));
       subscriber?.close();
       client.close();
       await broadcast.stop();
@@ -104,7 +119,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   };
   internals.set(millrace, {
     ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
-    openReader: () => openReader(url, `millrace:${namespace}:reader`),
+    openReader: reader,
   });
   return millrace;
 }

@@ -11,6 +11,9 @@ export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrac
 export type { RetryPolicy } from "./retry.ts";
 export { validate } from "./schema.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type { SubscribedEvent } from "./subscriptions/delivery.ts";
+export type { SubscriptionOptions } from "./subscriptions/settings.ts";
+export type * from "./subscriptions/types.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

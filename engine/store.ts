@@ -23,6 +23,7 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
 import { parentOf, stepPlaces } from "./step-places.ts";
+import { Teller } from "./store/teller.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { RunStatus } from "./views.ts";
@@ -64,9 +65,12 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  /** For the scripts that append to logs: those of the stores beside this one too. */
+  readonly teller: Teller;
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
+    this.teller = new Teller(client);
     this.keys = keys;
     this.#first = keys.partition(0);
   }
@@ -85,8 +89,9 @@ export class Store {
   async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
-    const reply = (await this.#run(
+    const reply = (await this.teller.run(
       admit,
+      keys,
       [
         keys.run(id),
         keys.log(id),
@@ -125,8 +130,9 @@ export class Store {
 
   /** Commits up to 100 items of one partition; a reply for each. */
   async commit(consumer: string, items: readonly CommitItem[]): Promise<Reply[]> {
-    const { keys, args } = commitArgs(this.partitionKeys(items[0]!.entry.run), consumer, items);
-    return (await this.#run(commit, keys, args)) as Reply[];
+    const partition = this.partitionKeys(items[0]!.entry.run);
+    const { keys, args } = commitArgs(partition, consumer, items);
+    return (await this.teller.run(commit, partition, keys, args)) as Reply[];
   }
 
   /** Renews the leases of entries, grouped by stream, each group in the order of its ids. Those whose lease is lost. */
@@ -211,8 +217,9 @@ export class Store {
   async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
-    return (await this.#run(
+    return (await this.teller.run(
       replay,
+      keys,
       [
         keys.run(run),
         keys.log(run),
@@ -237,8 +244,9 @@ export class Store {
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
-    return (await this.#run(
+    return (await this.teller.run(
       cancel,
+      keys,
       [
         keys.run(run),
         keys.log(run),

@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Ends a run by wish: every live step is taken from its place.
@@ -10,7 +10,7 @@ import { script } from "./script.ts";
  * Returns  Done; Already if it was cancelled before; RunEnded if it ended otherwise; UnknownRun; WrongType
  * Events  run.cancelled; and `cancelled RUN` on the control channel, for the workers
  */
-export const cancel = script(
+export const cancel = tellingScript(
   "cancel",
   `
 local count = (#KEYS - 8) / 2

@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Lets a failed run go on from its dead-lettered step, its failures and crashes forgotten; and from all that was taken from
@@ -12,7 +12,7 @@ import { script } from "./script.ts";
  * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the run is no longer failed by it; WrongType
  * Events  run.queued
  */
-export const replay = script(
+export const replay = tellingScript(
   "replay",
   `
 local count = (#KEYS - 6) / 2
