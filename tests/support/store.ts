@@ -6,6 +6,7 @@ import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
+import { SubscriptionStore } from "../../engine/store/subscription-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
@@ -25,6 +26,7 @@ export class StoreBench {
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
+  readonly subscriptions = new SubscriptionStore(this.client, this.keys);
   readonly run = newRunId(0);
 
   close(): void {
