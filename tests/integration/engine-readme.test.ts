@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import * as v from "valibot";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
@@ -38,6 +38,10 @@ const KEYS: Record<string, string> = {
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
   control: `${keys.control()} channel`,
+  subscriptions: `${keys.subscriptions()} hash`,
+  subscription: `${keys.subscription("GROUP")} stream`,
+  redeliveries: `${keys.redeliveries("GROUP")} zset`,
+  undelivered: `${keys.undelivered("GROUP")} stream`,
 };
 
 test("the engine's table of keys has what keys.ts makes, and nothing else", () => {
@@ -102,6 +106,11 @@ describe("what Redis holds after runs of every kind", () => {
   beforeAll(async () => {
     await using engine = await engineUnderTest([odd, many]);
     await engine.worker();
+    const retry = { baseMs: 60_000, maxMs: 60_000, jitter: "none" } as const;
+    const { subscriptions } = engine.millrace;
+    await engine.millrace.subscribe({ group: "GROUP", events: ["run.queued"], retry }, ({ seq }) => {
+      throw seq === 1 ? new FatalError("never") : new Error("not yet");
+    });
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
@@ -115,6 +124,8 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
+    const told = () => subscriptions.get("GROUP");
+    await vi.waitUntil(async () => (await told()).retrying === 1, 10_000);
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);

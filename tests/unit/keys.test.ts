@@ -30,6 +30,10 @@ test.each([
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
   [keys.control(), "{acme:3}:control"],
+  [keys.subscriptions(), "{acme:3}:subscriptions"],
+  [keys.subscription("g"), "{acme:3}:sub:g"],
+  [keys.redeliveries("g"), "{acme:3}:sub-retry:g"],
+  [keys.undelivered("g"), "{acme:3}:sub-dead:g"],
   [GROUP, "workers"],
   [SCHEMA_VERSION, 1],
 ])("%s", (actual, expected) => {
