@@ -11,6 +11,8 @@ const program = makeProgram({
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
   config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  subscriptions: (command) =>
+    start(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

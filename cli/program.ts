@@ -4,6 +4,7 @@ import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
+import type { SubscriptionsCommand } from "./subscriptions.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
@@ -12,6 +13,7 @@ export interface Actions {
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
   config(command: ConfigCommand): Promise<void>;
+  subscriptions(command: SubscriptionsCommand): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -51,6 +53,7 @@ export function makeProgram(actions: Actions): Command {
     .action((options: WorkerCommand) => actions.worker(options));
 
   addConfig(program.command("config"), actions.config);
+  addSubscriptions(program.command("subscriptions"), actions.subscriptions);
   return program;
 }
 
@@ -72,6 +75,24 @@ function addConfig(config: Command, act: Actions["config"]): void {
     .command("delete <key>")
     .description("take a key away")
     .action((key: string) => act({ action: "delete", key }));
+}
+
+function addSubscriptions(subscriptions: Command, act: Actions["subscriptions"]): void {
+  subscriptions.description("see and mend the groups of other services that take events of runs");
+  subscriptions
+    .command("list")
+    .description("print every group with its figures")
+    .action(() => act({ action: "list" }));
+  const of = {
+    resume: "let a paused one take events again",
+    replay: "hand its dead letters over again",
+    delete: "remove one with all that it has not handled",
+  };
+  for (const [action, description] of Object.entries(of))
+    subscriptions
+      .command(`${action} <group>`)
+      .description(description)
+      .action((group: string) => act({ action: action as keyof typeof of, group }));
 }
 
 function listensTo(command: Command): Command {

@@ -1,3 +1,4 @@
+import { changeSubscriptions } from "./parts/subscriptions.ts";
 import { script } from "./script.ts";
 
 /**
@@ -11,6 +12,7 @@ import { script } from "./script.ts";
 export const resumeSubscription = script(
   "resume-subscription",
   `
+${changeSubscriptions}
 local wrong, any = wrong_types('hss')
 if any then return { WRONG_TYPE } end
 local group = ARGV[1]

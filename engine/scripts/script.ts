@@ -1,4 +1,4 @@
-import { takeSubscriptions, tellSubscriptions } from "./parts/subscriptions.ts";
+import { takeSubscriptions } from "./parts/subscriptions.ts";
 
 /** A Lua script: its name, for errors and statistics, and its whole source. */
 export interface Script {
@@ -75,7 +75,9 @@ local function wrong_types(kinds)
   return wrong, any
 end
 
-${tellSubscriptions}
+-- Set in a script that tells events to subscriptions, if there are any.
+local tell_subscriptions
+
 -- Appends the first n lines to a run's log, drops its oldest past the caps and nudges those who watch. Its size in bytes is
 -- looked at every so many events, and with each that is large. Returns how many were dropped in all.
 local function append(run_key, log_key, trimmed, lines, n)
@@ -95,7 +97,7 @@ local function append(run_key, log_key, trimmed, lines, n)
     redis.call('HINCRBY', run_key, 'trimmed', drop)
   end
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
-  if #subscriptions > 0 then tell_subscriptions(run_key, lines, n, last - n) end
+  if tell_subscriptions then tell_subscriptions(run_key, lines, n, last - n) end
   return trimmed + drop
 end
 

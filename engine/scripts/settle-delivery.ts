@@ -1,3 +1,4 @@
+import { changeSubscriptions } from "./parts/subscriptions.ts";
 import { script } from "./script.ts";
 
 /**
@@ -15,6 +16,7 @@ import { script } from "./script.ts";
 export const settleDelivery = script(
   "settle-delivery",
   `
+${changeSubscriptions}
 local wrong, any = wrong_types('hszs')
 if any then return WRONG_TYPE end
 local group, entry, ending = ARGV[1], ARGV[3], ARGV[5]

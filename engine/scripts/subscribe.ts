@@ -1,3 +1,4 @@
+import { changeSubscriptions } from "./parts/subscriptions.ts";
 import { script } from "./script.ts";
 
 /**
@@ -12,6 +13,7 @@ import { script } from "./script.ts";
 export const subscribe = script(
   "subscribe",
   `
+${changeSubscriptions}
 local wrong, any = wrong_types('hs')
 if any then return WRONG_TYPE end
 local field = 'of:' .. ARGV[1]

@@ -1,3 +1,4 @@
+import { changeSubscriptions } from "./parts/subscriptions.ts";
 import { script } from "./script.ts";
 
 /**
@@ -12,6 +13,7 @@ import { script } from "./script.ts";
 export const unsubscribe = script(
   "unsubscribe",
   `
+${changeSubscriptions}
 local wrong, any = wrong_types('h')
 if any then return WRONG_TYPE end
 local group = ARGV[1]

@@ -38,7 +38,13 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const note = (name: string) => async (options: object) => {
     found = { name, options: { ...options } };
   };
-  const actions = { dev: note("dev"), gateway: note("gateway"), worker: note("worker"), config: note("config") };
+  const actions = {
+    dev: note("dev"),
+    gateway: note("gateway"),
+    worker: note("worker"),
+    config: note("config"),
+    subscriptions: note("subscriptions"),
+  };
   const program = makeProgram(actions);
   await program.parseAsync([...args], { from: "user" });
   return found!;

@@ -26,7 +26,13 @@ test("the README's table of calls has every route, and no other", async () => {
 
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
-  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing, config: nothing });
+  const { commands } = makeProgram({
+    dev: nothing,
+    gateway: nothing,
+    worker: nothing,
+    config: nothing,
+    subscriptions: nothing,
+  });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];
     const name = names.filter((each) => each !== "").join(" ");

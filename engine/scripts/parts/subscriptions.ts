@@ -1,3 +1,17 @@
+/** How a script that changes the hash of the subscriptions gives it another version, and pauses one of them. */
+export const changeSubscriptions = `
+-- The hash of the subscriptions changes: its version is 'COUNT-TIME_MS', so that one that is lost and counted anew is told
+-- from the one before.
+local function next_version(key)
+  local count = string.match(redis.call('HGET', key, 'version') or '', '^(%d+)-') or 0
+  return (count + 1) .. '-' .. now_ms()
+end
+
+local function pause_subscription(key, name, reason)
+  redis.call('HSET', key, 'paused:' .. name, reason .. ' ' .. now_ms(), 'version', next_version(key))
+end
+`;
+
 /**
  * The subscriptions that a script which appends to runs' logs is called with, taken off the ends of KEYS and ARGV. Behind
  * its own there are
@@ -9,46 +23,32 @@
  * Returns  StaleList, and nothing is written, if the hash has another version by now
  *
  * So no event is missed by a subscription once it is stored, whatever the caller knew of it. It costs a script without
- * subscriptions one HGET.
+ * subscriptions one HGET. What tells them, `tell_subscriptions`, is there only if there are any: it adds events to the streams of
+ * those that take them. A stream that has grown past what it may take is paused: it is added to no more until somebody resumes
+ * it.
  */
 export const takeSubscriptions = `
+local told_version, told_count = table.remove(ARGV), table.remove(ARGV)
+local subscriptions_key = table.remove(KEYS)
 do
-  local version, count = table.remove(ARGV), tonumber(table.remove(ARGV))
-  subscriptions_key = table.remove(KEYS)
   local stored = redis.pcall('HGET', subscriptions_key, 'version')
   if type(stored) == 'table' then
     return redis.error_reply('WRONGTYPE the subscriptions of this namespace are not a hash')
   end
-  if (stored or '') ~= version then return STALE_LIST end
-  for i = 1, count do
-    local max, tenant, steps = tonumber(table.remove(ARGV)), table.remove(ARGV), table.remove(ARGV)
-    local workflows, types, name = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
-    local one = { name = name, types = types, workflows = workflows, steps = steps, tenant = tenant, max = max,
-      key = table.remove(KEYS) }
-    -- A key that is none of ours must not keep runs from going on.
-    local length = redis.pcall('XLEN', one.key)
-    if type(length) == 'number' then one.length = length else one.broken = true end
-    subscriptions[i] = one
-  end
+  if (stored or '') ~= told_version then return STALE_LIST end
 end
-`;
-
-/**
- * Adds events to the streams of those who subscribe to them. A stream that has grown past what it may take is paused: it
- * is added to no more until somebody resumes it.
- */
-export const tellSubscriptions = `
-local subscriptions, subscriptions_key, takers_of, run_of_key = {}, nil, {}, {}
-
--- The hash of the subscriptions changes: its version is 'COUNT-TIME_MS', so that one that is lost and counted anew is told
--- from the one before.
-local function next_version(key)
-  local count = string.match(redis.call('HGET', key, 'version') or '', '^(%d+)-') or 0
-  return (count + 1) .. '-' .. now_ms()
-end
-
-local function pause_subscription(key, name, reason)
-  redis.call('HSET', key, 'paused:' .. name, reason .. ' ' .. now_ms(), 'version', next_version(key))
+if told_count ~= '0' then
+${changeSubscriptions}
+local subscriptions, takers_of, run_of_key = {}, {}, {}
+for i = 1, tonumber(told_count) do
+  local max, tenant, steps = tonumber(table.remove(ARGV)), table.remove(ARGV), table.remove(ARGV)
+  local workflows, types, name = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+  local one = { name = name, types = types, workflows = workflows, steps = steps, tenant = tenant, max = max,
+    key = table.remove(KEYS) }
+  -- A key that is none of ours must not keep runs from going on.
+  local length = redis.pcall('XLEN', one.key)
+  if type(length) == 'number' then one.length = length else one.broken = true end
+  subscriptions[i] = one
 end
 
 local function takers(kind)
@@ -72,7 +72,7 @@ local function takes(one, run, line)
 end
 
 -- The lines are the n events of a run after number 'seq'.
-local function tell_subscriptions(run_key, lines, n, seq)
+function tell_subscriptions(run_key, lines, n, seq)
   for i = 1, n do
     local line = lines[i]
     local found = takers(string.match(line, '^%d+ {"type":"([%w_.]+)"') or '')
@@ -99,5 +99,6 @@ local function tell_subscriptions(run_key, lines, n, seq)
       end
     end
   end
+end
 end
 `;
