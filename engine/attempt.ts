@@ -1,4 +1,4 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
+import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
 import type { Config } from "./config.ts";
@@ -59,6 +59,7 @@ export class Attempt implements StepContext {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
   #over = false;
+  #blobs: BlobStore | undefined;
 
   constructor(entry: Entry, setting: AttemptSetting) {
     this.entry = entry;
@@ -106,7 +107,8 @@ export class Attempt implements StepContext {
   }
 
   get blobs(): BlobStore {
-    return this.#setting.blobs;
+    this.#blobs ??= new OwnedBlobs(this.#setting.blobs, this.entry.run);
+    return this.#blobs;
   }
 
   get env(): Readonly<Record<string, string | undefined>> {

@@ -1,8 +1,10 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { Broadcast } from "./broadcast.ts";
+import type { Bulk } from "./bulk.ts";
 import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
@@ -15,8 +17,16 @@ import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { DeletionStore } from "./store/deletion-store.ts";
+import { OperationStore } from "./store/operation-store.ts";
+import { RerunStore } from "./store/rerun-store.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
+import { StartStore } from "./store/start-store.ts";
 import { SubscriptionStore } from "./store/subscription-store.ts";
+import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
@@ -31,14 +41,21 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  deletion: Deletion;
+  bulk: Bulk;
+  /** Of every workflow version that was ever served here. */
+  allGraphs: () => Promise<Graph[]>;
   values: Values;
   runs: RunsApi;
+  starts: StartStore;
+  graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
   config: Config;
   cache: ResultCache;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -74,11 +91,22 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     throw error;
   }
   const records = new Records(client, store);
+  const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
+  const starts = new StartStore(client, store);
   const values = new Values(store, blobs);
-  const definition = (graph: { workflow: string; version: number }) =>
-    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
-  const runs = new Runs({ store, records, values, workflows, graphs, definition, durability: () => space.durability });
+  const deletion = new Deletion(new DeletionStore(client, store), blobs);
+  const deadLetters = new DeadLetters({
+    ...{ store, records, graphs, values, definitions },
+    operations: new OperationStore(client, first!),
+    timers: new TimerStore(client, first!),
+  });
+  const runs = new Runs({
+    ...{ store, starts, records, values, workflows, definitions, graphs, deletion },
+    reruns: new RerunStore(client, store),
+    durability: () => space.durability,
+  });
+  const schedules = new ScheduleStore(client, first!);
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -97,10 +125,11 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     workflows,
     blobs,
     runs,
-    deadLetters: new DeadLetters(store, records, graphs),
+    deadLetters,
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     subscriptions,
     subscribe: (options, handler) => {
       const parts = { stores: subscriptionStores, subscriptions, running: consumers, connect: reader, unblock };
@@ -118,7 +147,10 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
+    ...{ client, store, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk, definitions },
+    ...{ subscriber: subscribe, config, cache },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
+    allGraphs: () => space.graphs(),
     openReader: reader,
   });
   return millrace;

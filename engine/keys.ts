@@ -37,6 +37,16 @@ export class NamespaceKeys {
     return `{${this.namespace}}:graphs`;
   }
 
+  /** Set: every tenant that a run was admitted for. */
+  tenants(): string {
+    return `{${this.namespace}}:tenants`;
+  }
+
+  /** Hash: workflow to how long its ended runs are kept, as JSON. */
+  retention(): string {
+    return `{${this.namespace}}:retention`;
+  }
+
   /** Hash: a key of the configuration to `GENERATION JSON`. */
   config(): string {
     return `{${this.namespace}}:config`;
@@ -135,6 +145,11 @@ export class PartitionKeys {
     return `${this.#prefix}:runs:${tenant}:workflow:${workflow}`;
   }
 
+  /** Sorted set: a tenant's runs with a tag by the time they were made. */
+  runsByTag(tenant: string, tag: string): string {
+    return `${this.#prefix}:runs:${tenant}:tag:${tag}`;
+  }
+
   /** Sorted set: a tenant's dead letters by the time they died. */
   deadLetters(tenant: string): string {
     return `${this.#prefix}:dead-letters:${tenant}`;
@@ -145,7 +160,32 @@ export class PartitionKeys {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
 
-  /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
+  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
+  dedupe(tenant: string, hash: string): string {
+    return `${this.#prefix}:dedupe:${tenant}:${hash}`;
+  }
+
+  /** Hash: work on many dead letters: what is done with which, and how far it has come. */
+  operation(id: string): string {
+    return `${this.#prefix}:operation:${id}`;
+  }
+
+  /** Hash: `owner`, `until`, `position` of the walk that deletes what is no longer kept: whose it is, until when, how far. */
+  sweep(): string {
+    return `${this.#prefix}:sweep`;
+  }
+
+  /** Hash: a schedule. */
+  schedule(tenant: string, name: string): string {
+    return `${this.#prefix}:schedule:${tenant}:${name}`;
+  }
+
+  /** Sorted set: the names of a tenant's schedules by the time they were made. */
+  schedules(tenant: string): string {
+    return `${this.#prefix}:schedules:${tenant}`;
+  }
+
+  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it at once. */
   control(): string {
     return `${this.#prefix}:control`;
   }

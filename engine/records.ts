@@ -30,6 +30,10 @@ const SUMMARY_FIELDS = [
   "error",
   "metadata",
   "trimmed",
+  "startsAt",
+  "ttlMs",
+  "deadlineMs",
+  "tags",
 ];
 
 /** The reads that change nothing and need no script. */

@@ -22,6 +22,9 @@ export function iso(ms: string | number): string {
   return new Date(Number(ms)).toISOString();
 }
 
+/** The record of a step that has none yet. */
+const PENDING = "pending 0 0 0 - - - 0";
+
 /** A step's record, or an item's: its words. */
 export function stepWords(record: string) {
   const [status, attempt, , , place, startedAt, endedAt] = record.split(" ");
@@ -32,6 +35,10 @@ export function stepWords(record: string) {
     startedAt: startedAt!,
     endedAt: endedAt!,
   };
+}
+
+export function stepStatus(fields: Record<string, string>, step: string): StepStatus {
+  return stepWords(fields[`step:${step}`] ?? PENDING).status;
 }
 
 /** What lists show. */
@@ -45,7 +52,12 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
     createdAt: iso(fields.createdAt!),
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
+  const startable = Number(fields.startsAt ?? fields.createdAt);
+  if (fields.startsAt !== undefined) summary.startsAt = iso(startable);
+  if (fields.ttlMs !== undefined) summary.expiresAt = iso(startable + Number(fields.ttlMs));
+  if (fields.deadlineMs !== undefined) summary.deadlineAt = iso(startable + Number(fields.deadlineMs));
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   return summary;
 }
@@ -75,7 +87,7 @@ async function stepView(
   tenant: string,
   values: Values,
 ): Promise<StepView> {
-  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? "pending 0 0 0 - - - 0");
+  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? PENDING);
   const view: StepView = { status, attempt };
   const progress = fields[`progress:${name}`];
   if (progress !== undefined) {
@@ -91,19 +103,20 @@ async function stepView(
   if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
-  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`]));
+  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`], fields.startsAt));
   if (startedAt !== "-") view.startedAt = iso(startedAt);
   if (endedAt !== "-") view.endedAt = iso(endedAt);
   return view;
 }
 
 /** What the timer row that is a waiting step's place says of what it waits for. */
-function waiting(place: string, due: string | undefined): Pick<StepView, "waitingFor"> {
+function waiting(place: string, due: string | undefined, startsAt: string | undefined): Pick<StepView, "waitingFor"> {
   const row = parseTimerRow(place.slice("timer:".length));
-  const until = due === undefined ? {} : { until: iso(due) };
   if (row?.kind !== "wake") return {};
+  if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };
+  const until = due === undefined ? {} : { until: iso(due) };
   if (row.reason === "child" || row.reason === "detached") return { waitingFor: { reason: "child", run: row.entry } };
-  const reason = row.reason === "timeout" ? "signal" : (row.reason as "sleep" | "delay");
+  const reason = row.reason === "timeout" ? "signal" : "sleep";
   return { waitingFor: { reason, ...until } };
 }
 

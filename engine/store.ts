@@ -2,7 +2,7 @@ import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -22,7 +22,10 @@ import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
+import type { CheckedTerms } from "./start-options.ts";
 import { parentOf, stepPlaces } from "./step-places.ts";
+import { endingArgs } from "./store/ending.ts";
+import { termsArgs } from "./store/start-terms.ts";
 import { Teller } from "./store/teller.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
@@ -36,6 +39,8 @@ const ONCE_MS = 86_400_000;
 const BEATS_AT_ONCE = 1_000;
 /** Nor does it take over more entries than this. */
 const RECLAIMED_AT_ONCE = 100;
+/** How many tenants a process remembers as listed. */
+const KNOWN_TENANTS = 10_000;
 
 export interface Admission {
   id: string;
@@ -44,6 +49,7 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  terms?: CheckedTerms;
   /** What waits for its end. */
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
@@ -65,6 +71,8 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  /** Those that this process knows to be listed. */
+  readonly #tenants = new Set<string>();
   /** For the scripts that append to logs: those of the stores beside this one too. */
   readonly teller: Teller;
 
@@ -86,9 +94,11 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, parent, detached, terms = {} }: Admission): Promise<boolean> {
+    if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
+    const more = termsArgs(keys, { id, graph, tenant }, terms);
     const reply = (await this.teller.run(
       admit,
       keys,
@@ -98,6 +108,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
         ...firsts.map((step) => keys.step(graph, step)),
+        ...more.keys,
       ],
       [
         id,
@@ -110,18 +121,24 @@ export class Store {
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
         parent === undefined ? "" : parentOf(parent, detached === true),
+        firsts.length,
         ...firsts,
+        ...more.args,
       ],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
   }
 
-  /** The run id that an idempotency key stands for: `run`, if the key is new. @throws ConflictError */
-  async reserve(tenant: string, hash: string, digest: string, run: string): Promise<string> {
+  /**
+   * The run id that an idempotency key stands for: `run`, if the key is new or stood for `instead` so far.
+   *
+   * @throws ConflictError
+   */
+  async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
     const row = encodeTimerRow({ kind: "forget", tenant, hash });
     const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row])) as [Reply, string, string?];
+    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
@@ -188,6 +205,11 @@ export class Store {
     return (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
   }
 
+  /** Whether a step of a run has begun with its items. */
+  async hasItems(run: string, step: string): Promise<boolean> {
+    return (await this.#client.call("HEXISTS", this.partitionKeys(run).run(run), `items:${step}`)) === 1;
+  }
+
   /** What is kept of the live items of a step, by field. */
   async readLiveItems(run: string, step: string): Promise<Record<string, string>> {
     return pairs((await this.#client.call("HGETALL", this.partitionKeys(run).items(run, step))) as string[]);
@@ -198,7 +220,7 @@ export class Store {
     const keys = this.partitionKeys(entry.run);
     const { key, step } = entry.stream;
     const chunkKeys = chunks.map((_, i) => keys.chunk(entry.run, step.name, from + i));
-    const args = [consumer, entry.id, entry.count, step.name, ...chunks];
+    const args = [consumer, entry.id, entry.count, step.name, from + chunks.length, ...chunks];
     return (await this.#run(putItems, [keys.run(entry.run), key, ...chunkKeys], args)) as Reply;
   }
 
@@ -213,8 +235,8 @@ export class Store {
     )) as Reply;
   }
 
-  /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
+  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
     return (await this.teller.run(
@@ -229,7 +251,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         ...steps.keys,
       ],
-      [run, id, entry, encodeEvent({ type: "run.queued" }), ...steps.args],
+      [run, id, entry, encodeEvent({ type: "run.queued" }), input, ...steps.args],
     )) as Reply;
   }
 
@@ -242,21 +264,10 @@ export class Store {
 
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
-    const keys = this.partitionKeys(run);
-    const steps = stepPlaces(keys, run, graph);
-    return (await this.teller.run(
-      cancel,
-      keys,
-      [
-        keys.run(run),
-        keys.log(run),
-        keys.timers(),
-        keys.delayed(),
-        ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...steps.keys,
-      ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...steps.args],
-    )) as Reply;
+    const of = { run, graph, tenant };
+    const partition = this.partitionKeys(run);
+    const { keys, args, steps } = endingArgs(partition, of, "cancelled", { type: "run.cancelled" });
+    return (await this.teller.run(cancel, partition, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */
@@ -281,6 +292,13 @@ export class Store {
     this.#refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
     return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
+  }
+
+  /** Before its first run, so that no run is of a tenant that nobody can find. */
+  async #addTenant(tenant: string): Promise<void> {
+    await this.#client.call("SADD", this.keys.tenants(), tenant);
+    if (this.#tenants.size >= KNOWN_TENANTS) this.#tenants.clear();
+    this.#tenants.add(tenant);
   }
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {

@@ -24,7 +24,7 @@ export interface StartedRun {
   version: number;
   status: RunStatus;
   durability: Durability;
-  /** False if this is the run of an earlier call with the same idempotency key. */
+  /** False if this is the run of an earlier call with the same idempotency key or deduplication key. */
   created: boolean;
 }
 
@@ -66,7 +66,14 @@ export interface RunView {
   seq: number;
   steps: Record<string, StepView>;
   createdAt: string;
+  /** When it starts, or was to start, if that was not at once. */
+  startsAt?: string;
+  /** It fails if it has not started by then. */
+  expiresAt?: string;
+  /** It fails if it has not ended by then. */
+  deadlineAt?: string;
   endedAt?: string;
+  tags?: string[];
   metadata?: Record<string, unknown>;
 }
 
@@ -98,6 +105,35 @@ export interface DeadLetterView {
   at: string;
 }
 
+/** One attempt that failed. `retryAt` is when the step was tried again; absent if it was not. */
+export interface FailedAttempt {
+  attempt: number;
+  at: string;
+  error: ErrorRecord;
+  retryAt?: string;
+}
+
+/** A dead letter with all that is known of it. Its error has its stack. */
+export interface DeadLetterDetails extends DeadLetterView {
+  /** What the step was given; absent if it is in a blob that is gone. */
+  input?: unknown;
+  /** The last 10 attempts of the step that failed, in order; those that its run's log still has. */
+  history: FailedAttempt[];
+}
+
+/** Work on many dead letters that goes on by itself. */
+export interface OperationView {
+  id: string;
+  kind: "replay" | "discard";
+  status: "running" | "done";
+  /** How many dead letters fitted so far. */
+  matched: number;
+  /** How many of these were replayed or discarded: somebody else had the others first, or their runs had moved on. */
+  done: number;
+  createdAt: string;
+  endedAt?: string;
+}
+
 /** One step of one workflow version, as an operator sees it. */
 export interface QueueView {
   workflow: string;
@@ -106,7 +142,7 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries. */
+  /** Waiting for a time to come: retries, and runs that start later. */
   delayed: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */

@@ -15,6 +15,8 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Retention } from "./retention.ts";
+import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -53,6 +55,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -71,7 +74,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values, config, cache } = this.#internals;
+    const { client, store, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -90,6 +93,11 @@ export class Worker {
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#retention = new Retention({
+      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
+      store: new RetentionStore(client, store.keys, keys!),
+      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
+    });
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -147,9 +155,11 @@ export class Worker {
     });
     this.#stopListening = leave;
     await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
+    await this.#timers.catchUp();
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();
+    this.#retention.start();
     this.#reclaimer.start();
     this.#reader.start();
   }
@@ -166,7 +176,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop(), this.#retention.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
+import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
   checkFailure,
   checkSchema,
@@ -31,6 +32,16 @@ import type {
   Simplify,
 } from "./workflow-types.ts";
 
+/** A year. */
+const LONGEST_DEADLINE_MS = 31_536_000_000;
+
+/** What holds for every run of a workflow. */
+export interface WorkflowSettings {
+  readonly retention: RetentionPolicy;
+  /** How long its runs may take where their start does not say otherwise. */
+  readonly deadlineMs: number | undefined;
+}
+
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
   readonly name: string;
@@ -38,6 +49,7 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly settings: WorkflowSettings;
 }
 
 /**
@@ -63,6 +75,7 @@ export class Workflow<
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly settings: WorkflowSettings;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
   /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
@@ -70,11 +83,18 @@ export class Workflow<
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
-  constructor(name: string, version: number, input: StandardSchemaV1<unknown, In>, steps: readonly Step[]) {
+  constructor(
+    name: string,
+    version: number,
+    input: StandardSchemaV1<unknown, In>,
+    steps: readonly Step[],
+    settings: WorkflowSettings,
+  ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
+    this.settings = settings;
     this.graph = {
       workflow: name,
       version,
@@ -291,7 +311,7 @@ export class Workflow<
     const { after = last === undefined ? [] : [last.name] } = (definition ?? {}) as { after?: readonly string[] };
     if (!Array.isArray(after)) throw new DefinitionError(`${where}: after must be a list of names`);
     const step = makeStep(where, name, after, work, definition);
-    return new Workflow(this.name, this.version, this.input, [...this.steps, step]) as never;
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.settings) as never;
   }
 }
 
@@ -321,19 +341,24 @@ type Added<
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1.
+ *   `version`: a whole number, raised whenever the steps change. Default 1. `deadlineMs`: how long a run may take, from when
+ *   it can start to its end, or it fails with code `run_deadline`; a start may say otherwise. Default: any
+ *   time. `retention`: how long ended runs are kept.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number },
+  options: { input: S; version?: number; deadlineMs?: number; retention?: RetentionSettings },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
-  const version = options.version ?? 1;
+  const { version = 1, deadlineMs } = options;
   if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
   if (!isWhole(version, 1, 999_999))
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
+  if (deadlineMs !== undefined && !isWhole(deadlineMs, 1, LONGEST_DEADLINE_MS))
+    throw new DefinitionError(`${where}: deadlineMs must be a whole number from 1 to ${LONGEST_DEADLINE_MS}, a year`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, []);
+  const retention = retentionPolicy(where, options.retention ?? {});
+  return new Workflow(name, version, input, [], { retention, deadlineMs });
 }

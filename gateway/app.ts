@@ -15,6 +15,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 
 export interface AppDeps {
@@ -56,6 +57,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));
   app.route("/", deadLetterRoutes(gateway));
+  app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
   app.route("/", subscriptionRoutes(gateway));
   app.route("/", configRoutes(gateway));

@@ -6,23 +6,29 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { check, plainObject, readJson } from "../json.ts";
-import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts";
+import { pageQuery, startTerms, tagName, termsOf, unsupportedPriority } from "../schemas.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
   metadata: v.optional(plainObject),
   priority: unsupportedPriority,
-  delay: unsupportedDelay,
+  ...startTerms,
+});
+
+const rerunBody = v.strictObject({
+  from: v.string(),
+  input: v.optional(v.unknown()),
+  newest: v.optional(v.boolean()),
 });
 
 const listQuery = v.strictObject({
   ...pageQuery,
   workflow: v.optional(v.string()),
   status: v.optional(v.picklist(RUN_STATUSES)),
-  tag: v.optional(v.never("Runs have no tags yet.")),
+  tag: v.optional(tagName),
 });
 
-/** Starting, seeing and cancelling runs. */
+/** Starting, seeing, cancelling, deleting and repeating runs. */
 export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const routes = new Hono<Env>();
 
@@ -33,9 +39,11 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const started = await millrace.runs.start(workflow, value.input, {
       tenant: tenantOf(c),
       metadata: value.metadata,
+      ...termsOf(value),
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });
-    return accepted(c, started);
+    // Only a deduplication may make of two requests one run that the second would not expect.
+    return accepted(c, started, value.dedupe === undefined ? {} : { created: started.created });
   });
 
   routes.get("/v1/runs", async (c) => {
@@ -49,6 +57,19 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const id = idParam(c, "run");
     await millrace.runs.cancel(id, { tenant: tenantOf(c) });
     return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
+  });
+
+  routes.post("/v1/runs/:id/rerun", async (c) => {
+    const id = idParam(c, "run");
+    const key = idempotencyKey(c);
+    const { value, bytes } = await readJson(c, rerunBody, limits);
+    const same = await idempotency(key, "reruns", [id, bytes]);
+    return accepted(c, await millrace.runs.rerun(id, { tenant: tenantOf(c), ...value, ...same }));
+  });
+
+  routes.delete("/v1/runs/:id", async (c) => {
+    await millrace.runs.delete(idParam(c, "run"), { tenant: tenantOf(c) });
+    return c.body(null, 204);
   });
 
   return routes;

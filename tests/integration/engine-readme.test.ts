@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
+import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
@@ -18,6 +19,8 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  tenants: `${space.tenants()} set`,
+  retention: `${space.retention()} hash`,
   config: `${space.config()} hash`,
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
@@ -35,8 +38,14 @@ const KEYS: Record<string, string> = {
   clock: `${keys.clock()} string`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
+  runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
+  operation: `${keys.operation("ID")} hash`,
+  sweep: `${keys.sweep()} hash`,
+  schedule: `${keys.schedule("TENANT", "NAME")} hash`,
+  schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,
   subscriptions: `${keys.subscriptions()} hash`,
   subscription: `${keys.subscription("GROUP")} stream`,
@@ -59,13 +68,29 @@ test("the engine's table of scripts has every script", async () => {
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
   const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z-]+/g) ?? []);
-  const verbs = ["add", "adds", "claim", "remove", "forget", "once"];
+  const verbs = ["add", "adds", "claim", "remove", "forget", "lapse", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
 
 test("the engine's README names files that there are", () => {
   for (const [, path] of readme.text.matchAll(/`([\w/.-]+\.ts|[\w-]+\/(?:[\w-]+\/)?)`/g))
     expect(existsSync(`${ROOT}engine/${path}`) || existsSync(`${ROOT}${path}`), path).toBe(true);
+});
+
+test("the engine's table of a schedule has every field that is stored, and no other", () => {
+  const full: Required<ScheduleRecord> = {
+    ...{ status: "active", revision: 1, generation: 1, workflow: "w", cadence: { at: 1 }, input: "1", metadata: "{}" },
+    ...{ overlap: "skip", missed: "all", jitterMs: 1, offset: 0, createdAt: 1, updatedAt: 1, nextTick: 1, lastTick: 1 },
+    ...{
+      lastRun: "R",
+      starting: [1],
+      waiting: [1],
+      skipped: { tick: 1, reason: "missed" },
+      error: { tick: 1, message: "" },
+    },
+  };
+  const told = table(readme, "of a schedule").map(([name]) => code(name!));
+  expect(told.sort()).toEqual(Object.keys(encodeSchedule(full)).sort());
 });
 
 describe("what Redis holds after runs of every kind", () => {
@@ -112,18 +137,23 @@ describe("what Redis holds after runs of every kind", () => {
       throw seq === 1 ? new FatalError("never") : new Error("not yet");
     });
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
+    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
+    const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
+    const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
-    const [letter] = (await engine.millrace.deadLetters.list()).data;
-    await engine.millrace.deadLetters.replay(letter!.id);
+    const { deadLetters } = engine.millrace;
+    const [letter] = (await deadLetters.list()).data;
+    await deadLetters.replay(letter!.id, { input: "bad" });
     await engine.events(bad.id, bad.seq);
+    await deadLetters.replayMany({ workflow: "none" });
     const { id } = await engine.millrace.runs.start(many, null);
     await engine.millrace.runs.signal(id, "signal", 1);
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
+    await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     const told = () => subscriptions.get("GROUP");
     await vi.waitUntil(async () => (await told()).retrying === 1, 10_000);
     const redis = rawRedis();
@@ -140,9 +170,12 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
+        .replace(/:(runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:TENANT:daily/, ":TENANT:NAME")
+        .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
+        .replace(/:tag:blue/, ":tag:TAG")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(
@@ -155,7 +188,7 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^(step|output|input|progress|error|join|items|chunks|due|signal|signalled):\w+$/, "$1:STEP")
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

@@ -38,14 +38,9 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const note = (name: string) => async (options: object) => {
     found = { name, options: { ...options } };
   };
-  const actions = {
-    dev: note("dev"),
-    gateway: note("gateway"),
-    worker: note("worker"),
-    config: note("config"),
-    subscriptions: note("subscriptions"),
-  };
-  const program = makeProgram(actions);
+  const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
+  const others = { runs: note("runs"), deadLetters: note("dead-letters"), subscriptions: note("subscriptions") };
+  const program = makeProgram({ ...services, ...others, config: note("config"), schedules: note("schedules") });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

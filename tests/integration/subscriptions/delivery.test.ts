@@ -105,6 +105,22 @@ test("cancelled, failed and replayed runs are told too", async () => {
   expect(inbox.said(stopped.id)).toEqual(["run.queued", "run.cancelled"]);
 });
 
+test("runs that expire, and runs that begin again in the middle, are told too", async () => {
+  await using engine = await engineUnderTest([two]);
+  const { millrace } = engine;
+  const inbox = new Inbox();
+  const events = ["run.queued", "run.failed"] as const;
+  await millrace.subscribe({ group: "ends", events }, (event) => inbox.add(event));
+  const expired = await millrace.runs.start(two, 1, { ttlMs: 1 });
+  await engine.worker();
+  await engine.events(expired.id);
+  const { id } = await engine.run(two, 1);
+  const again = await millrace.runs.rerun(id, { from: "b" });
+  await inbox.until(4);
+  expect(inbox.said(expired.id)).toEqual(["run.queued", "run.failed"]);
+  expect(inbox.said(again.id)).toEqual(["run.queued"]);
+});
+
 test("an event is tried again after its backoff, with one key, and is a dead letter in the end", async () => {
   await using engine = await engineUnderTest([other]);
   const [failed, handled] = [new Inbox(), new Inbox()];
