@@ -33,6 +33,9 @@ const KEYS: Record<string, string> = {
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
+  lanes: `${keys.lanes()} hash`,
+  paused: `${keys.paused()} hash`,
+  parked: `${keys.parked("TENANT")} zset`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
   clock: `${keys.clock()} string`,
@@ -130,6 +133,7 @@ describe("what Redis holds after runs of every kind", () => {
 
   beforeAll(async () => {
     await using engine = await engineUnderTest([odd, many]);
+    await engine.millrace.pause({ tenant: "idle" });
     await engine.worker();
     const retry = { baseMs: 60_000, maxMs: 60_000, jitter: "none" } as const;
     const { subscriptions } = engine.millrace;
@@ -154,6 +158,10 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
+    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
+    for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
+      if (type === "run.waiting") break;
     const told = () => subscriptions.get("GROUP");
     await vi.waitUntil(async () => (await told()).retrying === 1, 10_000);
     const redis = rawRedis();
@@ -169,8 +177,8 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(step|dead):\w+@1:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")

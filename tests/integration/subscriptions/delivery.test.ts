@@ -121,6 +121,18 @@ test("runs that expire, and runs that begin again in the middle, are told too", 
   expect(inbox.said(again.id)).toEqual(["run.queued"]);
 });
 
+test("a run that waits because its tenant is paused is told too", async () => {
+  await using engine = await engineUnderTest([other]);
+  const { millrace } = engine;
+  const inbox = new Inbox();
+  await millrace.subscribe({ group: "waits", events: ["run.waiting"] }, (event) => inbox.add(event));
+  await millrace.pause({ tenant: "acme" });
+  const { id } = await millrace.runs.start(other, 1, { tenant: "acme" });
+  await engine.worker();
+  await inbox.until(1);
+  expect(inbox.events).toMatchObject([{ run: id, type: "run.waiting", tenant: "acme" }]);
+});
+
 test("an event is tried again after its backoff, with one key, and is a dead letter in the end", async () => {
   await using engine = await engineUnderTest([other]);
   const [failed, handled] = [new Inbox(), new Inbox()];
