@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
+import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import type { Values } from "./values.ts";
 import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
@@ -100,7 +101,7 @@ async function stepView(
   const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
   if (items !== undefined) view.items = { total, done, failed };
   const output = fields[`output:${name}`];
-  const isShown = output !== undefined && !(values.isSpread(output) && total > SHOWN_ITEMS);
+  const isShown = output !== undefined && !(isSpread(output) && total > SHOWN_ITEMS);
   if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
@@ -126,3 +127,9 @@ export function withoutStack(json: string): ErrorRecord {
   const { stack: _stack, ...error } = JSON.parse(json) as ErrorRecord;
   return error;
 }
+
+/** What was read on in a run's log. */
+export type LogPage =
+  | { found: false }
+  /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
+  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };

@@ -7,7 +7,7 @@ import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
-import { pairs, type RunRecord } from "./run-record.ts";
+import { type LogPage, pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
@@ -23,7 +23,7 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
 import type { CheckedTerms } from "./start-options.ts";
-import { type DeadLetterPlace, parentOf, stepPlaces } from "./step-places.ts";
+import { type DeadLetterPlace, parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
 import { Teller } from "./store/teller.ts";
@@ -77,7 +77,6 @@ export class Store {
   readonly #first: PartitionKeys;
   /** Those that this process knows to be listed. */
   readonly #tenants = new Set<string>();
-  /** For the scripts that append to logs: those of the stores beside this one too. */
   readonly teller: Teller;
 
   constructor(client: Client, keys: NamespaceKeys) {
@@ -97,40 +96,24 @@ export class Store {
     return [this.#first];
   }
 
-  /** Stores a run. True if it is new, false if it was there. */
+  /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
   async admit(admission: Admission): Promise<boolean> {
-    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached, terms = {} } = admission;
+    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached = false, terms = {} } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const more = termsArgs(keys, { id, graph, tenant }, terms);
+    const waiting = parent === undefined ? { keys: [], args: [] } : waitingFor(keys, parent, detached);
+    const indexes = [keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)];
+    const streams = firsts.map((step) => keys.step(graph, step, priority));
+    const of = [id, graph.workflow, graph.version, tenant, input, metadata ?? "", entryInput(input)];
+    const how = [shapeOf(graph).plain ? "" : "counted", parent === undefined ? "" : parentOf(parent, detached)];
+    how.push(priority === "normal" ? "" : priority);
     const reply = (await this.teller.run(
       admit,
       keys,
-      [
-        keys.run(id),
-        keys.log(id),
-        keys.runsByStatus(tenant, "queued"),
-        keys.runsByWorkflow(tenant, graph.workflow),
-        ...firsts.map((step) => keys.step(graph, step, priority)),
-        ...more.keys,
-      ],
-      [
-        id,
-        graph.workflow,
-        graph.version,
-        tenant,
-        input,
-        metadata ?? "",
-        entryInput(input),
-        encodeEvent({ type: "run.queued" }),
-        shapeOf(graph).plain ? "" : "counted",
-        parent === undefined ? "" : parentOf(parent, detached === true),
-        priority === "normal" ? "" : priority,
-        firsts.length,
-        ...firsts,
-        ...more.args,
-      ],
+      [keys.run(id), keys.log(id), ...indexes, ...streams, ...more.keys, ...waiting.keys],
+      [...of, encodeEvent({ type: "run.queued" }), ...how, firsts.length, ...firsts, ...more.args, ...waiting.args],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
@@ -142,9 +125,12 @@ export class Store {
    * @throws ConflictError
    */
   async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
-    const row = encodeTimerRow({ kind: "forget", tenant, hash });
-    const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
+    const args = [digest, run, ONCE_MS, encodeTimerRow({ kind: "forget", tenant, hash }), instead];
+    const reply = (await this.#run(reserve, [this.#first.once(tenant, hash), this.#first.timers()], args)) as [
+      Reply,
+      string,
+      string?,
+    ];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
@@ -271,9 +257,9 @@ export class Store {
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
     const of = { run, graph, tenant, lane };
-    const partition = this.partitionKeys(run);
-    const { keys, args, steps } = endingArgs(partition, of, "cancelled", { type: "run.cancelled" });
-    return (await this.teller.run(cancel, partition, keys, [...args, ...steps])) as Reply;
+    const own = this.partitionKeys(run);
+    const { keys, args, steps } = endingArgs(own, of, "cancelled", { type: "run.cancelled" });
+    return (await this.teller.run(cancel, own, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */
@@ -316,8 +302,3 @@ export class Store {
       throw new MillraceError("wrong_type", `A key of ${what} holds another type than Millrace keeps there.`);
   }
 }
-
-export type LogPage =
-  | { found: false }
-  /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
-  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };
