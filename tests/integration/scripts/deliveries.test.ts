@@ -20,7 +20,7 @@ describe("settle-delivery", () => {
 
   test("done: it is gone", async () => {
     const delivery = await bench.delivered();
-    const settled = await bench.change(() => settle(delivery, { kind: "done", failures: 0 }), Reply.Done);
+    const settled = await bench.changed(() => settle(delivery, { kind: "done", failures: 0 }), Reply.Done);
     expect(settled).toEqual({ "sub:ann": [] });
     expect(await settle(delivery, { kind: "done", failures: 0 })).toBe(Reply.NotOwner);
   });
@@ -28,7 +28,7 @@ describe("settle-delivery", () => {
   test("retry: it waits for its time, with its failures", async () => {
     const delivery = { ...(await bench.delivered()), crashes: 2 };
     expect(
-      await bench.change(() => settle(delivery, { kind: "retry", failures: 1, delayMs: 5_000 }), Reply.Done),
+      await bench.changed(() => settle(delivery, { kind: "retry", failures: 1, delayMs: 5_000 }), Reply.Done),
     ).toEqual({
       "sub:ann": [],
       "sub-retry:ann": { 'RUN|1|default|two|1|1|2|T {"type":"run.queued"}': "T" },
@@ -37,7 +37,7 @@ describe("settle-delivery", () => {
 
   test("dead: it is a dead letter, with its attempts and the error", async () => {
     const delivery = await bench.delivered();
-    expect(await bench.change(() => settle(delivery, { kind: "dead", failures: 5, error }), Reply.Done)).toEqual({
+    expect(await bench.changed(() => settle(delivery, { kind: "dead", failures: 5, error }), Reply.Done)).toEqual({
       "sub:ann": [],
       "sub-dead:ann": [expect.stringContaining(`${QUEUED} attempts=5 error=${JSON.stringify(error)}`)],
     });
@@ -45,7 +45,7 @@ describe("settle-delivery", () => {
 
   test("release: it is back in the stream, uncharged", async () => {
     const delivery = await bench.delivered();
-    expect(await bench.change(() => settle(delivery, { kind: "release", failures: 3 }), Reply.Done)).toEqual({
+    expect(await bench.changed(() => settle(delivery, { kind: "release", failures: 3 }), Reply.Done)).toEqual({
       "sub:ann": [expect.stringContaining(`${QUEUED} failures=3 crashes=0`)],
     });
   });
@@ -53,11 +53,11 @@ describe("settle-delivery", () => {
   test("what is another's, or was delivered again, is refused", async () => {
     const delivery = await bench.delivered();
     const done = { kind: "done", failures: 0 } as const;
-    expect(await bench.change(() => settle(delivery, done, "eve"), Reply.NotOwner)).toEqual({});
-    expect(await bench.change(() => settle({ ...delivery, count: 2 }, done), Reply.NotOwner)).toEqual({});
-    expect(await bench.change(() => settle({ ...delivery, id: "1-1" }, done), Reply.NotOwner)).toEqual({});
+    expect(await bench.changed(() => settle(delivery, done, "eve"), Reply.NotOwner)).toEqual({});
+    expect(await bench.changed(() => settle({ ...delivery, count: 2 }, done), Reply.NotOwner)).toEqual({});
+    expect(await bench.changed(() => settle({ ...delivery, id: "1-1" }, done), Reply.NotOwner)).toEqual({});
     await bench.subscriptions.unsubscribe("ann");
-    expect(await bench.change(() => settle(delivery, done), Reply.NotOwner)).toEqual({});
+    expect(await bench.changed(() => settle(delivery, done), Reply.NotOwner)).toEqual({});
   });
 
   test.each(["redeliveries", "undelivered"] as const)("%s of the wrong type refuse it", async (key) => {
@@ -88,7 +88,7 @@ describe("redeliver", () => {
 
     const key = bench.keys.redeliveries("ann");
     await bench.redis.zadd(key, 1, (await bench.redis.zrange(key, "0", "0"))[0]!);
-    expect(await bench.change(() => bench.subscriptions.redeliver("ann"), { waiting: 0 })).toEqual({
+    expect(await bench.changed(() => bench.subscriptions.redeliver("ann"), { waiting: 0 })).toEqual({
       "sub-retry:ann": "gone",
       "sub:ann": [expect.stringContaining(`${QUEUED} failures=1 crashes=0`)],
     });
@@ -124,16 +124,16 @@ describe("take-undelivered", () => {
 
   test("replay: it is back in the stream, counted anew", async () => {
     const id = await dead();
-    expect(await bench.change(() => bench.subscriptions.takeUndelivered("ann", "replay", [id]), 1)).toEqual({
+    expect(await bench.changed(() => bench.subscriptions.takeUndelivered("ann", "replay", [id]), 1)).toEqual({
       "sub-dead:ann": [],
       "sub:ann": [expect.stringMatching(/"\}$/)],
     });
-    expect(await bench.change(() => bench.subscriptions.takeUndelivered("ann", "replay", [id]), 0)).toEqual({});
+    expect(await bench.changed(() => bench.subscriptions.takeUndelivered("ann", "replay", [id]), 0)).toEqual({});
   });
 
   test("discard: it is gone", async () => {
     const id = await dead();
-    expect(await bench.change(() => bench.subscriptions.takeUndelivered("ann", "discard", [id, "1-1"]), 1)).toEqual({
+    expect(await bench.changed(() => bench.subscriptions.takeUndelivered("ann", "discard", [id, "1-1"]), 1)).toEqual({
       "sub-dead:ann": [],
     });
   });

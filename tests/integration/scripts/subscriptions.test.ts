@@ -18,7 +18,7 @@ const MAX = settings.maxBytes;
 
 describe("subscribe", () => {
   test("a new one: its settings, its stream and group, and another version", async () => {
-    expect(await bench.change(() => bench.subscribe(), Reply.Done)).toEqual({
+    expect(await bench.changed(() => bench.subscribe(), Reply.Done)).toEqual({
       subscriptions: { "of:ann": json, "since:ann": "T", version: "1-T" },
       "sub:ann": [],
     });
@@ -26,20 +26,20 @@ describe("subscribe", () => {
 
   test("the same again changes nothing", async () => {
     await bench.subscribe();
-    expect(await bench.change(() => bench.subscribe(), Reply.Already)).toEqual({});
+    expect(await bench.changed(() => bench.subscribe(), Reply.Already)).toEqual({});
   });
 
   test("other settings take the place of the old", async () => {
     await bench.subscribe();
     const given = { ...settings, tenant: "acme" };
-    expect(await bench.change(() => bench.subscribe(given), Reply.Done)).toEqual({
+    expect(await bench.changed(() => bench.subscribe(given), Reply.Done)).toEqual({
       subscriptions: { "of:ann": encodeSettings(given), "since:ann": "T", version: "2-T" },
     });
   });
 
   test("there are no more than twenty, and those that there are can be changed still", async () => {
     for (let i = 0; i < 20; i += 1) await bench.subscribe({ ...settings, group: `g${i}` });
-    expect(await bench.change(() => bench.subscribe(), Reply.Full)).toEqual({});
+    expect(await bench.changed(() => bench.subscribe(), Reply.Full)).toEqual({});
     expect(await bench.subscribe({ ...settings, group: "g7", tenant: "acme" })).toBe(Reply.Done);
   });
 
@@ -154,7 +154,7 @@ describe("resume-subscription", () => {
   test("it takes events again, and remembers since when it took none", async () => {
     await bench.subscribe();
     await pause();
-    expect(await bench.change(resume, [Reply.Done, 1_700_000_000_000, expect.any(Number)])).toEqual({
+    expect(await bench.changed(resume, [Reply.Done, 1_700_000_000_000, expect.any(Number)])).toEqual({
       subscriptions: { "gap:ann": "T T", "of:ann": json, "since:ann": "T", version: "2-T" },
     });
     await bench.admit();
@@ -162,13 +162,13 @@ describe("resume-subscription", () => {
   });
 
   test("one that is not paused, one that is full still, none at all", async () => {
-    expect(await bench.change(resume, [Reply.UnknownRun])).toEqual({});
+    expect(await bench.changed(resume, [Reply.UnknownRun])).toEqual({});
     await bench.subscribe();
-    expect(await bench.change(resume, [Reply.Already])).toEqual({});
+    expect(await bench.changed(resume, [Reply.Already])).toEqual({});
     await pause();
     await bench.admit(newRunId(0));
     const small = () => bench.subscriptions.resume("ann", 10);
-    expect(await bench.change(small, [Reply.Full, "events"])).toEqual({});
+    expect(await bench.changed(small, [Reply.Full, "events"])).toEqual({});
   });
 
   test.each(["subscriptions", "subscription", "undelivered"] as const)(
@@ -184,12 +184,12 @@ describe("unsubscribe", () => {
   test("all of it is gone but the version", async () => {
     const delivery = await bench.delivered();
     await bench.subscriptions.settle("ann", "bob", delivery, { kind: "retry", failures: 1, delayMs: 0 }, MAX);
-    expect(await bench.change(() => bench.subscriptions.unsubscribe("ann"), Reply.Done)).toEqual({
+    expect(await bench.changed(() => bench.subscriptions.unsubscribe("ann"), Reply.Done)).toEqual({
       subscriptions: { version: "2-T" },
       "sub:ann": "gone",
       "sub-retry:ann": "gone",
     });
-    expect(await bench.change(() => bench.subscriptions.unsubscribe("ann"), Reply.Already)).toEqual({});
+    expect(await bench.changed(() => bench.subscriptions.unsubscribe("ann"), Reply.Already)).toEqual({});
   });
 
   test("subscriptions of the wrong type refuse it", async () => {
