@@ -19,6 +19,8 @@ const program = makeProgram({
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
   config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
   schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
+  subscriptions: (command) =>
+    start(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ import { addOperatorCommands, type OperatorActions } from "./operator-commands.t
 import type { PauseCommand } from "./pauses.ts";
 import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
+import type { SubscriptionsCommand } from "./subscriptions.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
@@ -20,6 +21,7 @@ export interface Actions extends OperatorActions {
   paused(): Promise<void>;
   config(command: ConfigCommand): Promise<void>;
   schedules(command: SchedulesCommand): Promise<void>;
+  subscriptions(command: SubscriptionsCommand): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -72,6 +74,7 @@ export function makeProgram(actions: Actions): Command {
     .action(() => actions.paused());
   addConfig(program.command("config"), actions.config);
   addSchedules(program.command("schedules").description("what starts runs by the clock"), actions);
+  addSubscriptions(program.command("subscriptions"), actions.subscriptions);
   addOperatorCommands(program, actions);
   return program;
 }
@@ -101,6 +104,24 @@ function addConfig(config: Command, act: Actions["config"]): void {
     .command("delete <key>")
     .description("take a key away")
     .action((key: string) => act({ action: "delete", key }));
+}
+
+function addSubscriptions(subscriptions: Command, act: Actions["subscriptions"]): void {
+  subscriptions.description("see and mend the groups of other services that take events of runs");
+  subscriptions
+    .command("list")
+    .description("print every group with its figures")
+    .action(() => act({ action: "list" }));
+  const of = {
+    resume: "let a paused one take events again",
+    replay: "hand its dead letters over again",
+    delete: "remove one with all that it has not handled",
+  };
+  for (const [action, description] of Object.entries(of))
+    subscriptions
+      .command(`${action} <group>`)
+      .description(description)
+      .action((group: string) => act({ action: action as keyof typeof of, group }));
 }
 
 function addSchedules(schedules: Command, actions: Actions): void {

@@ -29,8 +29,12 @@ import { PauseStore } from "./store/pause-store.ts";
 import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
+import { SubscriptionStore } from "./store/subscription-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
+import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
+import { Subscriptions } from "./subscriptions/subscriptions.ts";
+import type { SubscriptionConsumer } from "./subscriptions/types.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
 import type { QueueView } from "./views.ts";
@@ -121,10 +125,15 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const reader = () => openReader(url, `millrace:${namespace}:reader`);
+  const unblock = async (connection: number) => (await client.call("CLIENT", "UNBLOCK", connection)) === 1;
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
   const queuesNow = () => queues(client, space, store, records);
+  const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
+  const subscriptions = new Subscriptions(subscriptionStores, records);
+  const consumers = new Set<SubscriptionConsumer>();
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -137,6 +146,11 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     schedules: new Schedules({ schedules, store, records, runs, workflows }),
+    subscriptions,
+    subscribe: (options, handler) => {
+      const parts = { stores: subscriptionStores, subscriptions, running: consumers, connect: reader, unblock };
+      return subscribeTo(parts, options, handler);
+    },
     queues: queuesNow,
     ...versionsOperations({
       ...{ client, store, lanes, records, space, values, runs, graphs, workflows, definitions },
@@ -146,6 +160,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
     close: async () => {
+      await Promise.all([...consumers].map((consumer) => consumer.stop()));
       subscriber?.close();
       client.close();
       await broadcast.stop();
@@ -156,7 +171,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     ...{ definitions, subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
-    openReader: () => openReader(url, `millrace:${namespace}:reader`),
+    openReader: reader,
   });
   return millrace;
 }

@@ -1,20 +1,26 @@
 import type { ErrorRecord } from "./errors.ts";
 
-export type RunEventType =
-  | "run.queued"
-  | "run.started"
-  | "run.waiting"
-  | "run.completed"
-  | "run.failed"
-  | "run.cancelled";
-export type StepEventType =
-  | "step.started"
-  | "step.progress"
-  | "step.output"
-  | "step.retrying"
-  | "step.completed"
-  | "step.failed"
-  | "step.skipped";
+const RUN_EVENTS = [
+  "run.queued",
+  "run.started",
+  "run.waiting",
+  "run.completed",
+  "run.failed",
+  "run.cancelled",
+] as const;
+const STEP_EVENTS = [
+  "step.started",
+  "step.progress",
+  "step.output",
+  "step.retrying",
+  "step.completed",
+  "step.failed",
+  "step.skipped",
+] as const;
+/** Of every event that there is. */
+export const EVENT_TYPES = [...RUN_EVENTS, ...STEP_EVENTS];
+export type RunEventType = (typeof RUN_EVENTS)[number];
+export type StepEventType = (typeof STEP_EVENTS)[number];
 
 /** One event of a run, as clients see it. */
 export interface RunEvent {

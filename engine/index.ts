@@ -32,6 +32,9 @@ export type {
   StepSettings,
   Undo,
 } from "./step.ts";
+export type { SubscribedEvent } from "./subscriptions/delivery.ts";
+export type { SubscriptionOptions } from "./subscriptions/settings.ts";
+export type * from "./subscriptions/types.ts";
 export type {
   MigrateDecision,
   MigrateOptions,

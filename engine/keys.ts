@@ -211,4 +211,24 @@ export class PartitionKeys {
   control(): string {
     return `${this.#prefix}:control`;
   }
+
+  /** Hash: `version`, and what is kept of each subscription: `of:GROUP`, `since:GROUP`, `paused:GROUP`, `gap:GROUP`. */
+  subscriptions(): string {
+    return `${this.#prefix}:subscriptions`;
+  }
+
+  /** Stream with the group `workers`: the events that a subscription has not handled yet. */
+  subscription(group: string): string {
+    return `${this.#prefix}:sub:${group}`;
+  }
+
+  /** Sorted set: events that a subscription's handler failed with, by the time they are tried again, in ms. */
+  redeliveries(group: string): string {
+    return `${this.#prefix}:sub-retry:${group}`;
+  }
+
+  /** Stream: the events that a subscription's handler failed with for good. */
+  undelivered(group: string): string {
+    return `${this.#prefix}:sub-dead:${group}`;
+  }
 }

@@ -2,6 +2,12 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
+import type {
+  SubscribeOptions,
+  SubscriptionConsumer,
+  SubscriptionHandler,
+  SubscriptionsApi,
+} from "./subscriptions/types.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
   DeadLetterDetails,
@@ -195,6 +201,17 @@ export interface Millrace extends PausesApi, VersionsApi {
    * @returns stops it
    */
   onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
+  readonly subscriptions: SubscriptionsApi;
+  /**
+   * Stores a subscription as `subscriptions.create` does and starts a consumer of it. Each event that is stored after this
+   * resolves is handed to one consumer of each group that takes it, at least once; what the handler fails with for good
+   * becomes a dead letter of the group. Consumers of a group share its events; with a concurrency of 1 a lone one gets those
+   * of a run in order, but for those tried again.
+   *
+   * @throws InvalidInputError, DefinitionError for a bad `retry`, MillraceError `bad_option`; ConflictError
+   *   `too_many_subscriptions`; UnavailableError
+   */
+  subscribe(options: SubscribeOptions, handler: SubscriptionHandler): Promise<SubscriptionConsumer>;
   readonly schedules: SchedulesApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
@@ -207,6 +224,6 @@ export interface Millrace extends PausesApi, VersionsApi {
   watch(run: string, options?: Tenanted & { after?: string; signal?: AbortSignal }): AsyncGenerator<WatchMessage>;
   /** Resolves if Redis answers. @throws UnavailableError */
   ping(): Promise<void>;
-  /** Ends every connection. Idempotent. */
+  /** Stops the consumers of subscriptions and ends every connection. Idempotent. */
   close(): Promise<void>;
 }

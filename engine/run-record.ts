@@ -148,3 +148,9 @@ export function withoutStack(json: string): ErrorRecord {
   const { stack: _stack, ...error } = JSON.parse(json) as ErrorRecord;
   return error;
 }
+
+/** What was read on in a run's log. */
+export type LogPage =
+  | { found: false }
+  /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
+  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };

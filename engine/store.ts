@@ -7,7 +7,7 @@ import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
-import { pairs, type RunRecord } from "./run-record.ts";
+import { type LogPage, pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
 import { commit } from "./scripts/commit.ts";
@@ -26,6 +26,7 @@ import type { CheckedTerms } from "./start-options.ts";
 import { type DeadLetterPlace, parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
+import { Teller } from "./store/teller.ts";
 import { UndoStore } from "./store/undo-store.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
@@ -78,12 +79,14 @@ export class Store {
   readonly #undos: UndoStore;
   /** Those that this process knows to be listed. */
   readonly #tenants = new Set<string>();
+  readonly teller: Teller;
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
+    this.teller = new Teller(client);
     this.keys = keys;
     this.#first = keys.partition(0);
-    this.#undos = new UndoStore(client, (id) => this.partitionKeys(id));
+    this.#undos = new UndoStore(this.teller, (id) => this.partitionKeys(id));
   }
 
   /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
@@ -109,8 +112,9 @@ export class Store {
     const of = [id, graph.workflow, graph.version, tenant, input, metadata ?? "", entryInput(input)];
     const how = [shapeOf(graph).plain ? "" : "counted", parent === undefined ? "" : parentOf(parent, detached)];
     how.push(priority === "normal" ? "" : priority);
-    const reply = (await this.#run(
+    const reply = (await this.teller.run(
       admit,
+      keys,
       [keys.run(id), keys.log(id), ...indexes, ...streams, ...more.keys, ...waiting.keys],
       [...of, encodeEvent({ type: "run.queued" }), ...how, firsts.length, ...firsts, ...more.args, ...waiting.args],
     )) as [Reply, string?];
@@ -124,9 +128,12 @@ export class Store {
    * @throws ConflictError
    */
   async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
-    const row = encodeTimerRow({ kind: "forget", tenant, hash });
-    const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
+    const args = [digest, run, ONCE_MS, encodeTimerRow({ kind: "forget", tenant, hash }), instead];
+    const reply = (await this.#run(reserve, [this.#first.once(tenant, hash), this.#first.timers()], args)) as [
+      Reply,
+      string,
+      string?,
+    ];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
@@ -136,8 +143,9 @@ export class Store {
   /** Commits up to 100 items of one partition, or one of an entry that undoes a step; a reply for each. */
   async commit(consumer: string, items: readonly CommitItem[]): Promise<Reply[]> {
     if (isUndo(items[0]!.entry)) return [await this.#undos.commit(consumer, items[0]!)];
-    const { keys, args } = commitArgs(this.partitionKeys(items[0]!.entry.run), consumer, items);
-    return (await this.#run(commit, keys, args)) as Reply[];
+    const partition = this.partitionKeys(items[0]!.entry.run);
+    const { keys, args } = commitArgs(partition, consumer, items);
+    return (await this.teller.run(commit, partition, keys, args)) as Reply[];
   }
 
   /** Renews the leases of entries, grouped by stream, each group in the order of its ids. Those whose lease is lost. */
@@ -233,8 +241,9 @@ export class Store {
     const { id, run, entry, graph, tenant, step, lane = "normal" } = place;
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph, lane);
-    return (await this.#run(
+    return (await this.teller.run(
       replay,
+      keys,
       [
         keys.run(run),
         keys.log(run),
@@ -258,8 +267,9 @@ export class Store {
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
     const of = { run, graph, tenant, lane };
-    const { keys, args, steps } = endingArgs(this.partitionKeys(run), of, "cancelled", { type: "run.cancelled" });
-    return (await this.#run(cancel, keys, [...args, ...steps])) as Reply;
+    const own = this.partitionKeys(run);
+    const { keys, args, steps } = endingArgs(own, of, "cancelled", { type: "run.cancelled" });
+    return (await this.teller.run(cancel, own, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */
@@ -302,8 +312,3 @@ export class Store {
       throw new MillraceError("wrong_type", `A key of ${what} holds another type than Millrace keeps there.`);
   }
 }
-
-export type LogPage =
-  | { found: false }
-  /** `stale`: the log does not reach back to there, or is not the log that the reader saw. */
-  | { found: true; stale: boolean; last: number; status: RunStatus; tenant: string; lines: string[] };

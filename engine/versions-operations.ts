@@ -33,7 +33,7 @@ export interface VersionsOperationsParts {
 export function versionsOperations(parts: VersionsOperationsParts): VersionsApi {
   const { client, store, space } = parts;
   const versions = store.allPartitions.map((keys) => new VersionStore(client, keys));
-  const migrations = new MigrationStore(client, store);
+  const migrations = new MigrationStore(store);
   const listed = () => space.graphs();
   return {
     versions: ({ workflow, tenant = DEFAULT_TENANT } = {}) =>

@@ -18,6 +18,7 @@ import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { stepRoutes } from "./routes/steps.ts";
+import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 export interface AppDeps {
@@ -64,6 +65,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", queueRoutes(gateway));
   app.route("/", workflowRoutes(gateway));
   app.route("/", pauseRoutes(gateway));
+  app.route("/", subscriptionRoutes(gateway));
   app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 

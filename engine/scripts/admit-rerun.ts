@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Stores a new run that begins with steps of an earlier one, and puts the steps that are run anew into their streams.
@@ -13,7 +13,7 @@ import { script } from "./script.ts";
  *
  * It may be refused for lack of memory, and is then as if never called: its first write is an ordinary one.
  */
-export const admitRerun = script(
+export const admitRerun = tellingScript(
   "admit-rerun",
   `
 local starts = #KEYS - 5

@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Stores a new run and puts its first steps into their streams, or where it starts later, has timer rows wait for them.
@@ -20,7 +20,7 @@ import { script } from "./script.ts";
  *
  * It may be refused for lack of memory, and is then as if never called: its first write is an ordinary one.
  */
-export const admit = script(
+export const admit = tellingScript(
   "admit",
   `
 local firsts, is_child = tonumber(ARGV[12]), ARGV[10] ~= ''

@@ -18,7 +18,6 @@ export const broadcast = script(
   `
 local wrong, any = wrong_types('hh')
 if any then return { WRONG_TYPE } end
-local FULL = -9
 local topic, subject, act, value = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local before = redis.call('HGET', KEYS[1], topic)
 if not before and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return { FULL, 'topics' } end

@@ -1,5 +1,5 @@
 import { endRun } from "./parts/end-run.ts";
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Ends a run by wish: every live step is taken from its place. If something is to be undone, the last undo ends it.
@@ -9,7 +9,7 @@ import { script } from "./script.ts";
  *          WrongType
  * Events  run.cancelled, unless something is undone first; and `cancelled RUN` on the control channel, for the workers
  */
-export const cancel = script(
+export const cancel = tellingScript(
   "cancel",
   `${endRun}
 if got[1] == 'cancelled' or got[1] == 'undoing' then return ALREADY end

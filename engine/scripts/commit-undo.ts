@@ -1,5 +1,5 @@
 import { undoing } from "./parts/undoing.ts";
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Commits what one held entry that undoes a step has come to. Once that is undone, or cannot be, the next step's turn has
@@ -21,7 +21,7 @@ import { script } from "./script.ts";
  *
  * Its first write is XACK or XCLAIM, both allowed over the memory limit, and so is all that follows.
  */
-export const commitUndo = script(
+export const commitUndo = tellingScript(
   "commit-undo",
   `${undoing}
 local call, match = redis.call, string.match

@@ -2,7 +2,7 @@ import { commitCheck } from "./parts/commit-check.ts";
 import { commitHeader } from "./parts/commit-header.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
 import { undoing } from "./parts/undoing.ts";
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Commits what up to 100 held entries have come to, each by itself and each with its own reply.
@@ -47,7 +47,7 @@ import { script } from "./script.ts";
  * over the memory limit, and so is all that follows them. A refused item whose run has ended or is unknown gives its
  * entry up; any other refusal leaves all as it was.
  */
-export const commit = script(
+export const commit = tellingScript(
   "commit",
   `
 local call, match, ARGV, KEYS = redis.call, string.match, ARGV, KEYS

@@ -1,5 +1,5 @@
 import { endRun } from "./parts/end-run.ts";
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Fails a run that has not kept its limit: every live step is taken from its place.
@@ -9,7 +9,7 @@ import { script } from "./script.ts";
  * Returns  Done; Stale if it has started, for the ttl; RunEnded; UnknownRun; Moved; WrongType
  * Events  run.failed, unless something is undone first; and `expired RUN` on the control channel, for the workers
  */
-export const expire = script(
+export const expire = tellingScript(
   "expire",
   `${endRun}
 if not LIVE[got[1]] then return RUN_ENDED end

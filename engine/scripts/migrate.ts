@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Moves a run that nobody works on to another version of its workflow.
@@ -24,7 +24,7 @@ import { script } from "./script.ts";
  *
  * The first write is ZREM, which is allowed over the memory limit, and so is all that follows.
  */
-export const migrate = script(
+export const migrate = tellingScript(
   "migrate",
   `
 local _, any = wrong_types('hlzhzzz' .. string.rep('s', #KEYS - 7))

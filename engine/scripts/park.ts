@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Parks up to 100 entries that a paused tenant's worker was given, each by itself: the entry is given up, and the step, or
@@ -16,7 +16,7 @@ import { script } from "./script.ts";
  *
  * The first write is XACK, which is allowed over the memory limit, and so is all that follows.
  */
-export const park = script(
+export const park = tellingScript(
   "park",
   `
 local items = (#KEYS - 2) / 8

@@ -1,5 +1,5 @@
 import { undoing } from "./parts/undoing.ts";
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Has a step undone again whose undo went to dead letters, its failures and crashes forgotten. A run that has ended is
@@ -11,7 +11,7 @@ import { script } from "./script.ts";
  * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the step's undo is no longer at it; WrongType
  * Events  run.started, of a run that had ended
  */
-export const replayUndo = script(
+export const replayUndo = tellingScript(
   "replay-undo",
   `${undoing}
 local steps = {}

@@ -1,4 +1,4 @@
-import { script } from "./script.ts";
+import { tellingScript } from "./script.ts";
 
 /**
  * Lets a failed run go on from its dead-lettered step, its failures and crashes forgotten; and from all that was taken from
@@ -14,7 +14,7 @@ import { script } from "./script.ts";
  *          what it had done was undone; WrongType
  * Events  run.queued
  */
-export const replay = script(
+export const replay = tellingScript(
   "replay",
   `
 local count = (#KEYS - 6) / 2

@@ -1,7 +1,15 @@
+import { takeSubscriptions } from "./parts/subscriptions.ts";
+
 /** A Lua script: its name, for errors and statistics, and its whole source. */
 export interface Script {
   readonly name: string;
   readonly source: string;
+}
+
+/** A script that appends to runs' logs: it is run by way of those who subscribe to what it tells, and by no other. */
+export interface TellingScript {
+  readonly name: string;
+  readonly telling: Script;
 }
 
 /** What a script says of one thing that it was asked to do. The Lua side uses the same numbers. */
@@ -25,6 +33,8 @@ export const Reply = {
   Moved: -6,
   /** There is no room for more: nothing was written. */
   Full: -9,
+  /** The subscriptions are others than the caller knew: nothing was written. */
+  StaleList: -20,
 } as const;
 export type Reply = (typeof Reply)[keyof typeof Reply];
 
@@ -39,7 +49,7 @@ const RUN_TIME = "local now_ms = server_ms";
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE, MOVED = 1, 0, -1, -2, -3, -4, -5, -6
-local DONE_AND_DUE = 2
+local DONE_AND_DUE, FULL, STALE_LIST = 2, -9, -20
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
 -- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.
@@ -67,6 +77,9 @@ local function wrong_types(kinds)
   return wrong, any
 end
 
+-- Set in a script that tells events to subscriptions, if there are any.
+local tell_subscriptions
+
 -- Appends the first n lines to a run's log, drops its oldest past the caps and nudges those who watch. Its size in bytes is
 -- looked at every so many events, and with each that is large. Returns how many were dropped in all.
 local function append(run_key, log_key, trimmed, lines, n)
@@ -86,6 +99,7 @@ local function append(run_key, log_key, trimmed, lines, n)
     redis.call('HINCRBY', run_key, 'trimmed', drop)
   end
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
+  if tell_subscriptions then tell_subscriptions(run_key, lines, n, last - n) end
   return trimmed + drop
 end
 
@@ -162,6 +176,16 @@ end
 
 /** Defines a script in the dialect of Redis 6.2: no `#!lua` line, so the same source runs on 6.2 and later. */
 export function script(name: string, lua: string): Script {
+  if (/\bappend\(/.test(lua)) throw new TypeError(`The script ${name} appends to logs: make it a tellingScript.`);
+  return sourceOf(name, lua);
+}
+
+/** Defines a script that appends to runs' logs. */
+export function tellingScript(name: string, lua: string): TellingScript {
+  return { name, telling: sourceOf(name, `${takeSubscriptions}\n${lua}`) };
+}
+
+function sourceOf(name: string, lua: string): Script {
   return { name, source: `-- millrace ${name}\n${PRELUDE}\n${lua}` };
 }
 

@@ -2,7 +2,6 @@ import { delayedField } from "../commit-args.ts";
 import { encodeEvent } from "../events.ts";
 import { type Graph, shapeOf } from "../graph.ts";
 import { isLive, type MigratingSteps, type MigrationPlan } from "../migration-plan.ts";
-import type { Client } from "../redis/client.ts";
 import { laneOf, type RunRecord } from "../run-record.ts";
 import { migrate } from "../scripts/migrate.ts";
 import type { Reply } from "../scripts/script.ts";
@@ -33,11 +32,9 @@ const SIGNAL_LEFTOVERS = ["signal", "signalled"];
 
 /** Moves runs from one version to another. */
 export class MigrationStore {
-  readonly #client: Client;
   readonly #store: Store;
 
-  constructor(client: Client, store: Store) {
-    this.#client = client;
+  constructor(store: Store) {
     this.#store = store;
   }
 
@@ -63,7 +60,7 @@ export class MigrationStore {
     const { settled, set, gone } = fieldArgs(migration);
     args.push(settled.length, ...settled.flat(), set.length, ...set.flat(), gone.length, ...gone);
     args.push(1 + then.length, moved, ...then);
-    return (await this.#client.run(migrate, all, args)) as Reply;
+    return (await this.#store.teller.run(migrate, keys, all, args)) as Reply;
   }
 }
 

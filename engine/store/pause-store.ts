@@ -12,6 +12,7 @@ import { Reply } from "../scripts/script.ts";
 import { unpark } from "../scripts/unpark.ts";
 import { encodeTimerRow, PARKED } from "../timer-rows.ts";
 import type { Pausable } from "../views.ts";
+import { Teller } from "./teller.ts";
 
 const UNPARKED_AT_ONCE = 100;
 
@@ -19,9 +20,11 @@ const UNPARKED_AT_ONCE = 100;
 export class PauseStore {
   readonly #client: Client;
   readonly #keys: PartitionKeys;
+  readonly #teller: Teller;
 
   constructor(client: Client, keys: PartitionKeys) {
     this.#client = client;
+    this.#teller = new Teller(client);
     this.#keys = keys;
   }
 
@@ -51,7 +54,7 @@ export class PauseStore {
       const data = { reason: "tenant_paused" };
       args.push(delayedField(stream.graph, step), encodeEvent({ type: "run.waiting", step, data }));
     }
-    return (await this.#client.run(park, keys, args)) as Reply[];
+    return (await this.#teller.run(park, this.#keys, keys, args)) as Reply[];
   }
 
   /** Puts back up to 100 of what a tenant's pause has parked. How many; 0 if none is left, or it is paused again. */

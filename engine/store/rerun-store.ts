@@ -54,8 +54,9 @@ export class RerunStore {
   /** @returns Done; Already if it is there; Stale if it came too late for its blobs; WrongType */
   async admit({ id, graph, tenant, priority, metadata, start, fields, blobsDueAt }: RerunAdmission): Promise<Reply> {
     const keys = this.#store.partitionKeys(id);
-    const [reply] = (await this.#client.run(
+    const [reply] = (await this.#store.teller.run(
       admitRerun,
+      keys,
       [
         ...[keys.run(id), keys.log(id), keys.timers()],
         ...[keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)],

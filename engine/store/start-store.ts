@@ -87,7 +87,7 @@ export class StartStore {
     const event = { type: "run.failed", data: { error } } as const;
     const ending = endingArgs(keys, { run, graph, tenant, lane: lane ?? "normal" }, "failed", event);
     const args = [...ending.args, limit, JSON.stringify(error), ...ending.steps];
-    return (await this.#client.run(expire, ending.keys, args)) as Reply;
+    return (await this.#store.teller.run(expire, keys, ending.keys, args)) as Reply;
   }
 
   /** The time of runs. */

@@ -1,27 +1,28 @@
 import type { CommitItem } from "../commit-args.ts";
 import { encodeEvent } from "../events.ts";
 import type { PartitionKeys } from "../keys.ts";
-import type { Client } from "../redis/client.ts";
 import { commitUndo } from "../scripts/commit-undo.ts";
 import { replayUndo } from "../scripts/replay-undo.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { DeadLetterPlace } from "../step-places.ts";
 import { undoArgs, undoSteps } from "../undo-args.ts";
+import type { Teller } from "./teller.ts";
 
 /** What is stored of the undoing of runs. */
 export class UndoStore {
-  readonly #client: Client;
+  readonly #teller: Teller;
   readonly #keysOf: (id: string) => PartitionKeys;
 
-  constructor(client: Client, keysOf: (id: string) => PartitionKeys) {
-    this.#client = client;
+  constructor(teller: Teller, keysOf: (id: string) => PartitionKeys) {
+    this.#teller = teller;
     this.#keysOf = keysOf;
   }
 
   /** Commits what an entry that undoes a step has come to. */
   async commit(consumer: string, item: CommitItem): Promise<Reply> {
-    const { keys, args } = undoArgs(this.#keysOf(item.entry.run), consumer, item);
-    return (await this.#client.run(commitUndo, keys, args)) as Reply;
+    const partition = this.#keysOf(item.entry.run);
+    const { keys, args } = undoArgs(partition, consumer, item);
+    return (await this.#teller.run(commitUndo, partition, keys, args)) as Reply;
   }
 
   /** Has a step undone again whose undo went to dead letters. */
@@ -29,8 +30,9 @@ export class UndoStore {
     const keys = this.#keysOf(run);
     const names = undoSteps(graph);
     const event = encodeEvent({ type: "run.started", data: { undo: true } });
-    return (await this.#client.run(
+    return (await this.#teller.run(
       replayUndo,
+      keys,
       [
         ...[keys.run(run), keys.log(run), keys.dead(graph, step), keys.deadLetters(tenant)],
         ...["running", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import * as v from "valibot";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
 import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
@@ -51,6 +51,10 @@ const KEYS: Record<string, string> = {
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,
+  subscriptions: `${keys.subscriptions()} hash`,
+  subscription: `${keys.subscription("GROUP")} stream`,
+  redeliveries: `${keys.redeliveries("GROUP")} zset`,
+  undelivered: `${keys.undelivered("GROUP")} stream`,
 };
 
 test("the engine's table of keys has what keys.ts makes, and nothing else", () => {
@@ -142,6 +146,11 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ drainMs: 0, steps: (name) => name !== "gone" });
     await engine.millrace.retireVersion("gone", 1);
+    const retry = { baseMs: 60_000, maxMs: 60_000, jitter: "none" } as const;
+    const { subscriptions } = engine.millrace;
+    await engine.millrace.subscribe({ group: "GROUP", events: ["run.queued"], retry }, ({ seq }) => {
+      throw seq === 1 ? new FatalError("never") : new Error("not yet");
+    });
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
     const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
@@ -171,6 +180,8 @@ describe("what Redis holds after runs of every kind", () => {
     const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
     for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
       if (type === "run.waiting") break;
+    const told = () => subscriptions.get("GROUP");
+    await vi.waitUntil(async () => (await told()).retrying === 1, 10_000);
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);

@@ -9,6 +9,7 @@ import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { StartStore } from "../../engine/store/start-store.ts";
+import { SubscriptionStore } from "../../engine/store/subscription-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { type Admission, Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
@@ -32,6 +33,7 @@ export class StoreBench {
   readonly starts = new StartStore(this.client, this.store);
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
+  readonly subscriptions = new SubscriptionStore(this.client, this.keys);
   readonly run = newRunId(0);
   readonly definition: AnyWorkflow;
 

@@ -39,7 +39,8 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
     found = { name, options: { ...options } };
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
-  const others = { runs: note("runs"), deadLetters: note("dead-letters"), versions: note("versions") };
+  const operating = { runs: note("runs"), deadLetters: note("dead-letters"), versions: note("versions") };
+  const others = { ...operating, subscriptions: note("subscriptions") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
   const stored = { config: note("config"), schedules: note("schedules") };
   const program = makeProgram({ ...services, ...others, ...pausing, ...stored });

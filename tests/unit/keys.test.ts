@@ -44,6 +44,10 @@ test.each([
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
   [keys.control(), "{acme:3}:control"],
+  [keys.subscriptions(), "{acme:3}:subscriptions"],
+  [keys.subscription("g"), "{acme:3}:sub:g"],
+  [keys.redeliveries("g"), "{acme:3}:sub-retry:g"],
+  [keys.undelivered("g"), "{acme:3}:sub-dead:g"],
   [GROUP, "workers"],
   [SCHEMA_VERSION, 1],
 ])("%s", (actual, expected) => {

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { type Script, withClock } from "../../engine/scripts/script.ts";
+import { type Script, type TellingScript, withClock } from "../../engine/scripts/script.ts";
 import { ROOT } from "../support/run.ts";
 import { readTree } from "../support/tree.ts";
 
@@ -8,11 +8,15 @@ const scripts: Script[] = [];
 for (const file of await readdir(`${ROOT}engine/scripts`)) {
   if (!file.endsWith(".ts")) continue;
   const module = (await import(`${ROOT}engine/scripts/${file}`)) as Record<string, unknown>;
-  for (const each of Object.values(module)) if (isScript(each)) scripts.push(each);
+  for (const each of Object.values(module))
+    if (isObject(each)) {
+      if ("source" in each) scripts.push(each as Script);
+      if ("telling" in each) scripts.push((each as TellingScript).telling);
+    }
 }
 
-function isScript(value: unknown): value is Script {
-  return typeof value === "object" && value !== null && "source" in value;
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 test.each(scripts)(

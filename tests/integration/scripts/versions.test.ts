@@ -50,7 +50,7 @@ async function move({ to = longer, at, outputs = {}, input, meanwhile }: Told, r
   const plan = planMigration(from, to.graph, steps, { at, given: new Set(Object.keys(outputs)) });
   if (typeof plan === "string") throw new Error(plan);
   await meanwhile?.();
-  const store = new MigrationStore(bench.client, bench.store);
+  const store = new MigrationStore(bench.store);
   return store.migrate({ record, from, to: to.graph, steps, plan, outputs: new Map(Object.entries(outputs)), input });
 }
 
