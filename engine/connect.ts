@@ -20,6 +20,7 @@ import { Ticks } from "./schedules/ticks.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
 import { Store } from "./store.ts";
+import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -98,6 +99,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     schedules: new Schedules({ schedules, store, records, runs, workflows }),
+    usage: (query = {}) => usageSums(client, store.allPartitions, query),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),

@@ -15,6 +15,8 @@ export class Heartbeat implements Service {
   readonly #streams: readonly StepStream[];
   readonly #held: HeldAttempts;
   readonly #leaseMs: number;
+  #beatAt = Number.NEGATIVE_INFINITY;
+  #beating: Promise<void> | undefined;
 
   constructor(store: Store, consumer: string, streams: readonly StepStream[], held: HeldAttempts, leaseMs: number) {
     this.#store = store;
@@ -38,7 +40,23 @@ export class Heartbeat implements Service {
     this.#loop.wake();
   }
 
+  /** A heartbeat that a handler asks for: now, unless there was one just now. In any case others get their turn. */
+  async beat(): Promise<void> {
+    if (performance.now() - this.#beatAt < this.#leaseMs / 10) return pause(0);
+    // One that cannot be had says nothing about the lease: the loop goes on trying, and tells.
+    this.#beating ??= this.runOnce()
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#beating = undefined;
+      });
+    await Promise.race([this.#beating, pause(this.#leaseMs / 3)]);
+  }
+
   async runOnce(): Promise<number | undefined> {
+    this.#beatAt = performance.now();
     const held = this.#streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
     for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, this.#streams, held)) {
       const attempt = this.#held.find(entry);
@@ -49,4 +67,8 @@ export class Heartbeat implements Service {
     }
     return undefined;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

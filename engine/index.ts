@@ -12,6 +12,8 @@ export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type { Budget, Usage, UsageReport } from "./usage.ts";
+export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -13,6 +13,8 @@ import type {
   StartedRun,
   WatchMessage,
 } from "./views.ts";
+import type { Budget } from "./usage.ts";
+import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 export interface ConnectOptions {
@@ -30,6 +32,8 @@ export interface StartOptions {
   tenant?: string;
   /** Kept with the run and shown with it. */
   metadata?: Record<string, unknown>;
+  /** How much the run may use, instead of what its definition says: past it, it fails with code `budget_exceeded`. */
+  budget?: Budget;
   /**
    * Makes starting safe to repeat: the first call with this key in this scope makes the run, every later one gets it.
    * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
@@ -105,6 +109,8 @@ export interface Millrace {
    */
   onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
   readonly schedules: SchedulesApi;
+  /** What a tenant has used in the last 92 days, or one of its keys. @throws InvalidInputError, UnavailableError */
+  usage(query?: UsageQuery): Promise<UsageView>;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

@@ -29,6 +29,8 @@ const SUMMARY_FIELDS = [
   "endedAt",
   "error",
   "metadata",
+  "usage",
+  "budget",
   "trimmed",
 ];
 

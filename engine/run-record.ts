@@ -1,6 +1,7 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { parseTimerRow } from "./timer-rows.ts";
+import { parseBudget, parseUsage } from "./usage.ts";
 import type { Values } from "./values.ts";
 import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
 
@@ -47,6 +48,8 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
+  if (fields.usage !== undefined) summary.usage = parseUsage(fields.usage);
+  if (fields.budget !== undefined) summary.budget = parseBudget(fields.budget);
   return summary;
 }
 
@@ -83,6 +86,8 @@ async function stepView(
     view.progress = fraction;
     if (message !== undefined) view.message = message;
   }
+  const usage = fields[`usage:${name}`];
+  if (usage !== undefined) view.usage = parseUsage(usage);
   const items = fields[`items:${name}`];
   const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
   if (items !== undefined) view.items = { total, done, failed };

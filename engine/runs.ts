@@ -10,6 +10,7 @@ import type { Records } from "./records.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { Reply, type Store } from "./store.ts";
+import { givenBudget } from "./usage.ts";
 import type { Values } from "./values.ts";
 import {
   type Durability,
@@ -63,6 +64,7 @@ export class Runs implements RunsApi {
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
     const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
+    const budget = givenBudget(options.budget) ?? workflow.budget;
     const valid = await validate(workflow.input, input, "input");
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
@@ -74,7 +76,7 @@ export class Runs implements RunsApi {
     }
     const stored = await storeValue(this.#parts.values.blobs, tenant, "input", json);
     const { graph } = workflow;
-    const admission = { id, graph, tenant, input: stored };
+    const admission = { id, graph, tenant, input: stored, budget };
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
     const { version } = workflow;
     const durability = this.#parts.durability();

@@ -4,6 +4,7 @@ import type { ConfigReader } from "./config-reader.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import type { UsageReport } from "./usage.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** What a handler is given beside its input. Valid until the handler's promise settles. */
@@ -16,6 +17,13 @@ export interface StepContext {
   readonly attempt: number;
   /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
   readonly signal: AbortSignal;
+  /**
+   * For a handler that computes for long without awaiting anything: awaited every now and then, it lets the process do what
+   * else it must and renews the leases of all that the process holds, at most ten times in a lease.
+   *
+   * @throws what `signal` was aborted with, if it was: the lease is lost, the run cancelled, the time over
+   */
+  heartbeat(): Promise<void>;
   /** The same for every attempt of this step (or item) in this run. Hand it to services that take an Idempotency-Key. */
   readonly idempotencyKey: string;
   /** Different for every delivery, and never used again: for stores that refuse an older writer. */
@@ -31,6 +39,23 @@ export interface StepContext {
   progress(fraction: number, message?: string): void;
   /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
   emit(output: string | object): void;
+  /**
+   * Calls `fn` once for all attempts of this step (or item) in this run: what it gave, as JSON holds it, is stored before
+   * this returns and given again to every later attempt. What it throws is not remembered. An attempt that dies after `fn` is
+   * done and before that is stored calls it again: give services the `idempotencyKey` too.
+   *
+   * @param name 1 to 200 characters, 1,000 names in a step or item; calls at the same time with one name are one call
+   * @throws what `fn` throws; FatalError `bad_once`, `not_json`, `too_many_memos`; what `signal` was aborted with
+   */
+  once<T>(name: string, fn: () => T | Promise<T>): Promise<T>;
+  /**
+   * Says what was used since it was said last: whole tokens, and cost in a currency of your own, down to billionths. It is
+   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too; what is said
+   * once the lease is lost or the run has ended is not counted.
+   *
+   * @throws FatalError `bad_usage`
+   */
+  usage(used: UsageReport): void;
   /**
    * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
    * Whatever it depends on, the tenant too, belongs into `key`.

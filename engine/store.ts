@@ -25,6 +25,7 @@ import { signal } from "./scripts/signal.ts";
 import { parentOf, stepPlaces } from "./step-places.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
+import { type Budget, encodeBudget } from "./usage.ts";
 import type { RunStatus } from "./views.ts";
 
 export { Reply };
@@ -43,6 +44,8 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  /** How much it may use. */
+  budget?: Budget | undefined;
   /** What waits for its end. */
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
@@ -82,7 +85,7 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, budget, parent, detached }: Admission): Promise<boolean> {
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const reply = (await this.#run(
@@ -105,6 +108,7 @@ export class Store {
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
         parent === undefined ? "" : parentOf(parent, detached === true),
+        budget === undefined ? "" : encodeBudget(budget),
         ...firsts,
       ],
     )) as [Reply, string?];

@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { RunEvent } from "./events.ts";
+import type { Budget, Usage } from "./usage.ts";
 
 export const RUN_STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
@@ -38,6 +39,8 @@ export interface StepView {
   /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
   items?: { total: number; done: number; failed: number };
   /** What a waiting step waits for, and until when at the latest. */
+  /** What its attempts have said that they used. */
+  usage?: Usage;
   waitingFor?: { reason: "sleep" | "signal" | "child" | "delay"; until?: string; run?: string };
   startedAt?: string;
   endedAt?: string;
@@ -68,6 +71,9 @@ export interface RunView {
   createdAt: string;
   endedAt?: string;
   metadata?: Record<string, unknown>;
+  /** What its steps have said that they used. */
+  usage?: Usage;
+  budget?: Budget;
 }
 
 /** A run in a list: without what may be large. */

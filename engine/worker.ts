@@ -15,6 +15,7 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { MemoStore } from "./store/memo-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -89,7 +90,11 @@ export class Worker {
     const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
-    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#setting = {
+      ...{ committer: this.#committer, blobs, env, config, cache, lost },
+      memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },
+      beat: () => this.#heartbeat.beat(),
+    };
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({

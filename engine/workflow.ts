@@ -20,6 +20,7 @@ import {
   type StepSettings,
   type Work,
 } from "./step.ts";
+import { type Budget, definedBudget } from "./usage.ts";
 import type {
   AfterLast,
   Callable,
@@ -38,6 +39,8 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  /** How much a run of it may use where its start does not say otherwise. */
+  readonly budget: Budget | undefined;
 }
 
 /**
@@ -63,6 +66,7 @@ export class Workflow<
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly budget: Budget | undefined;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
   /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
@@ -70,11 +74,18 @@ export class Workflow<
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
-  constructor(name: string, version: number, input: StandardSchemaV1<unknown, In>, steps: readonly Step[]) {
+  constructor(
+    name: string,
+    version: number,
+    input: StandardSchemaV1<unknown, In>,
+    steps: readonly Step[],
+    budget: Budget | undefined,
+  ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
+    this.budget = budget;
     this.graph = {
       workflow: name,
       version,
@@ -291,7 +302,7 @@ export class Workflow<
     const { after = last === undefined ? [] : [last.name] } = (definition ?? {}) as { after?: readonly string[] };
     if (!Array.isArray(after)) throw new DefinitionError(`${where}: after must be a list of names`);
     const step = makeStep(where, name, after, work, definition);
-    return new Workflow(this.name, this.version, this.input, [...this.steps, step]) as never;
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.budget) as never;
   }
 }
 
@@ -321,12 +332,14 @@ type Added<
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1.
+ *   `version`: a whole number, raised whenever the steps change. Default 1. `budget`: how many tokens, and at what cost, a
+ *   run may use by what its handlers say with `ctx.usage`, or it fails with code `budget_exceeded`; a start may say
+ *   otherwise. Default: any.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number },
+  options: { input: S; version?: number; budget?: Budget },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const version = options.version ?? 1;
@@ -335,5 +348,5 @@ export function workflow<S extends StandardSchemaV1>(
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, []);
+  return new Workflow(name, version, input, [], definedBudget(where, options.budget));
 }

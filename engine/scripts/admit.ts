@@ -7,7 +7,7 @@ import { script } from "./script.ts";
  * ARGV  1 run id  2 workflow  3 version  4 tenant  5 input  6 metadata ('' for none)  7 the input for entries ('' to
  *       have it read from the run)  8 event run.queued  9 `counted` if the graph is more than a chain of tasks: how many steps
  *       are at work is counted then  10 what waits for it: the beginning of a timer row, up to its entry ('' for nothing)
- *       11… the names of the first steps
+ *       11 budget ('' for none)  12… the names of the first steps
  * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {WrongType}
  * Events  run.queued
  *
@@ -32,7 +32,7 @@ local function set(field, value)
 end
 for i = 1, firsts do
   local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'input', ARGV[7])
-  set('step:' .. ARGV[10 + i], 'queued 0 0 0 ' .. entry .. ' - - 0')
+  set('step:' .. ARGV[11 + i], 'queued 0 0 0 ' .. entry .. ' - - 0')
 end
 set('workflow', workflow)
 set('version', version)
@@ -41,6 +41,7 @@ set('input', input)
 if metadata ~= '' then set('metadata', metadata) end
 if ARGV[9] ~= '' then set('active', firsts) end
 if ARGV[10] ~= '' then set('parent', ARGV[10]) end
+if ARGV[11] ~= '' then set('budget', ARGV[11]) end
 redis.call('HSET', KEYS[1], unpack(fields))
 append(KEYS[1], KEYS[2], nil, { now .. ' ' .. ARGV[8] }, 1)
 redis.call('ZADD', KEYS[3], now, id)

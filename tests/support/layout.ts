@@ -24,6 +24,7 @@ const PURE_CORE = [
   "ids",
   "config-reader",
   "schema",
+  "usage",
   "views",
 ].map((name) => `engine/${name}.ts`);
 
