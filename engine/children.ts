@@ -21,7 +21,8 @@ export async function startChild(
   const stored = await values.put(entry.tenant, step, JSON.parse(encodeInput(valid, "input of the child")));
   const child = await childOf(entry, store);
   const detached = onCancel === "leave";
-  const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
+  const { graph, budget } = workflow;
+  const of = { id: child, graph, tenant: entry.tenant, input: stored, budget, parent: entry, detached };
   await unlessAway(store.admit(of));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }

@@ -41,7 +41,8 @@ export function commitArgs(
   const group = new Group(keys);
   const body: Arg[] = [];
   for (const item of items) pushItem(body, group, item);
-  for (const [i, item] of items.entries()) if (item.usage !== undefined) pushUsage(body, group, i + 1, item, item.usage);
+  for (const [i, item] of items.entries())
+    if (item.usage !== undefined) pushUsage(body, group, i + 1, item, item.usage);
   const args: Arg[] = [consumer, group.kinds, keys.run("").length, group.tenants.size, group.graphs.size];
   args.push(group.streams.size, items.length);
   for (const { args: tenant } of group.tenants.values()) for (const arg of tenant) args.push(arg);
@@ -185,7 +186,15 @@ function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events,
 
 function pushUsage(body: Arg[], group: Group, number: number, { entry, batch }: CommitItem, usage: Spent): void {
   const { tenant, run, id } = entry;
-  body.push(number, batch, usage.tokens, usage.billionths, deadLetterId(run, id), group.usage(tenant), usage.byKey.size);
+  body.push(
+    number,
+    batch,
+    usage.tokens,
+    usage.billionths,
+    deadLetterId(run, id),
+    group.usage(tenant),
+    usage.byKey.size,
+  );
   for (const [key, { tokens, billionths }] of usage.byKey) body.push(group.usage(tenant, key), tokens, billionths);
 }
 

@@ -7,6 +7,9 @@ import type { Store } from "./store.ts";
 
 const log = logger("heartbeat");
 
+/** However often handlers ask for a heartbeat, and however long the lease is, they get one this often. */
+const ASKED_EVERY_MS = 1_000;
+
 /** Keeps this worker's leases: three heartbeats to a lease. An attempt whose lease is lost is told to stop. */
 export class Heartbeat implements Service {
   readonly #loop: Loop;
@@ -42,7 +45,7 @@ export class Heartbeat implements Service {
 
   /** A heartbeat that a handler asks for: now, unless there was one just now. In any case others get their turn. */
   async beat(): Promise<void> {
-    if (performance.now() - this.#beatAt < this.#leaseMs / 10) return pause(0);
+    if (performance.now() - this.#beatAt < Math.min(ASKED_EVERY_MS, this.#leaseMs / 10)) return pause(0);
     // One that cannot be had says nothing about the lease: the loop goes on trying, and tells.
     this.#beating ??= this.runOnce()
       .then(

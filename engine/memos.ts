@@ -68,7 +68,10 @@ export class Memos {
     if (reply === Reply.Full)
       throw new FatalError(`A step remembers ${MEMOS_LIMIT} results at the most.`, { code: "too_many_memos" });
     if (reply === Reply.WrongType)
-      throw new MillraceError("wrong_type", "The key of what is remembered holds another type than Millrace keeps there.");
+      throw new MillraceError(
+        "wrong_type",
+        "The key of what is remembered holds another type than Millrace keeps there.",
+      );
     if (reply !== Reply.Done) {
       this.#memory.lost(this.#attempt);
       throw new Unwanted();

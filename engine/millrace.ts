@@ -1,6 +1,8 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
+import type { Budget } from "./usage.ts";
+import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type {
   DeadLetterView,
   ItemView,
@@ -13,8 +15,6 @@ import type {
   StartedRun,
   WatchMessage,
 } from "./views.ts";
-import type { Budget } from "./usage.ts";
-import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 export interface ConnectOptions {

@@ -19,7 +19,7 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /**
    * For a handler that computes for long without awaiting anything: awaited every now and then, it lets the process do what
-   * else it must and renews the leases of all that the process holds, at most ten times in a lease.
+   * else it must and renews the leases of all that the process holds, at most once a second.
    *
    * @throws what `signal` was aborted with, if it was: the lease is lost, the run cancelled, the time over
    */

@@ -6,7 +6,7 @@ export interface UsageReport {
   tokens?: number;
   /** 0 or more, in whatever currency you count in. Kept in billionths of it. */
   cost?: number;
-  /** On whose account, beside the tenant's: 1 to 128 characters. At most 10 in an attempt. */
+  /** On whose account, beside the tenant's: 1 to 200 characters. At most 10 in an attempt. */
   key?: string;
 }
 
@@ -26,10 +26,10 @@ export interface Counted {
 }
 
 const BILLION = 1_000_000_000;
-/** What can be said at once: a sum of these stays a whole number that every side can hold. */
+/** What can be said at once: in billionths too it is a whole number that every side can hold, and so is a sum of nine. */
 const MOST_TOKENS = 1_000_000_000_000;
 const MOST_COST = 1_000_000;
-const KEY_LIMIT = 128;
+const KEY_LIMIT = 200;
 const KEYS_LIMIT = 10;
 
 /** What an attempt has used and has not told yet. */
@@ -116,7 +116,8 @@ function isBudget(budget: unknown): budget is Budget {
   return (tokens === undefined || isTokens(tokens)) && (cost === undefined || isCost(cost));
 }
 
-const isTokens = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_TOKENS;
+const isTokens = (value: unknown) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_TOKENS;
 const isCost = (value: unknown) => typeof value === "number" && value >= 0 && value <= MOST_COST;
 
 function plus(a: Counted | undefined, b: Counted): Counted {

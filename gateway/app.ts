@@ -16,6 +16,7 @@ import { inferenceRoutes } from "./routes/inference.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
+import { usageRoutes } from "./routes/usage.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", usageRoutes(gateway));
   app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 

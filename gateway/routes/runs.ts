@@ -11,6 +11,7 @@ import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts"
 const startBody = v.strictObject({
   input: v.unknown(),
   metadata: v.optional(plainObject),
+  budget: v.optional(v.strictObject({ tokens: v.optional(v.number()), cost: v.optional(v.number()) })),
   priority: unsupportedPriority,
   delay: unsupportedDelay,
 });
@@ -33,6 +34,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const started = await millrace.runs.start(workflow, value.input, {
       tenant: tenantOf(c),
       metadata: value.metadata,
+      ...(value.budget === undefined ? {} : { budget: value.budget }),
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });
     return accepted(c, started);

@@ -29,6 +29,9 @@ const KEYS: Record<string, string> = {
   dead: `${keys.dead(version, "STEP")} stream`,
   items: `${keys.items("RUN", "STEP")} hash`,
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
+  memos: `${keys.memos("RUN")} hash`,
+  usage: `${keys.usage("TENANT")} hash`,
+  usageOfKey: `${keys.usageOfKey("TENANT", "KEY")} hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
   workers: `${keys.workers()} hash`,
@@ -88,8 +91,10 @@ describe("what Redis holds after runs of every kind", () => {
   const odd = workflow("odd", { input: v.object({ name: v.string() }) })
     .step("first", {
       retry: { baseMs: 0, maxMs: 0 },
-      run: ({ name }, ctx) => {
+      run: async ({ name }, ctx) => {
         ctx.progress(0.5, "half way");
+        ctx.usage({ tokens: 1, key: "KEY" });
+        await ctx.once("greeting", () => name);
         if (ctx.attempt === 1) throw new Error("not yet");
         return name;
       },
@@ -122,7 +127,11 @@ describe("what Redis holds after runs of every kind", () => {
     await using engine = await engineUnderTest([odd, many]);
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
+    const good = await engine.millrace.runs.start(
+      odd,
+      { name: "good" },
+      { metadata: { a: 1 }, budget: { tokens: 9 }, idempotency },
+    );
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
     const [letter] = (await engine.millrace.deadLetters.list()).data;
@@ -145,11 +154,11 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of keys, with its type, and nothing in the table is missing", () => {
     const shown = found.keys.map((each) =>
       each
-        .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
+        .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(usage|runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
@@ -165,7 +174,7 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^(step|output|usage|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

@@ -6,6 +6,7 @@ import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
+import { MemoStore } from "../../engine/store/memo-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
@@ -24,6 +25,7 @@ export class StoreBench {
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
+  readonly memos = new MemoStore(this.client, () => this.keys, "ann");
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly run = newRunId(0);
 
@@ -42,7 +44,10 @@ export class StoreBench {
 
   /** Has a consumer take what waits for a step. */
   async take(step: string, consumer = "ann"): Promise<Entry[]> {
-    const stream = this.stream(step);
+    return this.takeFrom(this.stream(step), consumer);
+  }
+
+  async takeFrom(stream: StepStream, consumer = "ann"): Promise<Entry[]> {
     await ensureGroups(this.client, [stream]);
     return take(this.client, consumer, [[stream, 100]]);
   }
