@@ -4,12 +4,13 @@ import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
 import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
-export interface Actions {
+export interface Actions extends OperatorActions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
@@ -55,6 +56,7 @@ export function makeProgram(actions: Actions): Command {
 
   addConfig(program.command("config"), actions.config);
   addSchedules(program.command("schedules").description("what starts runs by the clock"), actions);
+  addOperatorCommands(program, actions);
   return program;
 }
 

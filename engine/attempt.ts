@@ -1,4 +1,4 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
+import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
 import type { Config } from "./config.ts";
@@ -66,6 +66,7 @@ export class Attempt implements StepContext {
   #memos: Memos | undefined;
   #spending: Spending | undefined;
   #over = false;
+  #blobs: BlobStore | undefined;
 
   constructor(entry: Entry, setting: AttemptSetting) {
     this.entry = entry;
@@ -113,7 +114,8 @@ export class Attempt implements StepContext {
   }
 
   get blobs(): BlobStore {
-    return this.#setting.blobs;
+    this.#blobs ??= new OwnedBlobs(this.#setting.blobs, this.entry.run);
+    return this.#blobs;
   }
 
   get env(): Readonly<Record<string, string | undefined>> {

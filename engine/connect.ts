@@ -1,8 +1,10 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { Broadcast } from "./broadcast.ts";
+import type { Bulk } from "./bulk.ts";
 import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
@@ -18,7 +20,11 @@ import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Schedules } from "./schedules/schedules.ts";
 import { Ticks } from "./schedules/ticks.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { DeletionStore } from "./store/deletion-store.ts";
+import { OperationStore } from "./store/operation-store.ts";
+import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
+import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
@@ -31,6 +37,10 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  deletion: Deletion;
+  bulk: Bulk;
+  /** Of every workflow version that was ever served here. */
+  allGraphs: () => Promise<Graph[]>;
   values: Values;
   runs: RunsApi;
   /** Every version of every definition. */
@@ -75,12 +85,21 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     throw error;
   }
   const records = new Records(client, store);
+  const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
   const values = new Values(store, blobs);
-  const definition = (graph: { workflow: string; version: number }) =>
-    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
-  const runs = new Runs({ store, records, values, workflows, graphs, definition, durability: () => space.durability });
-  const schedules = new ScheduleStore(client, space.keys.partition(0));
+  const deletion = new Deletion(new DeletionStore(client, store), blobs);
+  const deadLetters = new DeadLetters({
+    ...{ store, records, graphs, values, definitions },
+    operations: new OperationStore(client, first!),
+    timers: new TimerStore(client, first!),
+  });
+  const runs = new Runs({
+    ...{ store, records, values, workflows, definitions, graphs, deletion },
+    reruns: new RerunStore(client, store),
+    durability: () => space.durability,
+  });
+  const schedules = new ScheduleStore(client, first!);
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
@@ -94,7 +113,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     workflows,
     blobs,
     runs,
-    deadLetters: new DeadLetters(store, records, graphs),
+    deadLetters,
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
@@ -111,8 +130,10 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe, config, cache },
+    ...{ client, store, records, blobs, values, runs, deletion, bulk: deadLetters.bulk, definitions },
+    ...{ subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
+    allGraphs: () => space.graphs(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

@@ -45,7 +45,8 @@ export class Heartbeat implements Service {
 
   /** A heartbeat that a handler asks for: now, unless there was one just now. In any case others get their turn. */
   async beat(): Promise<void> {
-    if (performance.now() - this.#beatAt < Math.min(ASKED_EVERY_MS, this.#leaseMs / 10)) return pause(0);
+    if (performance.now() - this.#beatAt < Math.min(ASKED_EVERY_MS, this.#leaseMs / 10))
+      return new Promise((resolve) => setTimeout(resolve, 0));
     // One that cannot be had says nothing about the lease: the loop goes on trying, and tells.
     this.#beating ??= this.runOnce()
       .then(
@@ -55,7 +56,12 @@ export class Heartbeat implements Service {
       .finally(() => {
         this.#beating = undefined;
       });
-    await Promise.race([this.#beating, pause(this.#leaseMs / 3)]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#leaseMs / 3);
+    });
+    await Promise.race([this.#beating, enough]);
+    clearTimeout(timer);
   }
 
   async runOnce(): Promise<number | undefined> {
@@ -70,8 +76,4 @@ export class Heartbeat implements Service {
     }
     return undefined;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -37,6 +37,16 @@ export class NamespaceKeys {
     return `{${this.namespace}}:graphs`;
   }
 
+  /** Set: every tenant that a run was admitted for. */
+  tenants(): string {
+    return `{${this.namespace}}:tenants`;
+  }
+
+  /** Hash: workflow to how long its ended runs are kept, as JSON. */
+  retention(): string {
+    return `{${this.namespace}}:retention`;
+  }
+
   /** Hash: a key of the configuration to `GENERATION JSON`. */
   config(): string {
     return `{${this.namespace}}:config`;
@@ -158,6 +168,16 @@ export class PartitionKeys {
   /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Hash: work on many dead letters: what is done with which, and how far it has come. */
+  operation(id: string): string {
+    return `${this.#prefix}:operation:${id}`;
+  }
+
+  /** Hash: `owner`, `until`, `position` of the walk that deletes what is no longer kept: whose it is, until when, how far. */
+  sweep(): string {
+    return `${this.#prefix}:sweep`;
   }
 
   /** Hash: a schedule. */

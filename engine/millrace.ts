@@ -4,8 +4,10 @@ import type { SchedulesApi } from "./schedules/api.ts";
 import type { Budget } from "./usage.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type {
+  DeadLetterDetails,
   DeadLetterView,
   ItemView,
+  OperationView,
   Page,
   PageOptions,
   QueueView,
@@ -41,6 +43,17 @@ export interface StartOptions {
   idempotency?: { scope: string; key: string; digest: string };
 }
 
+export interface RerunOptions {
+  /** The step to begin from: it and all that comes after it is run anew. */
+  from: string;
+  /** What that step is given, instead of what it was. */
+  input?: unknown;
+  /** On the newest version of the workflow, with what steps of the same name had come to. Default: on its own. */
+  newest?: boolean;
+  /** As for `start`. */
+  idempotency?: StartOptions["idempotency"];
+}
+
 export interface Tenanted {
   tenant?: string;
 }
@@ -74,16 +87,64 @@ export interface RunsApi {
   signal(id: string, name: string, data?: unknown, options?: Tenanted & { key?: string }): Promise<void>;
   /** The items of a map, or the turns of a loop so far, in order. @throws NotFoundError, InvalidInputError */
   items(id: string, step: string, options?: Tenanted & PageOptions): Promise<Page<ItemView>>;
+  /**
+   * Removes an ended run with its events, its dead letters and what it has in the blob store: its large values and what
+   * its handlers have put there. Documents that were uploaded stay.
+   *
+   * @throws NotFoundError; ConflictError `run_live` if it has not ended
+   */
+  delete(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Starts a new run with the input of an ended one and what its steps had come to, but for the step `from` and what comes
+   * after it: these are run anew. Its metadata are those of the first, and `rerunOf`, its id.
+   *
+   * @throws NotFoundError; ConflictError `run_live` if that has not ended, `step_not_reached` if a step before `from` had
+   *   not completed; InvalidInputError
+   */
+  rerun(id: string, options: Tenanted & RerunOptions): Promise<StartedRun>;
+}
+
+/** Which dead letters: those that fit all that is given. */
+export interface DeadLetterFilter {
+  workflow?: string;
+  step?: string;
+  /** The `code` of the error that they died of. */
+  errorCode?: string;
+  /** Those that died before this. */
+  before?: Date;
+  /** Those that died at this time or after. */
+  after?: Date;
 }
 
 /** What operators do with steps that failed for good. */
 export interface DeadLettersApi {
-  /** Newest first. @throws InvalidInputError, UnavailableError */
-  list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
-  /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
-  replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
+  /** Newest first, their errors without stacks. @throws InvalidInputError, UnavailableError */
+  list(options?: Tenanted & PageOptions & DeadLetterFilter): Promise<Page<DeadLetterView>>;
+  /** All that is known of one. @throws NotFoundError */
+  get(id: string, options?: Tenanted): Promise<DeadLetterDetails>;
+  /**
+   * The run goes on from the step that failed, its attempts counted anew.
+   *
+   * @param options `input`: what the step is given from now on, instead of what it was; undefined: the same
+   * @throws NotFoundError; ConflictError `run_moved_on`; InvalidInputError for an input that does not fit the workflow's
+   *   schema, where the step is one that takes the run's input
+   */
+  replay(id: string, options?: Tenanted & { input?: unknown }): Promise<{ run: string; step: string }>;
   /** The run stays failed. @throws NotFoundError */
   discard(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Replays those that fit, the newest first; none that die after this call. Begins with the first hundred, and has workers go
+   * on.
+   *
+   * @param options `limit`: how many at the most; default: all
+   * @returns how far it has come
+   * @throws InvalidInputError
+   */
+  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  /** Drops those that fit, likewise. */
+  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  /** How far a `replayMany` or `discardMany` has come. Known for a day after its end. @throws NotFoundError */
+  operation(id: string, options?: Tenanted): Promise<OperationView>;
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */

@@ -14,6 +14,10 @@ const CONTINUED = {
   tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
+  /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
+  delete: ["tenant", "run", "items"],
+  /** Stands for work on many dead letters. */
+  bulk: ["operation"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

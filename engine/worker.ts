@@ -15,7 +15,9 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Retention } from "./retention.ts";
 import { MemoStore } from "./store/memo-store.ts";
+import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -54,6 +56,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -72,7 +75,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values, config, cache } = this.#internals;
+    const { client, store, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -95,6 +98,11 @@ export class Worker {
       memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },
       beat: () => this.#heartbeat.beat(),
     };
+    this.#retention = new Retention({
+      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
+      store: new RetentionStore(client, store.keys, keys!),
+      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
+    });
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -155,6 +163,7 @@ export class Worker {
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();
+    this.#retention.start();
     this.#reclaimer.start();
     this.#reader.start();
   }
@@ -171,7 +180,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop(), this.#retention.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);

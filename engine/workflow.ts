@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
+import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
   checkFailure,
   checkSchema,
@@ -32,6 +33,13 @@ import type {
   Simplify,
 } from "./workflow-types.ts";
 
+/** What holds for every run of a workflow. */
+export interface WorkflowSettings {
+  readonly retention: RetentionPolicy;
+  /** How much a run may use where its start does not say otherwise. */
+  readonly budget?: Budget;
+}
+
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
   readonly name: string;
@@ -39,8 +47,7 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
-  /** How much a run of it may use where its start does not say otherwise. */
-  readonly budget: Budget | undefined;
+  readonly settings: WorkflowSettings;
 }
 
 /**
@@ -66,7 +73,7 @@ export class Workflow<
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
   readonly graph: Graph;
-  readonly budget: Budget | undefined;
+  readonly settings: WorkflowSettings;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
   /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
@@ -79,13 +86,13 @@ export class Workflow<
     version: number,
     input: StandardSchemaV1<unknown, In>,
     steps: readonly Step[],
-    budget: Budget | undefined,
+    settings: WorkflowSettings,
   ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
-    this.budget = budget;
+    this.settings = settings;
     this.graph = {
       workflow: name,
       version,
@@ -302,7 +309,7 @@ export class Workflow<
     const { after = last === undefined ? [] : [last.name] } = (definition ?? {}) as { after?: readonly string[] };
     if (!Array.isArray(after)) throw new DefinitionError(`${where}: after must be a list of names`);
     const step = makeStep(where, name, after, work, definition);
-    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.budget) as never;
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.settings) as never;
   }
 }
 
@@ -332,14 +339,14 @@ type Added<
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1. `budget`: how many tokens, and at what cost, a
- *   run may use by what its handlers say with `ctx.usage`, or it fails with code `budget_exceeded`; a start may say
- *   otherwise. Default: any.
+ *   `version`: a whole number, raised whenever the steps change. Default 1; `retention`: how long ended runs are kept;
+ *   `budget`: how much a run may use, by what its handlers say with `ctx.usage`, or it fails with code `budget_exceeded`; a
+ *   start may say otherwise. Default: any.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number; budget?: Budget },
+  options: { input: S; version?: number; retention?: RetentionSettings; budget?: Budget },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const version = options.version ?? 1;
@@ -348,5 +355,7 @@ export function workflow<S extends StandardSchemaV1>(
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, [], definedBudget(where, options.budget));
+  const retention = retentionPolicy(where, options.retention ?? {});
+  const budget = definedBudget(where, options.budget);
+  return new Workflow(name, version, input, [], { retention, ...(budget === undefined ? {} : { budget }) });
 }

@@ -5,7 +5,7 @@ import { newId } from "../ids.ts";
 
 /** Blobs in memory, for as long as a test goes on. */
 export class MemoryBlobs implements BlobStore {
-  readonly #blobs = new Map<string, { blob: BlobInfo; bytes: Uint8Array<ArrayBuffer> }>();
+  readonly #blobs = new Map<string, { blob: BlobInfo; bytes: Uint8Array<ArrayBuffer>; runs: Set<string> }>();
 
   async put(source: BlobSource, body: AsyncIterable<Uint8Array>, options: { maxBytes?: number } = {}) {
     const { maxBytes = Number.POSITIVE_INFINITY } = options;
@@ -19,7 +19,8 @@ export class MemoryBlobs implements BlobStore {
     const bytes = new Uint8Array(Buffer.concat(chunks));
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const blob: BlobInfo = { ...source, id: newId(), size, sha256, createdAt: new Date().toISOString() };
-    this.#blobs.set(keyOf(source.tenant, blob.id), { blob, bytes });
+    const runs = new Set(source.run === undefined ? [] : [source.run]);
+    this.#blobs.set(keyOf(source.tenant, blob.id), { blob, bytes, runs });
     return blob;
   }
 
@@ -35,6 +36,15 @@ export class MemoryBlobs implements BlobStore {
 
   async delete(tenant: string, id: string) {
     this.#blobs.delete(keyOf(tenant, id));
+  }
+
+  async share(tenant: string, from: string, to: string) {
+    for (const { blob, runs } of this.#blobs.values()) if (blob.tenant === tenant && runs.has(from)) runs.add(to);
+  }
+
+  async deleteOf(tenant: string, run: string) {
+    for (const { blob, runs } of this.#blobs.values())
+      if (blob.tenant === tenant && runs.delete(run) && runs.size === 0) await this.delete(tenant, blob.id);
   }
 }
 

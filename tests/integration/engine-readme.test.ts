@@ -19,6 +19,8 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  tenants: `${space.tenants()} set`,
+  retention: `${space.retention()} hash`,
   config: `${space.config()} hash`,
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
@@ -41,6 +43,8 @@ const KEYS: Record<string, string> = {
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  operation: `${keys.operation("ID")} hash`,
+  sweep: `${keys.sweep()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,
@@ -134,9 +138,11 @@ describe("what Redis holds after runs of every kind", () => {
     );
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
-    const [letter] = (await engine.millrace.deadLetters.list()).data;
-    await engine.millrace.deadLetters.replay(letter!.id);
+    const { deadLetters } = engine.millrace;
+    const [letter] = (await deadLetters.list()).data;
+    await deadLetters.replay(letter!.id, { input: "bad" });
     await engine.events(bad.id, bad.seq);
+    await deadLetters.replayMany({ workflow: "none" });
     const { id } = await engine.millrace.runs.start(many, null);
     await engine.millrace.runs.signal(id, "signal", 1);
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
@@ -160,6 +166,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(usage|runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
+        .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
@@ -174,7 +181,7 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|usage|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^(step|output|usage|input|progress|error|join|items|chunks|due|signal|signalled):\w+$/, "$1:STEP")
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

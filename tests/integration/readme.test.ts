@@ -183,7 +183,7 @@ describe.skipIf(noCurl)("the commands for processes of their own", () => {
     const listed = JSON.parse(await run(command(...CURL.letters), url));
     expect(listed.data).toMatchObject([{ run: id, step: "greet", error: { message: "There is nobody to greet." } }]);
     const replayed = JSON.parse(await run(command(...CURL.replay), url));
-    expect(replayed.data).toMatchObject([{ id: listed.data[0].id, run: id, step: "greet" }]);
+    expect(replayed).toMatchObject({ kind: "replay", status: "done", matched: 1, done: 1 });
   });
 });
 

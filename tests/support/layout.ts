@@ -17,6 +17,8 @@ const PURE_CORE = [
   "graph",
   "transition",
   "retry",
+  "retention-policy",
+  "rerun-plan",
   "digest",
   "events",
   "errors",

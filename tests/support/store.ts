@@ -1,8 +1,10 @@
 import { any } from "valibot";
+import { noBlobs } from "../../engine/blobs/no-blobs.ts";
 import type { CommitItem } from "../../engine/commit-args.ts";
 import type { Entry, StepStream } from "../../engine/entry.ts";
 import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
+import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
@@ -10,6 +12,7 @@ import { MemoStore } from "../../engine/store/memo-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
+import { Values } from "../../engine/values.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
 import { type State, stateOf } from "./state.ts";
 
@@ -27,6 +30,7 @@ export class StoreBench {
   readonly timers = new TimerStore(this.client, this.keys);
   readonly memos = new MemoStore(this.client, () => this.keys, "ann");
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
+  readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
   readonly run = newRunId(0);
 
   close(): void {

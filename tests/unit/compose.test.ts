@@ -39,7 +39,8 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
     found = { name, options: { ...options } };
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
-  const program = makeProgram({ ...services, config: note("config"), schedules: note("schedules") });
+  const others = { runs: note("runs"), deadLetters: note("dead-letters") };
+  const program = makeProgram({ ...services, ...others, config: note("config"), schedules: note("schedules") });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

@@ -11,6 +11,8 @@ const version = { workflow: "flow", version: 2 };
 test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
+  [space.tenants(), "{acme}:tenants"],
+  [space.retention(), "{acme}:retention"],
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
@@ -32,6 +34,8 @@ test.each([
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.operation("O"), "{acme:3}:operation:O"],
+  [keys.sweep(), "{acme:3}:sweep"],
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
   [keys.control(), "{acme:3}:control"],
@@ -61,6 +65,8 @@ const rows: [TimerRow, string][] = [
     "wake|retry|t|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+  [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
+  [{ kind: "bulk", operation: "O" }, "bulk|O"],
   [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {

@@ -27,11 +27,8 @@ test("the README's table of calls has every route, and no other", async () => {
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
   const { commands } = makeProgram({
-    dev: nothing,
-    gateway: nothing,
-    worker: nothing,
-    config: nothing,
-    schedules: nothing,
+    ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
+    ...{ runs: nothing, deadLetters: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];

@@ -63,7 +63,7 @@ test.each<[string, unknown]>([
 
 test("a definition keeps its budget as steps are added", () => {
   const flow = workflow("flow", { input: any(), budget: { tokens: 9 } }).step("a", () => 1);
-  expect(flow.budget).toEqual({ tokens: 9 });
+  expect(flow.settings.budget).toEqual({ tokens: 9 });
 });
 
 test("once has the type of what its function gives", () => {

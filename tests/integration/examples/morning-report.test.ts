@@ -36,6 +36,9 @@ test("a report is made when it is due", async () => {
     () => bench.get("morning-report-Berlin"),
     (found) => found.lastRun !== undefined,
   );
+  // That it is to be started is stored before it is.
+  const started = () => engine.millrace.runs.get(lastRun!).catch(() => undefined);
+  await eventually(started, (run) => run !== undefined);
   expect(await engine.ended(lastRun!)).toMatchObject({
     output: "Berlin: 2 orders, 200.50 in all",
     metadata: { city: "Berlin", schedule: "morning-report-Berlin", tick: expect.any(String) },
