@@ -12,7 +12,18 @@ export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
-export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type {
+  BatchHandler,
+  Batching,
+  CachedResult,
+  Handler,
+  Settled,
+  Signalled,
+  Step,
+  StepContext,
+  StepLog,
+  StepSettings,
+} from "./step.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export * from "./views.ts";

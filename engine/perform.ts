@@ -1,4 +1,5 @@
 import type { Attempt } from "./attempt.ts";
+import type { Batches } from "./batches.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
@@ -7,7 +8,15 @@ import { Unwanted } from "./interrupted.ts";
 import { CHUNK } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import { validate } from "./schema.ts";
-import { type Handler, type Signalled, type Step, sleepTime, type Work } from "./step.ts";
+import {
+  type BatchHandler,
+  batchingOf,
+  type Handler,
+  type Signalled,
+  type Step,
+  sleepTime,
+  type Work,
+} from "./step.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Outcome } from "./transition.ts";
 import type { Values } from "./values.ts";
@@ -18,6 +27,7 @@ export interface Parts {
   values: Values;
   inputs: Inputs;
   consumer: string;
+  batches: Batches;
   handlers: Map<Step, Handler<unknown, unknown>>;
 }
 
@@ -100,7 +110,7 @@ async function handle(attempt: Attempt, parts: Parts, input: unknown): Promise<O
   return { kind: "completed", output: await parts.values.put(attempt.entry, attempt.step, output) };
 }
 
-async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Promise<unknown> {
+async function call(attempt: Attempt, { handlers, batches }: Parts, input: unknown): Promise<unknown> {
   const { step } = attempt.entry.stream;
   let handler = handlers.get(step);
   if (handler === undefined) {
@@ -108,7 +118,11 @@ async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Prom
     handlers.set(step, handler);
   }
   if (attempt.aborted !== undefined) throw attempt.aborted;
-  const output = await handler(input, attempt);
+  const batching = batchingOf(step);
+  const output =
+    batching === undefined
+      ? await handler(input, attempt)
+      : await batches.result(attempt, input, handler as unknown as BatchHandler<unknown, unknown>, batching);
   if (attempt.aborted !== undefined) throw attempt.aborted;
   return output;
 }

@@ -94,6 +94,24 @@ export interface StepSettings {
 /** A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. */
 export type HandlerSource<I, O> = { run: Handler<I, O> } | { load: () => Promise<{ default: Handler<I, O> }> };
 
+/** How many runs, or elements, a handler takes at once, and for how long the first of them waits for the others. */
+export interface Batching {
+  /** 2 to 1,000; what a worker has slots for, if that is fewer. */
+  readonly size: number;
+  /** 0 to 60,000, less than `timeoutMs`, which it counts towards. */
+  readonly waitMs: number;
+}
+
+/**
+ * The work of a step for many runs at once. It gives a result for each input, in their order: an output, an Error, which is
+ * the failure of that one alone, or a promise of either. What it throws fails all of them, each by its own retries.
+ */
+export type BatchHandler<I, R> = (inputs: I[], ctxs: StepContext[]) => readonly R[] | Promise<readonly R[]>;
+
+export type BatchHandlerSource<I, R> =
+  | { run: BatchHandler<I, R> }
+  | { load: () => Promise<{ default: BatchHandler<I, R> }> };
+
 /** Where a step stands in the graph. */
 export interface Placing<A, I, C> {
   /** The steps that it comes after. Default: the one declared before it. Several make a join, whose input is an object. */
@@ -113,6 +131,16 @@ export type Signalled<T> = { timedOut: false; data: T } | { timedOut: true };
 /** What is done with a failure further down: passed up, or given as a result. */
 export type OnFailure = "fail" | "collect";
 
+/** What a map goes over, and how. */
+export interface MapSettings<I, E, F extends OnFailure> {
+  /** The list. At most 100,000 elements. */
+  over: (input: I) => readonly E[];
+  /** How many elements of a run are at work at once: 1 to 1,000. Default 10, or as many as a batch takes. */
+  limit?: number;
+  /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
+  onItemFailure?: F;
+}
+
 export interface ChildWork {
   readonly workflow: AnyWorkflow;
   readonly input: (input: unknown) => unknown;
@@ -122,7 +150,7 @@ export interface ChildWork {
 
 /** What a step does when it is its turn. */
 export type Work =
-  | { readonly kind: "task" }
+  | { readonly kind: "task"; readonly batch?: Batching }
   | {
       readonly kind: "map";
       readonly over: (input: unknown) => unknown;
@@ -130,6 +158,7 @@ export type Work =
       readonly onItemFailure: OnFailure;
       /** Each item is a run of this workflow, and not a call of the handler. */
       readonly child?: ChildWork;
+      readonly batch?: Batching;
     }
   | { readonly kind: "repeat"; readonly until: (output: unknown, turn: number) => boolean; readonly max: number }
   /** Milliseconds from now, or a time. */
@@ -227,6 +256,24 @@ export function checkSleep(where: string, value: unknown): void {
 
 export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFINITY): boolean {
   return Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
+}
+
+/** How a step is put together with others for one call of its handler, if it is. */
+export function batchingOf({ work }: Step): Batching | undefined {
+  return "batch" in work ? work.batch : undefined;
+}
+
+/** @throws DefinitionError */
+export function checkBatching(where: string, batching: Batching, settings: StepSettings): Batching {
+  const { size, waitMs } = batching ?? {};
+  const { concurrency, timeoutMs = 300_000 } = settings;
+  if (!isWhole(size, 2, 1_000)) throw new DefinitionError(`${where}: size must be a whole number from 2 to 1000`);
+  if (!(typeof waitMs === "number" && waitMs >= 0 && waitMs <= 60_000))
+    throw new DefinitionError(`${where}: waitMs must be from 0 to 60000`);
+  if (!(waitMs < timeoutMs)) throw new DefinitionError(`${where}: waitMs must be less than timeoutMs`);
+  if (concurrency !== undefined && concurrency < size)
+    throw new DefinitionError(`${where}: a concurrency of ${concurrency} leaves no room for a batch of ${size}`);
+  return { size, waitMs };
 }
 
 /** Whether a step calls a handler of its own. */

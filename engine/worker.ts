@@ -1,4 +1,5 @@
 import { Attempt, type AttemptSetting } from "./attempt.ts";
+import { Batches } from "./batches.ts";
 import { Committer } from "./committer.ts";
 import { internalsOf } from "./connect.ts";
 import { continuations } from "./continuations.ts";
@@ -52,6 +53,7 @@ export class Worker {
   readonly #held: HeldAttempts;
   readonly #committer: Committer;
   readonly #executor: Executor;
+  readonly #batches: Batches;
   readonly #reader: Reader;
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
@@ -90,7 +92,15 @@ export class Worker {
     const wake = (inMs: number) => this.#timers.wake(inMs);
     this.#committer = new Committer(store, consumer, () => wake(0));
     this.#timers = new Timers(new TimerStore(client, keys!), continuations(this.#internals));
-    const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
+    this.#batches = new Batches(concurrency);
+    const parts = {
+      store,
+      values,
+      inputs: new Inputs(store, values),
+      consumer,
+      handlers: new Map(),
+      batches: this.#batches,
+    };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = {
@@ -180,6 +190,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
+    this.#batches.close();
     await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop(), this.#retention.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());

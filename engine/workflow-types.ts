@@ -45,3 +45,6 @@ export type ItemOutput<O, W extends Callable> = unknown extends O ? W["types"]["
 export type HandlerOf<N extends string, I, O> = unknown extends O
   ? Record<never, never>
   : Record<N, { input: I; output: Awaited<O> }>;
+
+/** What one run gets of the results of a batch. */
+export type BatchOutput<R> = Exclude<Awaited<R>, Error>;

@@ -4,6 +4,9 @@ import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
 import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
+  type BatchHandlerSource,
+  type Batching,
+  checkBatching,
   checkFailure,
   checkSchema,
   checkSleep,
@@ -12,6 +15,7 @@ import {
   type Handler,
   type HandlerSource,
   isWhole,
+  type MapSettings,
   makeStep,
   type OnFailure,
   type Placing,
@@ -24,6 +28,7 @@ import {
 import { type Budget, definedBudget } from "./usage.ts";
 import type {
   AfterLast,
+  BatchOutput,
   Callable,
   HandlerOf,
   InputAfter,
@@ -123,6 +128,69 @@ export class Workflow<
   }
 
   /**
+   * Adds a step that runs its handler once for many runs: for `size` of them, or for those that have come within `waitMs` of
+   * the first. Each keeps its own attempt, context, retries and dead letter. Its output is the result at its place.
+   *
+   * @throws DefinitionError
+   */
+  batch<
+    const N extends string,
+    R,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      Batching &
+      BatchHandlerSource<InputAfter<In, Steps, Maybe, A>, R>,
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    BatchOutput<R>,
+    A,
+    C,
+    HandlerOf<N, InputAfter<In, Steps, Maybe, A>, BatchOutput<R>>
+  > {
+    const batch = checkBatching(this.#where(name), definition, definition);
+    return this.#add(name, { kind: "task", batch }, definition);
+  }
+
+  /**
+   * As `map` below, with a handler that takes elements of this and of other runs together, as a `batch` step does.
+   *
+   * @throws DefinitionError
+   */
+  map<
+    const N extends string,
+    E,
+    O,
+    F extends OnFailure = "fail",
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
+      BatchHandlerSource<E, O> & { batch: Batching },
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    (F extends "collect" ? Settled<BatchOutput<O>> : BatchOutput<O>)[],
+    A,
+    C,
+    HandlerOf<N, E, BatchOutput<O>>
+  >;
+  /**
    * Adds a step that runs its handler, or a run of another workflow, for each element of a list: up to `limit` at once
    * (default 10, at most 1,000). Its output has a result per element, in order.
    *
@@ -139,13 +207,9 @@ export class Workflow<
   >(
     name: N,
     definition: StepSettings &
-      Placing<A, InputAfter<In, Steps, Maybe, A>, C> & {
-        /** The list. At most 100,000 elements. */
-        over: (input: InputAfter<In, Steps, Maybe, A>) => readonly E[];
-        limit?: number;
-        /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
-        onItemFailure?: F;
-      } & (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }),
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
+      (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }) & { batch?: undefined },
   ): Added<
     In,
     Steps,
@@ -157,14 +221,17 @@ export class Workflow<
     A,
     C,
     HandlerOf<N, E, O>
-  > {
+  >;
+  map(name: string, definition: object): unknown {
     const where = this.#where(name);
-    const { over, limit = 10, onItemFailure = "fail" } = definition;
+    const settings = definition as StepSettings & MapSettings<unknown, unknown, OnFailure> & { batch?: Batching };
+    const batch = settings.batch && checkBatching(where, settings.batch, settings);
+    const { over, limit = Math.max(10, batch?.size ?? 0), onItemFailure = "fail" } = settings;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
     if (!isWhole(limit, 1, 1_000)) throw new DefinitionError(`${where}: limit must be a whole number from 1 to 1000`);
     checkFailure(where, "onItemFailure", onItemFailure);
     const child = "workflow" in definition ? { child: childWork(where, definition) } : {};
-    const work: Work = { kind: "map", over: over as (input: unknown) => unknown, limit, onItemFailure, ...child };
+    const work: Work = { kind: "map", over, limit, onItemFailure, ...child, ...(batch && { batch }) };
     return this.#add(name, work, definition);
   }
 

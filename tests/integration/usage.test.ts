@@ -97,6 +97,16 @@ describe("a budget", () => {
     expect(await engine.millrace.runs.get(run.id)).toMatchObject({ status: "completed", usage: { tokens: 180 } });
   });
 
+  test("is whole again for a run that is run again", async () => {
+    const flow = spending({ tokens: 100 });
+    await using engine = await engineUnderTest([flow]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.rerun((await engine.run(flow, 1)).id, { from: "second" });
+    expect(await engine.ended(id)).toMatchObject({
+      ...{ status: "completed", usage: { tokens: 60 }, budget: { tokens: 100 } },
+    });
+  });
+
   test("of a start goes before that of the definition", async () => {
     const flow = spending({ tokens: 10 });
     await using engine = await engineUnderTest([flow]);
