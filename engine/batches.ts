@@ -1,7 +1,8 @@
 import type { Attempt } from "./attempt.ts";
+import type { BatchHandler, Batching } from "./batching.ts";
 import { isOnLastChance } from "./entry.ts";
 import { FatalError } from "./errors.ts";
-import type { BatchHandler, Batching, Step } from "./step.ts";
+import type { Step } from "./step.ts";
 
 type AnyBatchHandler = BatchHandler<unknown, unknown>;
 

@@ -1,3 +1,4 @@
+export type { BatchHandler, Batching } from "./batching.ts";
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
@@ -12,18 +13,7 @@ export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
-export type {
-  BatchHandler,
-  Batching,
-  CachedResult,
-  Handler,
-  Settled,
-  Signalled,
-  Step,
-  StepContext,
-  StepLog,
-  StepSettings,
-} from "./step.ts";
+export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export * from "./views.ts";

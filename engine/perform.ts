@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Batches } from "./batches.ts";
+import { type BatchHandler, batchingOf } from "./batching.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
@@ -8,15 +9,7 @@ import { Unwanted } from "./interrupted.ts";
 import { CHUNK } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import { validate } from "./schema.ts";
-import {
-  type BatchHandler,
-  batchingOf,
-  type Handler,
-  type Signalled,
-  type Step,
-  sleepTime,
-  type Work,
-} from "./step.ts";
+import { type Handler, type Signalled, type Step, sleepTime, type Work } from "./step.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Outcome } from "./transition.ts";
 import type { Values } from "./values.ts";

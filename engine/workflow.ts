@@ -1,12 +1,10 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type BatchHandlerSource, type Batching, checkBatching } from "./batching.ts";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
 import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
-  type BatchHandlerSource,
-  type Batching,
-  checkBatching,
   checkFailure,
   checkSchema,
   checkSleep,

@@ -1,14 +1,7 @@
+import { type BatchHandler, batchingOf } from "../batching.ts";
 import { MillraceError, NotFoundError } from "../errors.ts";
 import { workflowVersion } from "../graph.ts";
-import {
-  type BatchHandler,
-  batchingOf,
-  type Handler,
-  hasHandler,
-  type Step,
-  type StepContext,
-  type Work,
-} from "../step.ts";
+import { type Handler, hasHandler, type Step, type StepContext, type Work } from "../step.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 
 /** So many calls of a fake are kept, the last ones; all are counted. */

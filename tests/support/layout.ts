@@ -14,6 +14,7 @@ const PURE_CORE = [
   "workflow",
   "workflow-types",
   "step",
+  "batching",
   "graph",
   "transition",
   "retry",
