@@ -7,6 +7,7 @@ import { unlessAway } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
 import { validate } from "./schema.ts";
+import { checkTerms } from "./start-options.ts";
 import type { ChildWork, OnFailure, Settled } from "./step.ts";
 import type { Outcome } from "./transition.ts";
 
@@ -21,17 +22,8 @@ export async function startChild(
   const child = await childOf(entry, store);
   const stored = await values.keep(child, entry.tenant, "input", encodeInput(valid, "input of the child"));
   const detached = onCancel === "leave";
-  const { graph, settings } = workflow;
-  const of = {
-    id: child,
-    graph,
-    tenant: entry.tenant,
-    input: stored,
-    budget: settings.budget,
-    parent: entry,
-    detached,
-  };
-  await unlessAway(store.admit(of));
+  const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
+  await unlessAway(store.admit({ ...of, terms: checkTerms({}, workflow.settings) }));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

@@ -24,6 +24,7 @@ import { DeletionStore } from "./store/deletion-store.ts";
 import { OperationStore } from "./store/operation-store.ts";
 import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
+import { StartStore } from "./store/start-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { usageSums } from "./usage-sums.ts";
@@ -43,6 +44,8 @@ interface Internals {
   allGraphs: () => Promise<Graph[]>;
   values: Values;
   runs: RunsApi;
+  starts: StartStore;
+  graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
@@ -87,6 +90,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   const records = new Records(client, store);
   const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
+  const starts = new StartStore(client, store);
   const values = new Values(store, blobs);
   const deletion = new Deletion(new DeletionStore(client, store), blobs);
   const deadLetters = new DeadLetters({
@@ -95,7 +99,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     timers: new TimerStore(client, first!),
   });
   const runs = new Runs({
-    ...{ store, records, values, workflows, definitions, graphs, deletion },
+    ...{ store, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     durability: () => space.durability,
   });
@@ -130,7 +134,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, deletion, bulk: deadLetters.bulk, definitions },
+    ...{ client, store, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk, definitions },
     ...{ subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphs(),

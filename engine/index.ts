@@ -8,11 +8,20 @@ export * from "./errors.ts";
 export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
-export type { ConnectOptions, DeadLetterFilter, Millrace, RerunOptions, StartOptions, Tenanted } from "./millrace.ts";
+export type {
+  ConnectOptions,
+  DeadLetterFilter,
+  Millrace,
+  RerunOptions,
+  RunFilter,
+  StartOptions,
+  Tenanted,
+} from "./millrace.ts";
 export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
+export { type Dedupe, START_LIMITS, type StartTerms } from "./start-options.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";

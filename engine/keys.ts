@@ -160,6 +160,11 @@ export class PartitionKeys {
     return `${this.#prefix}:runs:${tenant}:workflow:${workflow}`;
   }
 
+  /** Sorted set: a tenant's runs with a tag by the time they were made. */
+  runsByTag(tenant: string, tag: string): string {
+    return `${this.#prefix}:runs:${tenant}:tag:${tag}`;
+  }
+
   /** Sorted set: a tenant's dead letters by the time they died. */
   deadLetters(tenant: string): string {
     return `${this.#prefix}:dead-letters:${tenant}`;
@@ -168,6 +173,11 @@ export class PartitionKeys {
   /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
+  dedupe(tenant: string, hash: string): string {
+    return `${this.#prefix}:dedupe:${tenant}:${hash}`;
   }
 
   /** Hash: work on many dead letters: what is done with which, and how far it has come. */
@@ -190,7 +200,7 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
-  /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
+  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it at once. */
   control(): string {
     return `${this.#prefix}:control`;
   }

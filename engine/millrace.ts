@@ -1,7 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
-import type { Budget } from "./usage.ts";
+import type { StartTerms } from "./start-options.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type {
   DeadLetterDetails,
@@ -30,12 +30,10 @@ export interface ConnectOptions {
   blobs?: BlobStore;
 }
 
-export interface StartOptions {
+export interface StartOptions extends StartTerms {
   tenant?: string;
   /** Kept with the run and shown with it. */
   metadata?: Record<string, unknown>;
-  /** How much the run may use, instead of what its definition says: past it, it fails with code `budget_exceeded`. */
-  budget?: Budget;
   /**
    * Makes starting safe to repeat: the first call with this key in this scope makes the run, every later one gets it.
    * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
@@ -58,6 +56,13 @@ export interface Tenanted {
   tenant?: string;
 }
 
+/** Which runs to list: those that fit all of it. */
+export interface RunFilter {
+  workflow?: string;
+  status?: RunStatus;
+  tag?: string;
+}
+
 /** What can be done with runs from outside. */
 export interface RunsApi {
   /**
@@ -71,7 +76,7 @@ export interface RunsApi {
   /** The run without its input, output and steps. @throws NotFoundError, UnavailableError */
   summary(id: string, options?: Tenanted): Promise<RunSummary>;
   /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
-  list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
+  list(options?: Tenanted & PageOptions & RunFilter): Promise<Page<RunSummary>>;
   /**
    * No step of the run is delivered any more; a handler at work sees its signal abort.
    *

@@ -38,8 +38,8 @@ export async function storeValue(blobs: BlobStore, tenant: string, name: string,
 
 /** The value again. @throws FatalError `value_lost` if its blob is gone */
 export async function loadValue(blobs: BlobStore, tenant: string, stored: string): Promise<unknown> {
-  if (!stored.startsWith(BLOB_MARK)) return JSON.parse(stored);
-  const id = stored.slice(BLOB_MARK.length);
+  const id = blobOf(stored);
+  if (id === undefined) return JSON.parse(stored);
   try {
     return JSON.parse(new TextDecoder().decode(await readBlob(blobs, tenant, id)));
   } catch (cause) {
@@ -48,7 +48,12 @@ export async function loadValue(blobs: BlobStore, tenant: string, stored: string
   }
 }
 
+/** The id of the blob that a stored value is in; undefined if it is none. */
+export function blobOf(stored: string): string | undefined {
+  return stored.startsWith(BLOB_MARK) ? stored.slice(BLOB_MARK.length) : undefined;
+}
+
 /** The value as an entry carries it; empty if the worker must read it from the run. */
 export function entryInput(stored: string): string {
-  return stored.length <= ENTRY_LIMIT && !stored.startsWith(BLOB_MARK) ? stored : "";
+  return stored.length <= ENTRY_LIMIT && blobOf(stored) === undefined ? stored : "";
 }

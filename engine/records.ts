@@ -32,6 +32,10 @@ const SUMMARY_FIELDS = [
   "usage",
   "budget",
   "trimmed",
+  "startsAt",
+  "ttlMs",
+  "deadlineMs",
+  "tags",
 ];
 
 /** The reads that change nothing and need no script. */

@@ -53,7 +53,12 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
     createdAt: iso(fields.createdAt!),
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
+  const startable = Number(fields.startsAt ?? fields.createdAt);
+  if (fields.startsAt !== undefined) summary.startsAt = iso(startable);
+  if (fields.ttlMs !== undefined) summary.expiresAt = iso(startable + Number(fields.ttlMs));
+  if (fields.deadlineMs !== undefined) summary.deadlineAt = iso(startable + Number(fields.deadlineMs));
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   if (fields.usage !== undefined) summary.usage = parseUsage(fields.usage);
   if (fields.budget !== undefined) summary.budget = parseBudget(fields.budget);
@@ -103,19 +108,20 @@ async function stepView(
   if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
-  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`]));
+  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`], fields.startsAt));
   if (startedAt !== "-") view.startedAt = iso(startedAt);
   if (endedAt !== "-") view.endedAt = iso(endedAt);
   return view;
 }
 
 /** What the timer row that is a waiting step's place says of what it waits for. */
-function waiting(place: string, due: string | undefined): Pick<StepView, "waitingFor"> {
+function waiting(place: string, due: string | undefined, startsAt: string | undefined): Pick<StepView, "waitingFor"> {
   const row = parseTimerRow(place.slice("timer:".length));
-  const until = due === undefined ? {} : { until: iso(due) };
   if (row?.kind !== "wake") return {};
+  if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };
+  const until = due === undefined ? {} : { until: iso(due) };
   if (row.reason === "child" || row.reason === "detached") return { waitingFor: { reason: "child", run: row.entry } };
-  const reason = row.reason === "timeout" ? "signal" : (row.reason as "sleep" | "delay");
+  const reason = row.reason === "timeout" ? "signal" : "sleep";
   return { waitingFor: { reason, ...until } };
 }
 

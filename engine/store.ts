@@ -2,7 +2,7 @@ import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -22,10 +22,12 @@ import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
+import type { CheckedTerms } from "./start-options.ts";
 import { parentOf, stepPlaces } from "./step-places.ts";
+import { endingArgs } from "./store/ending.ts";
+import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
-import { type Budget, encodeBudget } from "./usage.ts";
 import type { RunStatus } from "./views.ts";
 
 export { Reply };
@@ -46,8 +48,7 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
-  /** How much it may use. */
-  budget?: Budget | undefined;
+  terms?: CheckedTerms;
   /** What waits for its end. */
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
@@ -89,10 +90,11 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, budget, parent, detached }: Admission): Promise<boolean> {
+  async admit({ id, graph, tenant, input, metadata, parent, detached, terms = {} }: Admission): Promise<boolean> {
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
+    const more = termsArgs(keys, { id, graph, tenant }, terms);
     const reply = (await this.#run(
       admit,
       [
@@ -101,6 +103,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
         ...firsts.map((step) => keys.step(graph, step)),
+        ...more.keys,
       ],
       [
         id,
@@ -113,19 +116,24 @@ export class Store {
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
         parent === undefined ? "" : parentOf(parent, detached === true),
-        budget === undefined ? "" : encodeBudget(budget),
+        firsts.length,
         ...firsts,
+        ...more.args,
       ],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
   }
 
-  /** The run id that an idempotency key stands for: `run`, if the key is new. @throws ConflictError */
-  async reserve(tenant: string, hash: string, digest: string, run: string): Promise<string> {
+  /**
+   * The run id that an idempotency key stands for: `run`, if the key is new or stood for `instead` so far.
+   *
+   * @throws ConflictError
+   */
+  async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
     const row = encodeTimerRow({ kind: "forget", tenant, hash });
     const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row])) as [Reply, string, string?];
+    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
@@ -249,20 +257,9 @@ export class Store {
 
   /** Ends a run by wish, and tells the workers. */
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
-    const keys = this.partitionKeys(run);
-    const steps = stepPlaces(keys, run, graph);
-    return (await this.#run(
-      cancel,
-      [
-        keys.run(run),
-        keys.log(run),
-        keys.timers(),
-        keys.delayed(),
-        ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...steps.keys,
-      ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...steps.args],
-    )) as Reply;
+    const of = { run, graph, tenant };
+    const { keys, args, steps } = endingArgs(this.partitionKeys(run), of, "cancelled", { type: "run.cancelled" });
+    return (await this.#run(cancel, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */

@@ -1,11 +1,14 @@
 /**
  * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
  * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
- * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key.
+ * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key, a `lapse` row a
+ * deduplication's key once its run has ended. An `expire` row looks whether a run has kept its `limit`, `ttl` or `deadline`.
  */
 const SCRIPTED = {
   wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
+  lapse: ["tenant", "hash", "run"],
+  expire: ["run", "workflow", "version", "limit"],
 } as const;
 
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
@@ -14,6 +17,8 @@ const CONTINUED = {
   tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
+  /** Ends a run that an `expire` row has found live past its limit. */
+  overdue: ["run", "workflow", "version", "limit"],
   /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
   delete: ["tenant", "run", "items"],
   /** Stands for work on many dead letters. */

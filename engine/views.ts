@@ -25,7 +25,7 @@ export interface StartedRun {
   version: number;
   status: RunStatus;
   durability: Durability;
-  /** False if this is the run of an earlier call with the same idempotency key. */
+  /** False if this is the run of an earlier call with the same idempotency key or deduplication key. */
   created: boolean;
 }
 
@@ -69,7 +69,14 @@ export interface RunView {
   seq: number;
   steps: Record<string, StepView>;
   createdAt: string;
+  /** When it starts, or was to start, if that was not at once. */
+  startsAt?: string;
+  /** It fails if it has not started by then. */
+  expiresAt?: string;
+  /** It fails if it has not ended by then. */
+  deadlineAt?: string;
   endedAt?: string;
+  tags?: string[];
   metadata?: Record<string, unknown>;
   /** What its steps have said that they used. */
   usage?: Usage;
@@ -141,7 +148,7 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries. */
+  /** Waiting for a time to come: retries, and runs that start later. */
   delayed: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */

@@ -170,6 +170,7 @@ export class Worker {
     });
     this.#stopListening = leave;
     await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
+    await this.#timers.catchUp();
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();

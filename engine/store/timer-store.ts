@@ -50,8 +50,16 @@ export class TimerStore {
         keys.push(...["waiting", "running"].map((status) => this.#keys.runsByStatus(tenant, status)));
         args.push(reason, run, step, item, delayedField(row, step));
         kinds += "hshzz";
-      } else {
+      } else if (row.kind === "forget") {
         keys.push(this.#keys.once(row.tenant, row.hash));
+        kinds += "h";
+      } else if (row.kind === "lapse") {
+        keys.push(this.#keys.dedupe(row.tenant, row.hash), this.#keys.run(row.run));
+        args.push(row.run);
+        kinds += "hh";
+      } else {
+        keys.push(this.#keys.run(row.run));
+        args.push(row.limit);
         kinds += "h";
       }
     }

@@ -41,8 +41,10 @@ const KEYS: Record<string, string> = {
   clock: `${keys.clock()} string`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
+  runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
   operation: `${keys.operation("ID")} hash`,
   sweep: `${keys.sweep()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
@@ -65,7 +67,7 @@ test("the engine's table of scripts has every script", async () => {
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
   const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z-]+/g) ?? []);
-  const verbs = ["add", "adds", "claim", "remove", "forget", "once"];
+  const verbs = ["add", "adds", "claim", "remove", "forget", "lapse", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
 
@@ -131,11 +133,9 @@ describe("what Redis holds after runs of every kind", () => {
     await using engine = await engineUnderTest([odd, many]);
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const good = await engine.millrace.runs.start(
-      odd,
-      { name: "good" },
-      { metadata: { a: 1 }, budget: { tokens: 9 }, idempotency },
-    );
+    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"], budget: { tokens: 9 } };
+    const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
+    const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
     const { deadLetters } = engine.millrace;
@@ -164,11 +164,12 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(usage|runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(usage|runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
+        .replace(/:tag:blue/, ":tag:TAG")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(

@@ -200,7 +200,13 @@ describe("a budget", () => {
       stream: bench.stream("map", wide),
       run: `${"1".repeat(32)}-0`,
     };
-    await store.admit({ id: run, graph: wide.graph, tenant: "default", input: "[1,2]", budget: { tokens: 1 } });
+    await store.admit({
+      id: run,
+      graph: wide.graph,
+      tenant: "default",
+      input: "[1,2]",
+      terms: { budget: { tokens: 1 } },
+    });
     const [first] = await bench.takeFrom(stream);
     await bench.commit({ entry: first!, startedAgoMs: 0, end: { kind: "expand", total: 2, limit: 2, first: "" } });
     const [one] = await bench.takeFrom(stream);
@@ -220,6 +226,6 @@ test("a run is admitted with its budget", async () => {
   const budget = { cost: 0.25 };
   const definition = workflow("w", { input: any() }).step("a", () => 1);
   const id = `${"2".repeat(32)}-0`;
-  await bench.store.admit({ id, graph: definition.graph, tenant: "default", input: "1", budget });
+  await bench.store.admit({ id, graph: definition.graph, tenant: "default", input: "1", terms: { budget } });
   expect(await bench.redis.hget(bench.keys.run(id), "budget")).toBe("- 250000000");
 });
