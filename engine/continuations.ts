@@ -5,6 +5,7 @@ import type { RunsApi } from "./millrace.ts";
 import { overdue } from "./overdue.ts";
 import type { Graphs } from "./runs.ts";
 import type { Ticks } from "./schedules/ticks.ts";
+import type { PauseStore } from "./store/pause-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import type { Continuations } from "./timers.ts";
 
@@ -16,13 +17,15 @@ interface Parts {
   ticks: Ticks;
   deletion: Deletion;
   bulk: Bulk;
+  pauses: PauseStore;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs, starts, graphs, ticks, deletion, bulk }: Parts): Continuations {
+export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pauses }: Parts): Continuations {
   return {
     overdue: overdue(starts, graphs),
     tick: ticks.goOn,
+    unpark: async ({ tenant }) => ((await pauses.unpark(tenant)) > 0 ? 0 : undefined),
     delete: deletion.goOn,
     bulk: bulk.goOn,
     async cancel({ tenant, run }) {

@@ -1,10 +1,13 @@
 import type { Graph } from "./graph.ts";
 import type { Step } from "./step.ts";
+import type { Priority } from "./views.ts";
 
-/** One step of one workflow version as a worker serves it. */
+/** One step of one workflow version as a worker serves it, in one lane. */
 export interface StepStream {
   readonly graph: Graph;
   readonly step: Step;
+  /** The priority of the runs whose entries are in it. */
+  readonly lane: Priority;
   /** The key of its stream. */
   readonly key: string;
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.ts";
 import { workflowVersion } from "./graph.ts";
+import type { Priority } from "./views.ts";
 
 /** The consumer group of every step stream. */
 export const GROUP = "workers";
@@ -90,9 +91,10 @@ export class PartitionKeys {
     return `${this.#prefix}:log:${id}`;
   }
 
-  /** Stream with the group `workers`: the entries of a step. */
-  step(version: Version, step: string): string {
-    return `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
+  /** Stream with the group `workers`: the entries of a step in one lane. */
+  step(version: Version, step: string, lane: Priority = "normal"): string {
+    const key = `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
+    return lane === "normal" ? key : `${key}:${lane}`;
   }
 
   /** Stream: the dead letters of a step. */
@@ -133,6 +135,21 @@ export class PartitionKeys {
   /** Hash: `workflow@version:step` to how many timer rows wait for that step. */
   delayed(): string {
     return `${this.#prefix}:delayed`;
+  }
+
+  /** Hash: `workflow@version:lane` that is in use beside the normal one, to since when in ms. */
+  lanes(): string {
+    return `${this.#prefix}:lanes`;
+  }
+
+  /** Hash: `workflow:W`, `step:W:S` or `tenant:T` that is paused, to since when in ms. */
+  paused(): string {
+    return `${this.#prefix}:paused`;
+  }
+
+  /** Sorted set: the steps that a tenant's pause has parked, as timer rows by when they were queued, in ms. */
+  parked(tenant: string): string {
+    return `${this.#prefix}:parked:${tenant}`;
   }
 
   /** Hash: consumer name to `SEEN_MS JSON` of a worker process. */
@@ -200,7 +217,7 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
-  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it at once. */
+  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it; `paused`, `lanes`: read again which. */
   control(): string {
     return `${this.#prefix}:control`;
   }

@@ -10,6 +10,9 @@ import type {
   OperationView,
   Page,
   PageOptions,
+  Pausable,
+  PausedView,
+  Priority,
   QueueView,
   RunStatus,
   RunSummary,
@@ -34,6 +37,8 @@ export interface StartOptions extends StartTerms {
   tenant?: string;
   /** Kept with the run and shown with it. */
   metadata?: Record<string, unknown>;
+  /** How soon its steps are read where much waits; the lower ones have their share all the same. Default normal. */
+  priority?: Priority;
   /**
    * Makes starting safe to repeat: the first call with this key in this scope makes the run, every later one gets it.
    * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
@@ -152,8 +157,23 @@ export interface DeadLettersApi {
   operation(id: string, options?: Tenanted): Promise<OperationView>;
 }
 
+/** What operators do with work that must wait for a while. */
+export interface PausesApi {
+  /**
+   * Of a workflow or a step, no attempt starts any more: what is queued stays so, what is at work goes on. A tenant's
+   * steps are parked as they come up. Nothing is charged an attempt. Pausing twice is fine.
+   *
+   * @throws NotFoundError for an unknown workflow or step, InvalidInputError for a bad tenant, UnavailableError
+   */
+  pause(what: Pausable): Promise<void>;
+  /** Ends that pause, and no other: a step stays paused with its workflow. @throws as `pause` */
+  resume(what: Pausable): Promise<void>;
+  /** @throws UnavailableError */
+  paused(): Promise<PausedView[]>;
+}
+
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
-export interface Millrace {
+export interface Millrace extends PausesApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
   readonly runs: RunsApi;

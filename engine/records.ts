@@ -1,12 +1,10 @@
-import { delayedField } from "./commit-args.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { Graph } from "./graph.ts";
-import { GROUP, type PartitionKeys } from "./keys.ts";
+import type { PartitionKeys } from "./keys.ts";
 import type { Call, Client } from "./redis/client.ts";
 import { serverTimeMs } from "./redis/time.ts";
 import { iso, pairs, type RunRecord } from "./run-record.ts";
 import type { Store } from "./store.ts";
-import type { DeadLetterView, QueueView } from "./views.ts";
+import type { DeadLetterView, Priority } from "./views.ts";
 
 /** A worker process as the others see it. */
 export interface WorkerInfo {
@@ -15,9 +13,6 @@ export interface WorkerInfo {
   /** The keys of the streams that it serves. */
   streams: string[];
 }
-
-/** A worker that was not heard of for this long is no longer counted as alive. */
-const ALIVE_MS = 30_000;
 
 /** What lists show of a run, in the order in which they are read. */
 const SUMMARY_FIELDS = [
@@ -31,12 +26,25 @@ const SUMMARY_FIELDS = [
   "metadata",
   "usage",
   "budget",
+  "priority",
   "trimmed",
   "startsAt",
   "ttlMs",
   "deadlineMs",
   "tags",
 ];
+
+const PLACE_FIELDS = ["tenant", "workflow", "version", "priority"];
+
+/** Where a dead letter is, and the lane of its run. */
+interface LetterPlace {
+  tenant: string;
+  workflow: string;
+  version: number;
+  step: string;
+  letter: string;
+  lane: Priority;
+}
 
 /** The reads that change nothing and need no script. */
 export class Records {
@@ -82,18 +90,16 @@ export class Records {
   }
 
   /** Where a dead letter is: its run's graph version, step, and its entry in the dead-letter stream. */
-  async deadLetterPlaces(
-    letters: readonly { run: string; entry: string }[],
-  ): Promise<({ tenant: string; workflow: string; version: number; step: string; letter: string } | undefined)[]> {
+  async deadLetterPlaces(letters: readonly { run: string; entry: string }[]): Promise<(LetterPlace | undefined)[]> {
     if (letters.length === 0) return [];
     const calls = letters.map(({ run, entry }): Call => {
-      return ["HMGET", this.#store.partitionKeys(run).run(run), "tenant", "workflow", "version", `dead:${entry}`];
+      return ["HMGET", this.#store.partitionKeys(run).run(run), ...PLACE_FIELDS, `dead:${entry}`];
     });
     const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
-    return replies.map(([tenant, workflow, version, place]) => {
+    return replies.map(([tenant, workflow, version, priority, place]) => {
       if (tenant == null || workflow == null || place == null) return undefined;
       const [step, letter] = place.split(" ") as [string, string];
-      return { tenant, workflow, version: Number(version), step, letter };
+      return { tenant, workflow, version: Number(version), step, letter, lane: (priority ?? "normal") as Priority };
     });
   }
 
@@ -131,50 +137,4 @@ export class Records {
       return { consumer, seenAgoMs: now - Number(value.slice(0, space)), streams };
     });
   }
-
-  /** The figures of every step of these graphs in one partition. */
-  async queues(graphs: readonly Graph[], keys: PartitionKeys): Promise<QueueView[]> {
-    const steps = graphs.flatMap((graph) => graph.steps.map(({ name }) => ({ graph, step: name })));
-    const alive = (await this.workers(keys)).filter((worker) => worker.seenAgoMs < ALIVE_MS);
-    const calls = steps.flatMap(({ graph, step }): Call[] => {
-      const stream = keys.step(graph, step);
-      return [
-        ["XLEN", stream],
-        ["XINFO", "GROUPS", stream],
-        ["XRANGE", stream, "-", "+", "COUNT", 1],
-        ["XLEN", keys.dead(graph, step)],
-        ["HGET", keys.delayed(), delayedField(graph, step)],
-      ];
-    });
-    const replies = await this.#client.replies([["TIME"], ...calls]);
-    const failed = replies.find((reply, i) => reply instanceof Error && (i === 0 || (i - 1) % 5 !== 1));
-    if (failed !== undefined) throw failed;
-    const now = serverTimeMs(replies[0] as [string, string]);
-    return steps.map(({ graph, step }, i) => {
-      const [length, groups, oldest, dead, delayed] = replies.slice(1 + 5 * i, 6 + 5 * i);
-      const first = (oldest as [string, unknown][])[0]?.[0];
-      // A stream that nobody has touched yet has no group to tell of: the server answers with an error.
-      const inFlight = groups instanceof Error ? 0 : pendingOf(groups as unknown[][]);
-      return {
-        workflow: graph.workflow,
-        version: graph.version,
-        step,
-        depth: Math.max(0, (length as number) - inFlight),
-        inFlight,
-        delayed: Number(delayed ?? 0),
-        dead: dead as number,
-        oldestAgeMs: first === undefined ? 0 : Math.max(0, now - Number(first.slice(0, first.indexOf("-")))),
-        workers: alive.filter((worker) => worker.streams.includes(keys.step(graph, step))).length,
-      };
-    });
-  }
-}
-
-function pendingOf(groups: unknown[][]): number {
-  for (const group of groups) {
-    const fields = new Map<unknown, unknown>();
-    for (let i = 0; i + 1 < group.length; i += 2) fields.set(group[i], group[i + 1]);
-    if (fields.get("name") === GROUP) return Number(fields.get("pending"));
-  }
-  return 0;
 }

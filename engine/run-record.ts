@@ -1,9 +1,9 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
-import { parseTimerRow } from "./timer-rows.ts";
+import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import { parseBudget, parseUsage } from "./usage.ts";
 import type { Values } from "./values.ts";
-import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
+import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
 
 /** A run as its hash holds it, and how long its log is. */
 export interface RunRecord {
@@ -58,6 +58,7 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   if (fields.ttlMs !== undefined) summary.expiresAt = iso(startable + Number(fields.ttlMs));
   if (fields.deadlineMs !== undefined) summary.deadlineAt = iso(startable + Number(fields.deadlineMs));
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.priority !== undefined) summary.priority = fields.priority as Priority;
   if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   if (fields.usage !== undefined) summary.usage = parseUsage(fields.usage);
@@ -121,6 +122,7 @@ function waiting(place: string, due: string | undefined, startsAt: string | unde
   if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };
   const until = due === undefined ? {} : { until: iso(due) };
   if (row.reason === "child" || row.reason === "detached") return { waitingFor: { reason: "child", run: row.entry } };
+  if (row.reason.startsWith(PARKED)) return { waitingFor: { reason: "tenant_paused" } };
   const reason = row.reason === "timeout" ? "signal" : "sleep";
   return { waitingFor: { reason, ...until } };
 }

@@ -6,6 +6,7 @@ import { ID_PATTERN, newId, newRunId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RerunOptions, RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { Pauses } from "./pauses.ts";
 import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
@@ -15,11 +16,23 @@ import { validate } from "./schema.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
-import type { Durability, ItemView, Page, PageOptions, RunStatus, RunSummary, RunView, StartedRun } from "./views.ts";
+import {
+  type Durability,
+  type ItemView,
+  type Page,
+  type PageOptions,
+  PRIORITIES,
+  type Priority,
+  type RunStatus,
+  type RunSummary,
+  type RunView,
+  type StartedRun,
+} from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
@@ -32,6 +45,9 @@ export interface Graphs {
 
 export interface RunsParts {
   store: Store;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
+  pauses: Pauses;
   starts: StartStore;
   records: Records;
   values: Values;
@@ -63,7 +79,8 @@ export class Runs implements RunsApi {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
-    const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
+    const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
+    if (!PRIORITIES.includes(priority)) throw badPriority();
     const terms = checkTerms(options, workflow.settings);
     if (terms.start !== undefined && "atMs" in terms.start)
       checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
@@ -76,7 +93,7 @@ export class Runs implements RunsApi {
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
-    const started = await startRun(this.#parts, { workflow, tenant, id, payload, terms, repeatable });
+    const started = await startRun(this.#parts, { workflow, tenant, id, payload, priority, terms, repeatable });
     // The key stands for what the deduplication gave, whatever that would give another time.
     if (once !== undefined && started.id !== id)
       await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
@@ -96,7 +113,9 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.values);
+    const view = await viewOf(record, graph, this.#parts.values);
+    await this.#parts.pauses.explain(view);
+    return view;
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {
@@ -119,7 +138,7 @@ export class Runs implements RunsApi {
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
     const { fields } = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant);
+    const reply = await this.#parts.store.cancel(id, graph, tenant, laneOf(fields));
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -151,7 +170,7 @@ export class Runs implements RunsApi {
     if (work?.kind === "wait") await validate(work.schema, data, "signal");
     const { values, store } = this.#parts;
     const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
-    const reply = await store.signal(id, graph, tenant, name, key, stored);
+    const reply = await store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
     if (reply === Reply.Stale)
@@ -181,6 +200,15 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function laneOf(fields: Record<string, string>): Priority {
+  return (fields.priority ?? "normal") as Priority;
+}
+
+function badPriority(): InvalidInputError {
+  const message = `Expected one of ${PRIORITIES.join(", ")}`;
+  return new InvalidInputError("There is no such priority.", [{ path: ["priority"], message }]);
 }
 
 function refuseWrongType(reply: Reply, id: string): void {

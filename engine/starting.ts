@@ -1,15 +1,19 @@
 import { startDeduped } from "./dedupe.ts";
 import { blobOf } from "./payload.ts";
 import type { CheckedTerms } from "./start-options.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
+import type { Priority } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 interface Parts {
   store: Store;
   starts: StartStore;
   values: Values;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
 }
 
 interface Start {
@@ -19,6 +23,7 @@ interface Start {
   id: string;
   /** The input and the metadata as JSON. */
   payload: { json: string; metadata?: string };
+  priority: Priority;
   terms: CheckedTerms;
   /** The id may be that of an earlier call, whose run is there. */
   repeatable: boolean;
@@ -28,7 +33,7 @@ interface Start {
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
   const { store, starts } = parts;
   const { values } = parts;
-  const { tenant, id, payload, terms, repeatable } = start;
+  const { tenant, id, payload, priority, terms, repeatable } = start;
   const { graph, name: workflow } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
@@ -39,7 +44,8 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
     return storing;
   };
   const admit = async (run: string) =>
-    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, terms });
+    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms });
+  await parts.lanes.open(graph, priority);
   const { dedupe } = terms;
   if (dedupe === undefined) return { id, created: await admit(id) };
   if (repeatable && (await starts.status(id)) !== undefined) return { id, created: false };

@@ -3,13 +3,31 @@ import type { Entry } from "./entry.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
+import type { Priority } from "./views.ts";
+
+/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
+export interface DeadLetterPlace {
+  id: string;
+  run: string;
+  entry: string;
+  graph: Graph;
+  tenant: string;
+  step: string;
+  /** The run's lane; default normal. */
+  lane?: Priority;
+}
 
 /** Where the steps of a run are, as the scripts that end a run and let it go on again want it: keys and names. */
-export function stepPlaces(keys: PartitionKeys, run: string, graph: Graph): { keys: string[]; args: string[] } {
+export function stepPlaces(
+  keys: PartitionKeys,
+  run: string,
+  graph: Graph,
+  lane: Priority,
+): { keys: string[]; args: string[] } {
   const steps = shapeOf(graph).steps.map((step) => ({ ...step, hasItems: step.items > 0 }));
   return {
     keys: steps.flatMap(({ name, hasItems }) => [
-      keys.step(graph, name),
+      keys.step(graph, name, lane),
       hasItems ? keys.items(run, name) : keys.run(run),
     ]),
     args: steps.flatMap(({ name, hasItems }) => [name, hasItems ? "items" : ""]),

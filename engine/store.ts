@@ -23,12 +23,12 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
 import type { CheckedTerms } from "./start-options.ts";
-import { parentOf, stepPlaces } from "./step-places.ts";
+import { type DeadLetterPlace, parentOf, stepPlaces } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
-import type { RunStatus } from "./views.ts";
+import type { Priority, RunStatus } from "./views.ts";
 
 export { Reply };
 
@@ -48,6 +48,8 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  /** Default normal. Of any other the lane is open: see `LaneStore`. */
+  priority?: Priority;
   terms?: CheckedTerms;
   /** What waits for its end. */
   parent?: Entry;
@@ -55,14 +57,16 @@ export interface Admission {
   detached?: boolean;
 }
 
-/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
-export interface DeadLetterPlace {
-  id: string;
+/** What is sent to a step of a run: under which key, and as Redis holds it. */
+export interface Signal {
   run: string;
-  entry: string;
   graph: Graph;
   tenant: string;
+  /** The run's lane; default normal. */
+  lane?: Priority;
   step: string;
+  key: string;
+  stored: string;
 }
 
 /** Every read and write of what Redis holds of runs. */
@@ -90,7 +94,8 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, parent, detached, terms = {} }: Admission): Promise<boolean> {
+  async admit(admission: Admission): Promise<boolean> {
+    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached, terms = {} } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
@@ -102,7 +107,7 @@ export class Store {
         keys.log(id),
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
-        ...firsts.map((step) => keys.step(graph, step)),
+        ...firsts.map((step) => keys.step(graph, step, priority)),
         ...more.keys,
       ],
       [
@@ -116,6 +121,7 @@ export class Store {
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
         parent === undefined ? "" : parentOf(parent, detached === true),
+        priority === "normal" ? "" : priority,
         firsts.length,
         ...firsts,
         ...more.args,
@@ -219,20 +225,20 @@ export class Store {
   }
 
   /** Hands a signal to the step that waits for it, or keeps it until one does. */
-  async signal(run: string, graph: Graph, tenant: string, step: string, key: string, stored: string): Promise<Reply> {
+  async signal({ run, graph, tenant, lane = "normal", step, key, stored }: Signal): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const indexes = ["waiting", "running"].map((status) => keys.runsByStatus(tenant, status));
     return (await this.#run(
       signal,
-      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step), ...indexes],
+      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step, lane), ...indexes],
       [run, step, key, stored, delayedField(graph, step)],
     )) as Reply;
   }
 
   /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step, lane = "normal" }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
-    const steps = stepPlaces(keys, run, graph);
+    const steps = stepPlaces(keys, run, graph, lane);
     return (await this.#run(
       replay,
       [
@@ -256,8 +262,8 @@ export class Store {
   }
 
   /** Ends a run by wish, and tells the workers. */
-  async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
-    const of = { run, graph, tenant };
+  async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
+    const of = { run, graph, tenant, lane };
     const { keys, args, steps } = endingArgs(this.partitionKeys(run), of, "cancelled", { type: "run.cancelled" });
     return (await this.#run(cancel, keys, [...args, ...steps])) as Reply;
   }

@@ -11,12 +11,17 @@ const SCRIPTED = {
   expire: ["run", "workflow", "version", "limit"],
 } as const;
 
+/** The reason of a `wake` row that stands for what a tenant's pause has parked; behind a `:` what had woken the step. */
+export const PARKED = "parked";
+
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
   /** Has a schedule looked at; it names the generation that armed it. */
   tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
+  /** Puts back what a pause of the tenant has parked. */
+  unpark: ["tenant"],
   /** Ends a run that an `expire` row has found live past its limit. */
   overdue: ["run", "workflow", "version", "limit"],
   /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */

@@ -15,6 +15,10 @@ export type StepStatus =
   | "cancelled"
   | "skipped";
 
+/** How soon a run's steps are read where much waits: each priority is a lane beside the others. */
+export const PRIORITIES = ["high", "normal", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
 /** How well an accepted run is stored: `disk` is fsynced before the reply, `memory` is not. */
 export type Durability = "memory" | "disk";
 
@@ -38,10 +42,17 @@ export interface StepView {
   error?: ErrorRecord;
   /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
   items?: { total: number; done: number; failed: number };
-  /** What a waiting step waits for, and until when at the latest. */
+  /**
+   * What a waiting step waits for, and until when at the latest; `tenant_paused`: for its tenant to be resumed. A queued
+   * step has it if it is `paused`, or its workflow is.
+   */
+  waitingFor?: {
+    reason: "sleep" | "signal" | "child" | "delay" | "tenant_paused" | "paused";
+    until?: string;
+    run?: string;
+  };
   /** What its attempts have said that they used. */
   usage?: Usage;
-  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay"; until?: string; run?: string };
   startedAt?: string;
   endedAt?: string;
 }
@@ -76,6 +87,8 @@ export interface RunView {
   /** It fails if it has not ended by then. */
   deadlineAt?: string;
   endedAt?: string;
+  /** Absent if it is normal. */
+  priority?: Priority;
   tags?: string[];
   metadata?: Record<string, unknown>;
   /** What its steps have said that they used. */
@@ -148,14 +161,26 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries, and runs that start later. */
+  /** Waiting for a time to come: retries, and runs that start later; or for their tenant to be resumed. */
   delayed: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */
   oldestAgeMs: number;
   /** Live worker processes that serve it. */
   workers: number;
+  /** Where lanes are used, how much of the depth is in each. */
+  lanes?: Record<Priority, number>;
+  /** It, or its whole workflow, is paused: workers leave what is queued where it is. */
+  paused: boolean;
 }
+
+/** What can be paused: a workflow in all its versions, one step of it, or a tenant. */
+export type Pausable =
+  | { workflow: string; step?: string | undefined; tenant?: undefined }
+  | { tenant: string; workflow?: undefined; step?: undefined };
+
+/** What is paused. `since` is ISO 8601 with milliseconds. */
+export type PausedView = Pausable & { since: string };
 
 /** The log no longer reaches back to where the watcher was, or is another one: start again from this snapshot. */
 export interface Reset {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Dedupe, parseCursor, START_LIMITS, type StartTerms } from "../engine/index.ts";
+import { type Dedupe, PRIORITIES, parseCursor, START_LIMITS, type StartTerms } from "../engine/index.ts";
 
 /** `limit` and `cursor` of every list. */
 export const pageQuery = {
@@ -15,9 +15,10 @@ export const pageQuery = {
   cursor: v.optional(v.pipe(v.string(), v.maxLength(200))),
 };
 
-/** Fields of the contract that the engine cannot honour yet are refused: to ignore them would be a broken promise. */
-export const unsupportedPriority = v.optional(v.literal("normal", 'Only "normal" is supported yet.'));
+/** How soon a run's steps are read where much waits. */
+export const priority = v.optional(v.picklist(PRIORITIES, `One of ${PRIORITIES.join(", ")}.`));
 
+/** Fields of the contract that the engine cannot honour yet are refused: to ignore them would be a broken promise. */
 /** A whole number of milliseconds. */
 const ms = (least: number, most: number) => {
   const message = `A whole number of milliseconds from ${least} to ${most}.`;

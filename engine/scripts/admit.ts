@@ -8,7 +8,7 @@ import { script } from "./script.ts";
  * ARGV  1 run id  2 workflow  3 version  4 tenant  5 input  6 metadata ('' for none)  7 the input for entries ('' to
  *       have it read from the run)  8 event run.queued  9 `counted` if the graph is more than a chain of tasks: how many steps
  *       are at work is counted then  10 what waits for it: the beginning of a timer row, up to its entry ('' for nothing)
- *       11 how many first steps, and their names
+ *       11 priority ('' for normal)  12 how many first steps, and their names
  *       and with options, after those: when it starts (`+MS` from now, the ms since 1970, '' for now), ttl in ms, deadline
  *       in ms ('' for none), tags as JSON ('' for none), budget ('' for none), timer row of the ttl, of the deadline, of each first step
  * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {WrongType}
@@ -19,7 +19,7 @@ import { script } from "./script.ts";
 export const admit = script(
   "admit",
   `
-local firsts = tonumber(ARGV[11])
+local firsts = tonumber(ARGV[12])
 local wrong, any = wrong_types('hlzz' .. string.rep('s', firsts) .. 'zh' .. string.rep('z', #KEYS))
 if any then return { WRONG_TYPE } end
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -27,7 +27,7 @@ if status then return { ALREADY, status } end
 
 local id, workflow, version, tenant, input, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local now = now_ms()
-local timers, delayed, options = KEYS[5 + firsts], KEYS[6 + firsts], 11 + firsts
+local timers, delayed, options = KEYS[5 + firsts], KEYS[6 + firsts], 12 + firsts
 local start, starts = ARGV[options + 1] or '', now
 if start ~= '' then starts = math.max(now, tonumber(start) + (string.sub(start, 1, 1) == '+' and now or 0)) end
 
@@ -38,7 +38,7 @@ local function set(field, value)
   fields[#fields + 1] = value
 end
 for i = 1, firsts do
-  local step, record = ARGV[11 + i], nil
+  local step, record = ARGV[12 + i], nil
   if starts > now then
     local row = ARGV[options + 7 + i]
     redis.call('ZADD', timers, starts, row)
@@ -57,6 +57,7 @@ set('input', input)
 if metadata ~= '' then set('metadata', metadata) end
 if ARGV[9] ~= '' then set('active', starts > now and 0 or firsts) end
 if ARGV[10] ~= '' then set('parent', ARGV[10]) end
+if ARGV[11] ~= '' then set('priority', ARGV[11]) end
 if #ARGV > options then
   if starts > now then set('startsAt', starts) end
   for i, name in ipairs({ 'ttlMs', 'deadlineMs' }) do

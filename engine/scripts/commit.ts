@@ -12,8 +12,9 @@ import { script } from "./script.ts";
  * ARGV  1 consumer  2 a letter per key: its type (h l s z; r for a run, whose type its reading shows)
  *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many graphs  6 how many streams
  *       7 how many items
- *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters
- *       per graph that is more than a chain of tasks: `workflow@version`, how many steps nothing comes after, how many steps;
+ *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
+ *                   key of what it has parked (0 if all graphs are chains of tasks)
+ *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
  *                   of each: name, stream key, how many it comes after, its place among those with items or 0, how many come
  *                   next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
@@ -264,7 +265,7 @@ local function write(i, at)
         local step = graph[k]
         steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items] }
       end
-      end_steps(run.key, KEYS[1], KEYS[2], graph.version, steps, stream.step, now_text, set)
+      end_steps(run.key, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, stream.step, now_text, set)
     end
     move(run, id, tenant[run.status], tenant[finish])
     run.status = finish

@@ -13,8 +13,9 @@ export const expire = script(
   "expire",
   `${endRun}
 if not LIVE[got[1]] then return RUN_ENDED end
--- A run that was replayed is queued, and had started.
-if ARGV[7] == 'ttl' and (got[1] ~= 'queued' or got[4]) then return STALE end
+-- A run that was replayed is queued, and had started; one that was parked first is waiting, and has not.
+local unstarted = got[1] == 'queued' or redis.call('HEXISTS', KEYS[1], 'unstarted') == 1
+if ARGV[7] == 'ttl' and (not unstarted or got[4]) then return STALE end
 return end_run('failed', 'expired', ARGV[8])
 `,
 );

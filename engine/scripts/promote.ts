@@ -4,8 +4,8 @@ import { script } from "./script.ts";
  * Carries out timer rows that are due, each by itself.
  *
  * KEYS  1 timers  2 delayed  then of each row: for wake its run, its step's stream, what is kept of its step's live items,
- *       its tenant's runs by status `waiting` and `running`; for forget the once key; for lapse the dedupe key and its run;
- *       for expire its run
+ *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for lapse the dedupe key and its
+ *       run; for expire its run
  * ARGV  1 a letter per key: its type  2 how many rows
  *       per row: row, kind (`wake`, `forget`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
  *       delayed field; for lapse: run id; for expire: limit
@@ -29,15 +29,15 @@ local function due(row)
   return score and tonumber(score) <= now
 end
 
--- A retry and a delayed start are deliveries as any other; what else it was that a step waited for, its entry says.
-local PLAIN = { retry = true, delay = true }
+-- These are deliveries as any other; what else it was that a step waited for, its entry says.
+local PLAIN = { retry = true, delay = true, parked = true }
 -- What wakes these is set when it is due, and not counted before.
 local UNCOUNTED = { child = true, detached = true }
 
 local function wake(row)
   local first, reason, id, step, item, delayed = key + 1, take(), take(), take(), take(), take()
   local run, stream, live = first, first + 1, first + 2
-  key = key + 5
+  key = key + 6
   if not due(row) then return ALREADY end
   redis.call('ZREM', KEYS[1], row)
   for i = first, key do
@@ -63,7 +63,8 @@ local function wake(row)
     started = '-'
   else
     fields[#fields + 1] = 'wake'
-    fields[#fields + 1] = reason
+    -- What had woken it before it was parked, or failed and is tried again.
+    fields[#fields + 1] = string.match(reason, '^%a+:(.+)$') or reason
   end
   local entry = redis.call('XADD', KEYS[stream], '*', unpack(fields))
   redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
@@ -71,9 +72,10 @@ local function wake(row)
     redis.call('HDEL', KEYS[run], 'due:' .. step)
     if got[4] then redis.call('HINCRBY', KEYS[run], 'active', 1) end
     if got[1] == 'waiting' then
-      redis.call('HSET', KEYS[run], 'status', 'running')
-      redis.call('ZREM', KEYS[first + 3], id)
-      redis.call('ZADD', KEYS[first + 4], got[3], id)
+      local queued = redis.call('HDEL', KEYS[run], 'unstarted') == 1
+      redis.call('HSET', KEYS[run], 'status', queued and 'queued' or 'running')
+      redis.call('ZREM', KEYS[first + 5], id)
+      redis.call('ZADD', KEYS[first + (queued and 3 or 4)], got[3], id)
     end
   end
   return DONE

@@ -95,7 +95,7 @@ export class ClockStore {
 
   async standing(): Promise<Standing> {
     const anyStep = this.#keys.step({ workflow: "*", version: "*" }, "*");
-    const found = await this.#client.run(rest, [this.#keys.timers()], [anyStep]);
+    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused()], [anyStep]);
     const [nowMs, due, next, ...streams] = found as [number, number, string, ...(string | number)[]];
     const standing: Standing = { nowMs, due, atWork: [] };
     if (next !== "") standing.nextAt = Number(next);

@@ -2,17 +2,17 @@ import { encodeEvent } from "../events.ts";
 import { type Graph, workflowVersion } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { stepPlaces } from "../step-places.ts";
-import type { RunStatus } from "../views.ts";
+import type { Priority, RunStatus } from "../views.ts";
 import { limitRows } from "./start-terms.ts";
 
 /** What the scripts that end a run from outside are given in common: KEYS, and the ARGV before and after their own. */
 export function endingArgs(
   keys: PartitionKeys,
-  { run, graph, tenant }: { run: string; graph: Graph; tenant: string },
+  { run, graph, tenant, lane }: { run: string; graph: Graph; tenant: string; lane: Priority },
   status: RunStatus,
   event: Parameters<typeof encodeEvent>[0],
 ): { keys: string[]; args: string[]; steps: string[] } {
-  const places = stepPlaces(keys, run, graph);
+  const places = stepPlaces(keys, run, graph, lane);
   return {
     keys: [
       keys.run(run),
@@ -20,6 +20,7 @@ export function endingArgs(
       keys.timers(),
       keys.delayed(),
       ...["queued", "running", "waiting", status].map((each) => keys.runsByStatus(tenant, each)),
+      keys.parked(tenant),
       ...places.keys,
     ],
     args: [run, keys.control(), encodeEvent(event), workflowVersion(graph), ...limitRows(run, graph)],

@@ -8,7 +8,7 @@ import { Reply } from "../scripts/script.ts";
 import type { CheckedTerms } from "../start-options.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
-import type { RunStatus } from "../views.ts";
+import type { Priority, RunStatus } from "../views.ts";
 import { endingArgs } from "./ending.ts";
 import { limitRows } from "./start-terms.ts";
 
@@ -72,12 +72,13 @@ export class StartStore {
   /** Fails a run that has not kept its limit, and tells the workers. */
   async expire(run: string, graph: Graph, limit: string): Promise<Reply> {
     const keys = this.#store.partitionKeys(run);
-    const fields = await this.#client.call("HMGET", keys.run(run), "tenant", limit === "ttl" ? "ttlMs" : "deadlineMs");
-    const [tenant, ms] = fields as [string | null, string | null];
+    const names = ["tenant", limit === "ttl" ? "ttlMs" : "deadlineMs", "priority"];
+    const fields = await this.#client.call("HMGET", keys.run(run), ...names);
+    const [tenant, ms, lane] = fields as [string | null, string | null, Priority | null];
     if (tenant === null || ms === null) return Reply.UnknownRun;
     const error = limitError(limit, ms);
     const event = { type: "run.failed", data: { error } } as const;
-    const ending = endingArgs(keys, { run, graph, tenant }, "failed", event);
+    const ending = endingArgs(keys, { run, graph, tenant, lane: lane ?? "normal" }, "failed", event);
     const args = [...ending.args, limit, JSON.stringify(error), ...ending.steps];
     return (await this.#client.run(expire, ending.keys, args)) as Reply;
   }

@@ -6,12 +6,12 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { check, plainObject, readJson } from "../json.ts";
-import { pageQuery, startTerms, tagName, termsOf, unsupportedPriority } from "../schemas.ts";
+import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
   metadata: v.optional(plainObject),
-  priority: unsupportedPriority,
+  priority,
   ...startTerms,
 });
 
@@ -39,6 +39,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const started = await millrace.runs.start(workflow, value.input, {
       tenant: tenantOf(c),
       metadata: value.metadata,
+      priority: value.priority,
       ...termsOf(value),
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });

@@ -46,7 +46,7 @@ describe("a body is refused", () => {
     ["an input that does not fit", '{"input":{"name":""}}', 422],
     ["metadata that is a list", '{"input":{"name":"a"},"metadata":[1]}', 422],
     ["metadata that is too long", `{"input":{"name":"a"},"metadata":{"a":"${"x".repeat(9_000)}"}}`, 422],
-    ["a priority that is not there yet", '{"input":{"name":"a"},"priority":"high"}', 422],
+    ["a priority that there is not", '{"input":{"name":"a"},"priority":"urgent"}', 422],
     ["a delay that is a text", '{"input":{"name":"a"},"delay":"1s"}', 422],
     ["a delay of more than a year", '{"input":{"name":"a"},"delay":31536000001}', 422],
     ["a delay before now", '{"input":{"name":"a"},"delay":-1}', 422],

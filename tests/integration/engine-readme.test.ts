@@ -36,6 +36,9 @@ const KEYS: Record<string, string> = {
   usageOfKey: `${keys.usageOfKey("TENANT", "KEY")} hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
+  lanes: `${keys.lanes()} hash`,
+  paused: `${keys.paused()} hash`,
+  parked: `${keys.parked("TENANT")} zset`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
   clock: `${keys.clock()} string`,
@@ -131,6 +134,7 @@ describe("what Redis holds after runs of every kind", () => {
 
   beforeAll(async () => {
     await using engine = await engineUnderTest([odd, many]);
+    await engine.millrace.pause({ tenant: "idle" });
     await engine.worker();
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"], budget: { tokens: 9 } };
@@ -150,6 +154,10 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
+    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
+    for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
+      if (type === "run.waiting") break;
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -163,8 +171,8 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(usage|runs|dead-letters|once|dedupe|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(step|dead):\w+@1:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")

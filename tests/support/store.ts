@@ -41,7 +41,7 @@ export class StoreBench {
 
   stream(step: string, definition: AnyWorkflow = two): StepStream {
     const found = definition.steps.find((each) => each.name === step)!;
-    return { graph: definition.graph, step: found, key: this.keys.step(definition.graph, step) };
+    return { graph: definition.graph, step: found, lane: "normal", key: this.keys.step(definition.graph, step) };
   }
 
   async admit(run = this.run, tenant = "default", terms: Admission["terms"] = {}): Promise<boolean> {

@@ -2,13 +2,13 @@
  * What the scripts share that end a run from outside: what they are given, what is checked and what is done.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8 by the status that it gets
- *       9… of each step of its graph: its stream, and what is kept of its live items (or the run again, if it has none)
+ *       9 what its tenant has parked  10… of each step of its graph: its stream, and what is kept of its live items (or the run again, if it has none)
  * ARGV  1 run id  2 control channel  3 its last event  4 `workflow@version`  5 timer row of its ttl  6 of its deadline
  *       7… the script's own, then of each step: its name, and whether it has items (`items` or '')
  */
 export const endRun = `
-local count = (#KEYS - 8) / 2
-local _, any = wrong_types('hlzhzzzz' .. string.rep('sh', count))
+local count = (#KEYS - 9) / 2
+local _, any = wrong_types('hlzhzzzzz' .. string.rep('sh', count))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
 local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'replays')
@@ -26,10 +26,10 @@ local function end_run(status, word, error)
   end
   if error then set('error', error) end
   for i = 1, count do
-    local live = ARGV[names + 2 * i] ~= '' and KEYS[8 + 2 * i]
-    steps[i] = { name = ARGV[names + 2 * i - 1], key = KEYS[7 + 2 * i], live = live }
+    local live = ARGV[names + 2 * i] ~= '' and KEYS[9 + 2 * i]
+    steps[i] = { name = ARGV[names + 2 * i - 1], key = KEYS[8 + 2 * i], live = live }
   end
-  end_steps(KEYS[1], KEYS[3], KEYS[4], ARGV[4], steps, '', now, set)
+  end_steps(KEYS[1], KEYS[3], KEYS[4], KEYS[9], ARGV[4], steps, '', now, set)
   redis.call('ZADD', KEYS[8], got[2], id)
   redis.call('HSET', KEYS[1], unpack(fields))
   tell_parent(KEYS[1], KEYS[3], id, now)

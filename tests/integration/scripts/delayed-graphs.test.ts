@@ -66,7 +66,9 @@ test("when they are due they are at work, and counted so; the run is queued unti
 test("a signal that comes before the start is kept, and puts nothing into a stream", async () => {
   await admit(60_000);
   const before = await bench.state();
-  expect(await bench.store.signal(bench.run, graph, "default", "right", "key", "7")).toBe(Reply.Done);
+  expect(
+    await bench.store.signal({ run: bench.run, graph, tenant: "default", step: "right", key: "key", stored: "7" }),
+  ).toBe(Reply.Done);
   expect(changes(before, await bench.state())).toEqual({
     "run:RUN": expect.objectContaining({ "signal:right": "7", "signalled:right": "key", active: "0" }),
   });
