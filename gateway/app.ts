@@ -17,6 +17,7 @@ import { pauseRoutes } from "./routes/pauses.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
+import { stepRoutes } from "./routes/steps.ts";
 import { usageRoutes } from "./routes/usage.ts";
 
 export interface AppDeps {
@@ -54,6 +55,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   });
 
   app.route("/", runRoutes(gateway));
+  app.route("/", stepRoutes(gateway));
   app.route("/", documentRoutes(gateway));
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));

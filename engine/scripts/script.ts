@@ -87,20 +87,15 @@ local function append(run_key, log_key, trimmed, lines, n)
   return trimmed + drop
 end
 
--- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
-local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field, now)
+-- Takes a live step or item from its place.
+local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field)
   local row = string.match(place, '^timer:(.+)$')
   if row then
     local reason = string.match(row, '^wake|([^|]+)|')
     local was = redis.call('ZREM', timers_key, row)
     -- A resume may have made it due already.
     if was == 0 and string.find(reason or '', '^parked') then was = redis.call('ZREM', parked_key, row) end
-    if reason ~= 'child' and reason ~= 'detached' then
-      if was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
-    elseif reason == 'child' then
-      local tenant, child = string.match(row, '^wake|child|([^|]+)|.*|([^|]+)$')
-      redis.call('ZADD', timers_key, now, 'cancel|' .. tenant .. '|' .. child)
-    end
+    if reason ~= 'child' and reason ~= 'detached' and was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
   elseif string.match(place, '^%d+%-%d+$') then
     redis.pcall('XACK', stream_key, GROUP, place)
     redis.call('XDEL', stream_key, place)
@@ -112,6 +107,10 @@ local ENDED = { completed = true, failed = true, cancelled = true, skipped = tru
 -- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
 -- stream, key of its live items if it has items}; 'set' is given fields of the run. What is done here, a replay undoes.
 local function end_steps(run_key, timers_key, delayed_key, parked_key, version, steps, except, now, set)
+  -- A child run that was started is cancelled by a timer row.
+  local function cancel_child(child)
+    redis.call('ZADD', timers_key, now, 'cancel|' .. redis.call('HGET', run_key, 'tenant') .. '|' .. child)
+  end
   for i = 1, #steps do
     local step = steps[i]
     local record = redis.call('HGET', run_key, 'step:' .. step.name)
@@ -120,15 +119,20 @@ local function end_steps(run_key, timers_key, delayed_key, parked_key, version, 
     if status and (status == 'running' and place == 'items' or step.name == except) and step.live then
       local items = redis.call('HGETALL', step.live)
       for k = 1, #items, 2 do
+        if string.match(items[k], '^c') then cancel_child(items[k + 1]) end
         local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
         if was and not ENDED[was] then
-          clear_place(at, step.key, timers_key, delayed_key, parked_key, field, now)
+          clear_place(at, step.key, timers_key, delayed_key, parked_key, field)
           redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
         end
       end
     end
+    if status and not ENDED[status] then
+      local child = redis.call('HGET', run_key, 'child:' .. step.name)
+      if child then cancel_child(child) end
+    end
     if status and not ENDED[status] and step.name ~= except then
-      clear_place(place, step.key, timers_key, delayed_key, parked_key, field, now)
+      clear_place(place, step.key, timers_key, delayed_key, parked_key, field)
       set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end
   end

@@ -22,7 +22,7 @@ const flow = workflow("flow", { input: any() })
   .step("a", {
     retry: { attempts: 3, baseMs: 10 },
     run: async ({ n }: { n: number }, ctx) => {
-      await ctx.once("paid", () => n);
+      if (n % 10 === 0) await ctx.once("paid", () => n);
       ctx.usage({ tokens: 1, key: "k" });
       ctx.emit({ n });
       ctx.progress(1);
