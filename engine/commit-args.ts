@@ -1,6 +1,6 @@
 import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
-import { encodeEvent } from "./events.ts";
+import { encodeEvent, type StepEventType } from "./events.ts";
 import { type Graph, type GraphShape, shapeOf, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import { chunkOf, type PartitionKeys } from "./keys.ts";
@@ -133,8 +133,9 @@ class Group {
     let known = this.graphs.get(field);
     if (known === undefined) {
       const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
-      for (const { name, after, items, next } of steps) {
-        args.push(name, this.#key(this.#partition.step(graph, name, lane), "s"), after.length, items, next.length);
+      for (const { name, after, items, undo, next } of steps) {
+        const key = this.#key(this.#partition.step(graph, name, lane), "s");
+        args.push(name, key, after.length, items, undo ? 1 : 0, next.length);
         for (const index of next) args.push(index + 1);
       }
       known = { number: this.graphs.size + 1, args };
@@ -271,14 +272,14 @@ function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
   body.push(encodeEvent({ type: "run.failed", data }), deadLetter);
 }
 
-function stepEvent(type: "step.retrying" | "step.failed", entry: Entry, data: unknown): string {
+export function stepEvent(type: StepEventType, entry: Entry, data: unknown): string {
   const { item, stream } = entry;
   const of = item === undefined ? { step: stream.step.name } : { step: stream.step.name, item };
   return encodeEvent({ type, ...of, attempt: attemptOf(entry), data });
 }
 
 /** Clients are shown what went wrong, not where in the code: that is for the reader of the dead letter. */
-function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
+export function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
   return error;
 }
 

@@ -22,7 +22,17 @@ export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
 export { type Dedupe, START_LIMITS, type StartTerms } from "./start-options.ts";
-export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type {
+  CachedResult,
+  Handler,
+  Settled,
+  Signalled,
+  Step,
+  StepContext,
+  StepLog,
+  StepSettings,
+  Undo,
+} from "./step.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export * from "./views.ts";

@@ -2,6 +2,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Batches } from "./batches.ts";
 import { type BatchHandler, batchingOf } from "./batching.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
+import { isUndo } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
@@ -13,6 +14,7 @@ import { type Handler, type Signalled, type Step, sleepTime, type Work } from ".
 import type { LaneStore } from "./store/lane-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Outcome } from "./transition.ts";
+import { undo } from "./undo.ts";
 import type { Values } from "./values.ts";
 
 /** What performing a step takes. */
@@ -35,6 +37,7 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
   const { entry } = attempt;
   const { step } = entry.stream;
   const { work } = step;
+  if (isUndo(entry)) return undo(attempt, parts);
   if (entry.item !== undefined) return performItem(attempt, parts, work, entry.item);
   if (entry.wake !== undefined) return wakened(attempt, parts, work, entry.wake);
   const input = await parts.inputs.of(entry);

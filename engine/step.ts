@@ -1,85 +1,18 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Batching } from "./batching.ts";
-import type { BlobStore } from "./blobs/blob-store.ts";
-import type { ConfigReader } from "./config-reader.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
-import type { UsageReport } from "./usage.ts";
+import type { StepContext } from "./step-context.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
-/** What a handler is given beside its input. Valid until the handler's promise settles. */
-export interface StepContext {
-  readonly run: { readonly id: string; readonly workflow: string; readonly version: number; readonly tenant: string };
-  readonly step: string;
-  /** Which element of a map, or which turn of a loop, from 0; undefined for a step that has no items. */
-  readonly item: number | undefined;
-  /** 1 for the first attempt; a worker that died counts as an attempt too. */
-  readonly attempt: number;
-  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
-  readonly signal: AbortSignal;
-  /**
-   * For a handler that computes for long without awaiting anything: awaited every now and then, it lets the process do what
-   * else it must and renews the leases of all that the process holds, at most once a second.
-   *
-   * @throws what `signal` was aborted with, if it was: the lease is lost, the run cancelled, the time over
-   */
-  heartbeat(): Promise<void>;
-  /** The same for every attempt of this step (or item) in this run. Hand it to services that take an Idempotency-Key. */
-  readonly idempotencyKey: string;
-  /** Different for every delivery, and never used again: for stores that refuse an older writer. */
-  readonly fence: string;
-  /** Documents and other large values. */
-  readonly blobs: BlobStore;
-  /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The configuration and the feature flags, as this process knows them now. A flag's unit is the run unless one is given. */
-  readonly config: ConfigReader;
-  readonly log: StepLog;
-  /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
-  progress(fraction: number, message?: string): void;
-  /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
-  emit(output: string | object): void;
-  /**
-   * Calls `fn` once for all attempts of this step (or item) in this run: what it gave, as JSON holds it, is stored before
-   * this returns and given again to every later attempt. What it throws is not remembered. An attempt that dies after `fn` is
-   * done and before that is stored calls it again: give services the `idempotencyKey` too.
-   *
-   * @param name 1 to 200 characters, 1,000 names in a step or item; calls at the same time with one name are one call
-   * @throws what `fn` throws; FatalError `bad_once`, `not_json`, `too_many_memos`; what `signal` was aborted with
-   */
-  once<T>(name: string, fn: () => T | Promise<T>): Promise<T>;
-  /**
-   * Says what was used since it was said last: whole tokens, and cost in a currency of your own, down to billionths. It is
-   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too; what is said
-   * once the lease is lost or the run has ended is not counted.
-   *
-   * @throws FatalError `bad_usage`
-   */
-  usage(used: UsageReport): void;
-  /**
-   * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
-   * Whatever it depends on, the tenant too, belongs into `key`.
-   */
-  cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
-}
-
-export interface CachedResult<T> {
-  /** Undefined if nothing is remembered. */
-  readonly value: T | undefined;
-  /** Remembers a value, which must survive JSON; not if the topic was invalidated since it was asked for. */
-  keep(value: T): void;
-}
-
-export interface StepLog {
-  debug(message: string, properties?: Record<string, unknown>): void;
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-  error(message: string, properties?: Record<string, unknown>): void;
-}
+export type { CachedResult, StepContext, StepLog } from "./step-context.ts";
 
 /** A step's work: its input in, its output out. Both must survive JSON. */
 export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
+
+/** Takes back what a step has done, when its run fails or is cancelled. It is waited for; what it returns is not looked at. */
+export type Undo<I, O> = (done: { input: I; output: O }, ctx: StepContext) => unknown;
 
 export interface StepSettings {
   /** How often and when the step is tried again after its handler failed. */
@@ -90,10 +23,21 @@ export interface StepSettings {
   concurrency?: number;
   /** How many workers this step may take down with it before it goes to dead letters. Default 3. */
   crashes?: number;
+  /** How often and when its undo is tried again. Default: as the step. */
+  undoRetry?: Partial<RetryPolicy>;
 }
 
-/** A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. */
-export type HandlerSource<I, O> = { run: Handler<I, O> } | { load: () => Promise<{ default: Handler<I, O> }> };
+/**
+ * A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. With
+ * it, or in the same module (`undo: true`), what takes back what the step has done.
+ */
+export type HandlerSource<I, O, U> =
+  | { run: Handler<I, O>; undo?: U }
+  | { load: () => Promise<{ default: Handler<I, O> }>; undo?: U }
+  | { load: () => Promise<{ default: Handler<I, O>; undo: U }>; undo: true };
+
+/** Of a step without items: its undo is given what its handler was given, and what that came to. */
+export type TaskSource<I, O> = HandlerSource<I, O, Undo<I, NoInfer<Awaited<O>>>>;
 
 /** Where a step stands in the graph. */
 export interface Placing<A, I, C> {
@@ -161,15 +105,20 @@ export interface Step {
   readonly timeoutMs: number;
   readonly concurrency: number | undefined;
   readonly crashes: number;
+  readonly undo: { readonly load: () => Promise<Undo<unknown, unknown>>; readonly retry: RetryPolicy } | undefined;
 }
 
-/** What a step's graph says of it beside its place: nothing for a task without a condition. */
-export function graphKind({ work, when }: Step): Pick<GraphStep, "kind" | "when"> {
-  const kind = work.kind === "task" ? {} : { kind: work.kind };
-  return when === undefined ? kind : { ...kind, when: true };
+/** What a step's graph says of it beside its place: nothing for a task without a condition or an undo. */
+export function graphKind({ work, when, undo }: Step): Pick<GraphStep, "kind" | "when" | "undo"> {
+  return {
+    ...(work.kind === "task" ? {} : { kind: work.kind }),
+    ...(when === undefined ? {} : { when: true }),
+    ...(undo === undefined ? {} : { undo: true }),
+  };
 }
 
-type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Partial<Record<"run" | "load", unknown>>;
+type Source = Partial<Record<"run" | "load" | "undo", unknown>>;
+type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Source;
 
 /**
  * Makes a step of what a definition says of it.
@@ -188,13 +137,15 @@ export function makeStep(where: string, name: string, after: readonly string[], 
   if (concurrency !== undefined && !isWhole(concurrency, 1)) refuse("concurrency must be a whole number, 1 or more");
   if (!isWhole(crashes, 1)) refuse("crashes must be a whole number, 1 or more");
   if (when !== undefined && typeof when !== "function") refuse("when must be a function");
+  const retry = retryPolicy(where, settings.retry);
+  const sources = once(settings);
   return {
-    ...{ name, after, work, timeoutMs, concurrency, crashes },
+    ...{ name, after, work, timeoutMs, concurrency, crashes, retry },
     when: when as Step["when"],
     load: hasHandler(work)
-      ? loader(where, settings)
+      ? loader(where, sources, "run")
       : () => Promise.reject(new DefinitionError(`${where}: no handler`)),
-    retry: retryPolicy(where, settings.retry),
+    undo: undoOf(where, work, sources, retry),
   };
 }
 
@@ -252,28 +203,52 @@ export function hasHandler(work: Work): boolean {
   return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
 }
 
-function loader(where: string, definition: Partial<Record<"run" | "load", unknown>>): Step["load"] {
-  const check = (handler: unknown): Handler<unknown, unknown> => {
-    if (typeof handler !== "function") throw new DefinitionError(`${where}: no handler function was found`);
-    return handler as Handler<unknown, unknown>;
+/** What takes back what a step has done, and how often that is tried. @throws DefinitionError */
+function undoOf(where: string, { kind }: Work, settings: Anything, retry: RetryPolicy): Step["undo"] {
+  const { undo, undoRetry } = settings;
+  const refuse = (what: string): never => {
+    throw new DefinitionError(`${where}: ${what}`);
   };
-  if ("run" in definition && "load" in definition) throw new DefinitionError(`${where}: give run or load, not both`);
-  if ("run" in definition) {
-    const handler = check(definition.run);
-    return async () => handler;
-  }
-  if (typeof definition.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
-  const load = definition.load as () => Promise<{ default: unknown }>;
-  // A failed import is not kept: the next attempt tries it again.
-  let loaded: Promise<Handler<unknown, unknown>> | undefined;
-  return () => {
-    loaded ??= load().then(
-      (module) => check(module.default),
-      (error: unknown) => {
-        loaded = undefined;
-        throw error;
-      },
-    );
+  if (undo === undefined) return undoRetry === undefined ? undefined : refuse("undoRetry is for a step with an undo");
+  if (kind === "sleep" || kind === "wait") refuse("a step that only waits has nothing to undo");
+  if (undo === true && typeof settings.load !== "function") refuse("undo: true is for a module that load finds");
+  const load = loader(where, undo === true ? { load: settings.load } : { run: undo }, "undo");
+  return {
+    load: load as () => Promise<Undo<unknown, unknown>>,
+    retry: retryPolicy(where, { ...retry, ...undoRetry }, "undoRetry"),
+  };
+}
+
+/** Where a step's functions are, its module loaded once for all of them. A failed import is not kept. */
+function once(settings: Anything): Anything {
+  if (typeof settings.load !== "function") return settings;
+  const load = settings.load as () => Promise<unknown>;
+  let loaded: Promise<unknown> | undefined;
+  const loadOnce = () => {
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
     return loaded;
+  };
+  return { ...settings, load: loadOnce };
+}
+
+/** The handler of a step, or what undoes it: a function at hand, or one of its module. */
+function loader(where: string, source: Source, what: "run" | "undo"): Step["load"] {
+  const check = (found: unknown): Handler<unknown, unknown> => {
+    if (typeof found === "function") return found as Handler<unknown, unknown>;
+    throw new DefinitionError(`${where}: no ${what === "run" ? "handler" : "undo"} function was found`);
+  };
+  if ("run" in source && "load" in source) throw new DefinitionError(`${where}: give run or load, not both`);
+  if ("run" in source) {
+    const found = check(source.run);
+    return async () => found;
+  }
+  if (typeof source.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
+  const load = source.load as () => Promise<{ default: unknown; undo?: unknown }>;
+  return async () => {
+    const module = await load();
+    return check(what === "run" ? module.default : module.undo);
   };
 }

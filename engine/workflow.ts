@@ -21,6 +21,8 @@ import {
   type Signalled,
   type Step,
   type StepSettings,
+  type TaskSource,
+  type Undo,
   type Work,
 } from "./step.ts";
 import { type Budget, definedBudget } from "./usage.ts";
@@ -28,9 +30,10 @@ import type {
   AfterLast,
   BatchOutput,
   Callable,
+  ChildOutput,
   HandlerOf,
   InputAfter,
-  ItemOutput,
+  MapOutput,
   MayBeSkipped,
   Output,
   Simplify,
@@ -125,7 +128,7 @@ export class Workflow<
       | Handler<InputAfter<In, Steps, Maybe, A>, O>
       | (StepSettings &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-          HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
+          TaskSource<InputAfter<In, Steps, Maybe, A>, O>),
   ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     return this.#add(name, { kind: "task" }, definition);
   }
@@ -212,19 +215,15 @@ export class Workflow<
     definition: StepSettings &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
       MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
-      (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }) & { batch?: undefined },
-  ): Added<
-    In,
-    Steps,
-    Ends,
-    Maybe,
-    Handlers,
-    N,
-    (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[],
-    A,
-    C,
-    HandlerOf<N, E, O>
-  >;
+      (
+        | HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>>
+        | {
+            workflow: W;
+            input: (element: E) => W["types"]["input"];
+            undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
+          }
+      ) & { batch?: undefined },
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>>;
   map(name: string, definition: object): unknown {
     const where = this.#where(name);
     const settings = settingsOf(where, definition) as StepSettings &
@@ -256,7 +255,7 @@ export class Workflow<
     name: N,
     definition: StepSettings &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-      HandlerSource<InputAfter<In, Steps, Maybe, A>, O> & {
+      HandlerSource<InputAfter<In, Steps, Maybe, A>, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>> & {
         /** Whether a turn was the last. Turns count from 0. */
         until: (output: NoInfer<Awaited<O>>, turn: number) => boolean;
         /** 1 to 10,000. */
@@ -354,18 +353,11 @@ export class Workflow<
       onFailure?: F;
       /** `cancel` (default): a child ends with its parent. `leave`: it goes on by itself. */
       onCancel?: "cancel" | "leave";
+      /** Takes back what the child has done once it is complete; nothing else does. */
+      undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<ChildOutput<F, W>>>;
+      undoRetry?: StepSettings["undoRetry"];
     },
-  ): Added<
-    In,
-    Steps,
-    Ends,
-    Maybe,
-    Handlers,
-    N,
-    F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
-    A,
-    C
-  > {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, ChildOutput<F, W>, A, C> {
     const where = this.#where(name);
     const { onFailure = "fail" } = settingsOf(where, definition);
     checkFailure(where, "onFailure", onFailure);

@@ -2,6 +2,7 @@ import { commitCheck } from "./parts/commit-check.ts";
 import { commitHeader } from "./parts/commit-header.ts";
 import { commitUsage } from "./parts/commit-usage.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
+import { undoing } from "./parts/undoing.ts";
 import { script } from "./script.ts";
 
 /**
@@ -15,8 +16,8 @@ import { script } from "./script.ts";
  *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
  *                   key of what it has parked (0 if all graphs are chains of tasks)
  *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
- *                   of each: name, stream key, how many it comes after, its place among those with items or 0, how many come
- *                   next, their places
+ *                   of each: name, stream key, how many it comes after, its place among those with items or 0, whether it has
+ *                   an undo (1 or 0), how many come next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
  *                   for the entries' owners in one call; which graph and which step of it, or 0 and, in a chain of tasks,
  *                   how many come next (0 or 1), (stream key, step)
@@ -42,7 +43,8 @@ import { script } from "./script.ts";
  *         if it is one too many, key of the tenant's usage, how many keys, (key of its usage, tokens, billionths)
  * Returns  a Reply per item: Done, DoneAndDue (and a timer row is due now), NotOwner, RunEnded, UnknownRun, Stale; or WrongType
  *          for all, and nothing is written: the caller then sends the items one by one
- * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting, run.completed
+ * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting,
+ *         run.completed; of a run that fails and has something to undo, run.failed is kept until that is done
  *
  * All is read and checked before the first write. That is XACK, or XCLAIM where no entry is given up: both are allowed
  * over the memory limit, and so is all that follows them. A refused item whose run has ended or is unknown gives its
@@ -101,6 +103,7 @@ local function move(run, id, from, to)
   end
 end
 
+${undoing}
 ${commitWrites}
 ${commitUsage}
 local function write(i, at)
@@ -108,7 +111,7 @@ local function write(i, at)
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
   local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 9
-  local item, item_named, mean = '', '', false
+  local item, item_named, mean, last = '', '', false, '{"type":"run.completed"}'
   n, f, delta, over = 0, 2, 0, false
   if OF_ITEM[kind] then
     kind, items, item = OF_ITEM[kind], items_of(run, stream), ARGV[more]
@@ -172,7 +175,10 @@ local function write(i, at)
   elseif kind == 'parked' then
     local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])
     local wake = signal ~= '' and call('HEXISTS', run.key, signal) == 1 and 'signal'
-    if child > 0 and not LIVE[call('HGET', KEYS[child], 'status') or ''] then wake = 'child' end
+    if child > 0 then
+      local child_status = call('HGET', KEYS[child], 'status') or ''
+      if not LIVE[child_status] and child_status ~= 'undoing' then wake = 'child' end
+    end
     if wake then
       status, place = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake)
     else
@@ -217,7 +223,7 @@ local function write(i, at)
     set('error', error)
     set('dead:' .. place, stream.step .. ' ' .. letter .. (item == '' and '' or ' ' .. item))
     tell(at_now .. told)
-    tell(at_now .. told_of_run)
+    last = told_of_run
     status, place, ended, finish = kind, 'dead:' .. letter, now_text, 'failed'
   end
 
@@ -257,16 +263,13 @@ local function write(i, at)
   end
   run[stream.record] = record
 
-  if finish then
-    if finish == 'completed' then tell(at_now .. '{"type":"run.completed"}')
-    elseif graph then
-      local steps = {}
-      for k = 1, #graph do
-        local step = graph[k]
-        steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items] }
-      end
-      end_steps(run.key, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, stream.step, now_text, set)
-    end
+  if finish == 'failed' and graph and fail_steps(run, id, tenant, graph, stream.step) then
+    move(run, id, tenant[run.status], tenant.running)
+    run.status = 'undoing'
+    set('status', 'undoing')
+    set('ending', 'failed ' .. last)
+  elseif finish then
+    tell(at_now .. last)
     move(run, id, tenant[run.status], tenant[finish])
     run.status = finish
     set('status', finish)

@@ -130,12 +130,20 @@ describe("what Redis holds after runs of every kind", () => {
       },
     })
     .child("child", { after: ["end"], workflow: inner, input: () => null });
+  /** Begins to be undone when it is cancelled: one undo goes to dead letters, one is at work. */
+  const undone = workflow("undone", { input: v.any() })
+    .step("first", {
+      run: () => 1,
+      undo: (_, ctx) => new Promise((_, reject) => ctx.signal.addEventListener("abort", reject)),
+    })
+    .step("second", { run: () => 2, undo: () => Promise.reject(new FatalError("no")) })
+    .sleep("sleep", 86_400_000);
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd, many]);
+    await using engine = await engineUnderTest([odd, many, undone]);
     await engine.millrace.pause({ tenant: "idle" });
-    await engine.worker();
+    await engine.worker({ drainMs: 0 });
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"], budget: { tokens: 9 } };
     const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
@@ -152,6 +160,13 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
+    const trip = await engine.millrace.runs.start(undone, null);
+    await engine.until(trip.id, ({ type }) => type === "run.waiting");
+    await engine.millrace.runs.cancel(trip.id);
+    await engine.until(
+      trip.id,
+      ({ type, step, data }) => type === "step.started" && step === "first" && data !== undefined,
+    );
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
@@ -191,7 +206,7 @@ describe("what Redis holds after runs of every kind", () => {
     const shown = [...found.fields].map((field) =>
       field
         .replace(
-          /^(step|output|usage|input|progress|error|join|items|chunks|due|signal|signalled|child):\w+$/,
+          /^(step|output|usage|input|progress|error|join|items|chunks|due|signal|signalled|child|undo|undoError):\w+$/,
           "$1:STEP",
         )
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),

@@ -15,6 +15,7 @@ const PURE_CORE = [
   "workflow-types",
   "step",
   "batching",
+  "step-context",
   "graph",
   "transition",
   "retry",

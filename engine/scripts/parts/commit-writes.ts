@@ -117,6 +117,17 @@ local function end_item(run, id, tenant, stream, items, item, last, input)
   return false
 end
 
+-- Takes what is live beside the step that failed from its place. True if something is undone before the run ends.
+local function fail_steps(run, id, tenant, graph, except)
+  local steps = {}
+  for k = 1, #graph do
+    local step = graph[k]
+    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items], undo = step.undo }
+  end
+  end_steps(run.key, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, except, now_text, set)
+  return undo_next(run.key, id, tenant.name, steps)
+end
+
 -- The mean, at most four times a second; that it is whole, the end of the step tells.
 local function tell_mean(stream, items)
   local whole = items.done + items.failed == items.total
