@@ -7,10 +7,12 @@ import { attemptOf, type Entry, isUndo } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
+import { type Memory, Memos } from "./memos.ts";
 import { encodeValue } from "./payload.ts";
 import type { ResultCache } from "./result-cache.ts";
 import type { CachedResult, StepContext, StepLog } from "./step.ts";
 import { Reply } from "./store.ts";
+import { Spending, type UsageReport } from "./usage.ts";
 
 const log = logger("step");
 
@@ -33,6 +35,9 @@ export interface AttemptSetting {
   env: Readonly<Record<string, string | undefined>>;
   config: Config;
   cache: ResultCache;
+  memory: Memory;
+  /** Renews the leases of this worker. */
+  beat(): Promise<void>;
   /** Called when the commit of an attempt's events was refused. */
   lost(attempt: Attempt): void;
 }
@@ -58,6 +63,8 @@ export class Attempt implements StepContext {
   #telling: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
+  #memos: Memos | undefined;
+  #spending: Spending | undefined;
   #over = false;
   #blobs: BlobStore | undefined;
 
@@ -143,6 +150,25 @@ export class Attempt implements StepContext {
     if (this.#buffered + this.#text.length > BUFFER_LIMIT)
       throw new MillraceError("emit_overflow", "More was emitted than could be stored; await something now and then.");
     this.#tellSoon();
+  }
+
+  once<T>(name: string, fn: () => T | Promise<T>): Promise<T> {
+    this.#memos ??= new Memos(this, this.#setting.memory);
+    return this.#memos.once(name, fn) as Promise<T>;
+  }
+
+  usage(used: UsageReport): void {
+    if (this.#over) return;
+    this.#spending ??= new Spending();
+    this.#spending.add(used);
+    this.#tellSoon();
+  }
+
+  heartbeat(): Promise<void> {
+    const beaten = this.#setting.beat().then(() => this.signal.throwIfAborted());
+    // A handler that does not wait for it is not brought down by it.
+    beaten.catch(() => {});
+    return beaten;
   }
 
   #emitText(text: string): void {
@@ -242,8 +268,8 @@ export class Attempt implements StepContext {
     this.#closeText();
     this.#telling = this.#store(this.#item()).then(() => {
       this.#telling = undefined;
-      if (!this.#over && (this.#events.length > 0 || this.#text !== "" || this.#progress !== undefined))
-        this.#tellSoon();
+      const said = this.#events.length > 0 || this.#text !== "" || this.#progress !== undefined;
+      if (!this.#over && (said || this.#spending?.isEmpty === false)) this.#tellSoon();
     });
   }
 
@@ -262,7 +288,9 @@ export class Attempt implements StepContext {
       events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#marked(this.#progress) }));
       this.#progress = undefined;
     }
-    if (events.length > 0) item.batch = ++this.#batch;
+    const usage = this.#spending?.take();
+    if (usage !== undefined) item.usage = usage;
+    if (events.length > 0 || usage !== undefined) item.batch = ++this.#batch;
     if (!this.#startTold && !this.#undecided) {
       this.#startTold = true;
       item.startedAgoMs = Math.max(0, Math.round(performance.now() - this.#startedAt));

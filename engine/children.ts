@@ -27,7 +27,7 @@ export async function startChild(
   await unlessFull(signal, lanes.open(graph, priority));
   const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, parent: entry, detached };
   // A child is there, or its parent waits for nothing any more: the commit says which.
-  await unlessFull(signal, store.admit({ ...of, terms: checkTerms({}, settings.deadlineMs) }));
+  await unlessFull(signal, store.admit({ ...of, terms: checkTerms({}, settings) }));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

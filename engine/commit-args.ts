@@ -7,6 +7,7 @@ import { chunkOf, type PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import { encodeTimerRow, type TimerRow } from "./timer-rows.ts";
 import type { Parking, Transition } from "./transition.ts";
+import type { Spent } from "./usage.ts";
 import type { Priority } from "./views.ts";
 
 /** What a held entry has come to, to be committed. */
@@ -20,6 +21,8 @@ export interface CommitItem {
   events: string[];
   /** How far the step is, as JSON, if that has changed. */
   progress?: { progress: number; message?: string };
+  /** What was used since it was told last. It belongs to the batch, and is counted with it once. */
+  usage?: Spent;
   /** How the attempt ended, if it did. */
   end?: Transition;
 }
@@ -41,6 +44,8 @@ export function commitArgs(
   const group = new Group(keys);
   const body: Arg[] = [];
   for (const item of items) pushItem(body, group, item);
+  for (const [i, item] of items.entries())
+    if (item.usage !== undefined) pushUsage(body, group, i + 1, item, item.usage);
   const args: Arg[] = [consumer, group.kinds, keys.run("").length, group.tenants.size, group.graphs.size];
   args.push(group.streams.size, items.length);
   for (const { args: tenant } of group.tenants.values()) for (const arg of tenant) args.push(arg);
@@ -117,6 +122,11 @@ class Group {
     return tenant.number;
   }
 
+  /** The number of what a tenant, or one of its keys, has used. */
+  usage(tenant: string, key?: string): number {
+    return this.#key(key === undefined ? this.#partition.usage(tenant) : this.#partition.usageOfKey(tenant, key), "h");
+  }
+
   /** The number of a graph in a lane. */
   #graph(graph: Graph, { steps, ends }: GraphShape, lane: Priority): number {
     const field = `${lane} ${workflowVersion(graph)}`;
@@ -180,6 +190,20 @@ function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events,
   }
   if (events.length > 0) body.push(batch, progress === undefined ? "" : JSON.stringify(progress), ...events);
   if (end !== undefined) pushEnd(body, group, entry, end);
+}
+
+function pushUsage(body: Arg[], group: Group, number: number, { entry, batch }: CommitItem, usage: Spent): void {
+  const { tenant, run, id } = entry;
+  body.push(
+    number,
+    batch,
+    usage.tokens,
+    usage.billionths,
+    deadLetterId(run, id),
+    group.usage(tenant),
+    usage.byKey.size,
+  );
+  for (const [key, { tokens, billionths }] of usage.byKey) body.push(group.usage(tenant, key), tokens, billionths);
 }
 
 function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void {

@@ -35,6 +35,7 @@ import { Store } from "./store.ts";
 import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
 import type { SubscriptionConsumer } from "./subscriptions/types.ts";
+import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
 import type { QueueView } from "./views.ts";
@@ -156,6 +157,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
       ...{ client, store, lanes, records, space, values, runs, graphs, workflows, definitions },
       queues: queuesNow,
     }),
+    usage: (query = {}) => usageSums(client, store.allPartitions, query),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),

@@ -8,6 +8,9 @@ import type { Store } from "./store.ts";
 
 const log = logger("heartbeat");
 
+/** However often handlers ask for a heartbeat, and however long the lease is, they get one this often. */
+const ASKED_EVERY_MS = 1_000;
+
 /** Keeps this worker's leases: three heartbeats to a lease. An attempt whose lease is lost is told to stop. */
 export class Heartbeat implements Service {
   readonly #loop: Loop;
@@ -16,6 +19,8 @@ export class Heartbeat implements Service {
   readonly #sources: Sources;
   readonly #held: HeldAttempts;
   readonly #leaseMs: number;
+  #beatAt = Number.NEGATIVE_INFINITY;
+  #beating: Promise<void> | undefined;
 
   constructor(store: Store, consumer: string, sources: Sources, held: HeldAttempts, leaseMs: number) {
     this.#store = store;
@@ -39,7 +44,29 @@ export class Heartbeat implements Service {
     this.#loop.wake();
   }
 
+  /** A heartbeat that a handler asks for: now, unless there was one just now. In any case others get their turn. */
+  async beat(): Promise<void> {
+    if (performance.now() - this.#beatAt < Math.min(ASKED_EVERY_MS, this.#leaseMs / 10))
+      return new Promise((resolve) => setTimeout(resolve, 0));
+    // One that cannot be had says nothing about the lease: the loop goes on trying, and tells.
+    this.#beating ??= this.runOnce()
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#beating = undefined;
+      });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#leaseMs / 3);
+    });
+    await Promise.race([this.#beating, enough]);
+    clearTimeout(timer);
+  }
+
   async runOnce(): Promise<number | undefined> {
+    this.#beatAt = performance.now();
     const streams = this.#sources.all;
     const held = streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
     for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held)) {

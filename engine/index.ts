@@ -1,3 +1,4 @@
+export type { BatchHandler, Batching } from "./batching.ts";
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
@@ -35,6 +36,8 @@ export type {
 export type { SubscribedEvent } from "./subscriptions/delivery.ts";
 export type { SubscriptionOptions } from "./subscriptions/settings.ts";
 export type * from "./subscriptions/types.ts";
+export type { Budget, Usage, UsageReport } from "./usage.ts";
+export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export type {
   MigrateDecision,
   MigrateOptions,

@@ -117,6 +117,21 @@ export class PartitionKeys {
     return `${this.#prefix}:items:${run}:${step}:${chunk}`;
   }
 
+  /** Hash: what `ctx.once` remembers of a run, as `STEP|ITEM|NAME`; `STEP|ITEM` counts them. */
+  memos(run: string): string {
+    return `${this.#prefix}:memos:${run}`;
+  }
+
+  /** Hash: what a tenant has used, as `DAY TOKENS BILLIONTHS`, by `WORKFLOW|DAY`, the day modulo 92. */
+  usage(tenant: string): string {
+    return `${this.#prefix}:usage:${tenant}`;
+  }
+
+  /** Hash: the same of one key. It expires when nothing was used for 92 days. */
+  usageOfKey(tenant: string, key: string): string {
+    return `${this.#prefix}:usage:${tenant}:${key}`;
+  }
+
   /** Sorted set: timer rows by the time they are due, in milliseconds. */
   timers(): string {
     return `${this.#prefix}:timers`;

@@ -8,6 +8,7 @@ import type {
   SubscriptionHandler,
   SubscriptionsApi,
 } from "./subscriptions/types.ts";
+import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
   DeadLetterDetails,
@@ -213,6 +214,8 @@ export interface Millrace extends PausesApi, VersionsApi {
    */
   subscribe(options: SubscribeOptions, handler: SubscriptionHandler): Promise<SubscriptionConsumer>;
   readonly schedules: SchedulesApi;
+  /** What a tenant has used in the last 92 days, or one of its keys. @throws InvalidInputError, UnavailableError */
+  usage(query?: UsageQuery): Promise<UsageView>;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

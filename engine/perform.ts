@@ -1,4 +1,6 @@
 import type { Attempt } from "./attempt.ts";
+import type { Batches } from "./batches.ts";
+import { type BatchHandler, batchingOf } from "./batching.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
 import { isUndo } from "./entry.ts";
 import { FatalError } from "./errors.ts";
@@ -22,6 +24,7 @@ export interface Parts {
   values: Values;
   inputs: Inputs;
   consumer: string;
+  batches: Batches;
   handlers: Map<Step, Handler<unknown, unknown>>;
 }
 
@@ -113,7 +116,7 @@ async function handle(attempt: Attempt, parts: Parts, input: unknown): Promise<O
   return { kind: "completed", output: await parts.values.put(attempt.entry, attempt.step, output) };
 }
 
-async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Promise<unknown> {
+async function call(attempt: Attempt, { handlers, batches }: Parts, input: unknown): Promise<unknown> {
   const { step } = attempt.entry.stream;
   let handler = handlers.get(step);
   if (handler === undefined) {
@@ -121,7 +124,11 @@ async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Prom
     handlers.set(step, handler);
   }
   if (attempt.aborted !== undefined) throw attempt.aborted;
-  const output = await handler(input, attempt);
+  const batching = batchingOf(step);
+  const output =
+    batching === undefined
+      ? await handler(input, attempt)
+      : await batches.result(attempt, input, handler as unknown as BatchHandler<unknown, unknown>, batching);
   if (attempt.aborted !== undefined) throw attempt.aborted;
   return output;
 }

@@ -25,6 +25,8 @@ const SUMMARY_FIELDS = [
   "endedAt",
   "error",
   "metadata",
+  "usage",
+  "budget",
   "priority",
   "trimmed",
   "ending",

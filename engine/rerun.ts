@@ -12,6 +12,7 @@ import { validInput } from "./step-input.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
+import { encodeBudget, parseBudget } from "./usage.ts";
 import type { Values } from "./values.ts";
 import type { Durability, Priority, StartedRun } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -136,5 +137,7 @@ async function keptFields(
     // The results of a map are with the items of the run that is left behind.
     kept[name] = isSpread(stored) ? await values.put({ tenant, run }, name, await values.get(tenant, stored)) : stored;
   }
+  // It begins anew, with the whole of it.
+  if (fields.budget !== undefined) kept.budget = encodeBudget(parseBudget(fields.budget));
   return kept;
 }

@@ -2,6 +2,7 @@ import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
+import { parseBudget, parseUsage } from "./usage.ts";
 import type { Values } from "./values.ts";
 import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView, UndoView } from "./views.ts";
 
@@ -71,6 +72,8 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   if (fields.priority !== undefined) summary.priority = fields.priority as Priority;
   if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
+  if (fields.usage !== undefined) summary.usage = parseUsage(fields.usage);
+  if (fields.budget !== undefined) summary.budget = parseBudget(fields.budget);
   return summary;
 }
 
@@ -107,6 +110,8 @@ async function stepView(
     view.progress = fraction;
     if (message !== undefined) view.message = message;
   }
+  const usage = fields[`usage:${name}`];
+  if (usage !== undefined) view.usage = parseUsage(usage);
   const items = fields[`items:${name}`];
   const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
   if (items !== undefined) view.items = { total, done, failed };

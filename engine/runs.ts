@@ -80,7 +80,7 @@ export class Runs implements RunsApi {
     if (workflow === undefined) throw new NotFoundError("workflow", name);
     const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
     if (!PRIORITIES.includes(priority)) throw badPriority();
-    const terms = checkTerms(options, workflow.settings.deadlineMs);
+    const terms = checkTerms(options, workflow.settings);
     if (terms.start !== undefined && "atMs" in terms.start)
       checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
     const valid = await validate(workflow.input, input, "input");

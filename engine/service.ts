@@ -79,3 +79,13 @@ export class Loop implements Service {
     if (this.#started) this.#schedule(Math.max(0, Math.min(nextMs, this.#wokenAt - performance.now())));
   }
 }
+
+/** Waits for a promise, but no longer than so many ms. */
+export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, deadline]);
+  clearTimeout(timer);
+}

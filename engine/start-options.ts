@@ -1,4 +1,5 @@
 import { InvalidInputError } from "./errors.ts";
+import { type Budget, givenBudget } from "./usage.ts";
 
 const YEAR_MS = 31_536_000_000;
 
@@ -40,6 +41,8 @@ export interface StartTerms {
   ttlMs?: number;
   /** A run that has not ended so many ms after it could start fails with code `run_deadline`. Default: the workflow's. */
   deadlineMs?: number;
+  /** A run that has used more, by what its handlers say, fails with code `budget_exceeded`. Default: the workflow's. */
+  budget?: Budget;
   /** Up to 8, each 1 to 64 of `A-Z a-z 0-9 _ . : / @ = + -`: `runs.list({ tag })` finds the run by each. */
   tags?: readonly string[];
   dedupe?: Dedupe;
@@ -51,19 +54,22 @@ export interface CheckedTerms {
   start?: { inMs: number } | { atMs: number };
   ttlMs?: number;
   deadlineMs?: number;
+  budget?: Budget;
   tags?: string[];
   dedupe?: Dedupe & { windowMs: number; maxWaitMs: number };
 }
 
 /** @throws InvalidInputError naming the option */
-export function checkTerms(terms: StartTerms, defaultDeadlineMs?: number): CheckedTerms {
-  const { delayMs, runAt, ttlMs, deadlineMs = defaultDeadlineMs, tags, dedupe } = terms;
+export function checkTerms(terms: StartTerms, defaults: Pick<StartTerms, "deadlineMs" | "budget"> = {}): CheckedTerms {
+  const { delayMs, runAt, ttlMs, deadlineMs = defaults.deadlineMs, tags, dedupe } = terms;
   const checked: CheckedTerms = {};
   if (delayMs !== undefined && runAt !== undefined) throw invalid("runAt", "Give delayMs or runAt, not both");
   if (delayMs !== undefined) checked.start = { inMs: wholeMs("delayMs", delayMs, 0, START_LIMITS.longestMs) };
   if (runAt !== undefined) checked.start = { atMs: timeOf(runAt) };
   if (ttlMs !== undefined) checked.ttlMs = wholeMs("ttlMs", ttlMs, 1, START_LIMITS.longestMs);
   if (deadlineMs !== undefined) checked.deadlineMs = wholeMs("deadlineMs", deadlineMs, 1, START_LIMITS.longestMs);
+  const budget = givenBudget(terms.budget) ?? defaults.budget;
+  if (budget !== undefined) checked.budget = budget;
   const kept = tags === undefined ? [] : checkTags(tags);
   if (kept.length > 0) checked.tags = kept;
   if (dedupe === undefined) return checked;

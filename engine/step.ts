@@ -1,56 +1,12 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { BlobStore } from "./blobs/blob-store.ts";
-import type { ConfigReader } from "./config-reader.ts";
+import type { Batching } from "./batching.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
+import type { StepContext } from "./step-context.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
-/** What a handler is given beside its input. Valid until the handler's promise settles. */
-export interface StepContext {
-  readonly run: { readonly id: string; readonly workflow: string; readonly version: number; readonly tenant: string };
-  readonly step: string;
-  /** Which element of a map, or which turn of a loop, from 0; undefined for a step that has no items. */
-  readonly item: number | undefined;
-  /** 1 for the first attempt; a worker that died counts as an attempt too. */
-  readonly attempt: number;
-  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
-  readonly signal: AbortSignal;
-  /** The same for every attempt of this step (or item, or undo) in this run. Hand it to services that take an Idempotency-Key. */
-  readonly idempotencyKey: string;
-  /** Different for every delivery, and never used again: for stores that refuse an older writer. */
-  readonly fence: string;
-  /** Documents and other large values. */
-  readonly blobs: BlobStore;
-  /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The configuration and the feature flags, as this process knows them now. A flag's unit is the run unless one is given. */
-  readonly config: ConfigReader;
-  readonly log: StepLog;
-  /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
-  progress(fraction: number, message?: string): void;
-  /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
-  emit(output: string | object): void;
-  /**
-   * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
-   * Whatever it depends on, the tenant too, belongs into `key`.
-   */
-  cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
-}
-
-export interface CachedResult<T> {
-  /** Undefined if nothing is remembered. */
-  readonly value: T | undefined;
-  /** Remembers a value, which must survive JSON; not if the topic was invalidated since it was asked for. */
-  keep(value: T): void;
-}
-
-export interface StepLog {
-  debug(message: string, properties?: Record<string, unknown>): void;
-  info(message: string, properties?: Record<string, unknown>): void;
-  warn(message: string, properties?: Record<string, unknown>): void;
-  error(message: string, properties?: Record<string, unknown>): void;
-}
+export type { CachedResult, StepContext, StepLog } from "./step-context.ts";
 
 /** A step's work: its input in, its output out. Both must survive JSON. */
 export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
@@ -102,6 +58,16 @@ export type Signalled<T> = { timedOut: false; data: T } | { timedOut: true };
 /** What is done with a failure further down: passed up, or given as a result. */
 export type OnFailure = "fail" | "collect";
 
+/** What a map goes over, and how. */
+export interface MapSettings<I, E, F extends OnFailure> {
+  /** The list. At most 100,000 elements. */
+  over: (input: I) => readonly E[];
+  /** How many elements of a run are at work at once: 1 to 1,000. Default 10, or as many as a batch takes. */
+  limit?: number;
+  /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
+  onItemFailure?: F;
+}
+
 export interface ChildWork {
   readonly workflow: AnyWorkflow;
   readonly input: (input: unknown) => unknown;
@@ -111,7 +77,7 @@ export interface ChildWork {
 
 /** What a step does when it is its turn. */
 export type Work =
-  | { readonly kind: "task" }
+  | { readonly kind: "task"; readonly batch?: Batching }
   | {
       readonly kind: "map";
       readonly over: (input: unknown) => unknown;
@@ -119,6 +85,7 @@ export type Work =
       readonly onItemFailure: OnFailure;
       /** Each item is a run of this workflow, and not a call of the handler. */
       readonly child?: ChildWork;
+      readonly batch?: Batching;
     }
   | { readonly kind: "repeat"; readonly until: (output: unknown, turn: number) => boolean; readonly max: number }
   /** Milliseconds from now, or a time. */

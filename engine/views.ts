@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { RunEvent } from "./events.ts";
+import type { Budget, Usage } from "./usage.ts";
 
 export const RUN_STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
@@ -50,6 +51,8 @@ export interface StepView {
     until?: string;
     run?: string;
   };
+  /** What its attempts have said that they used. */
+  usage?: Usage;
   startedAt?: string;
   endedAt?: string;
   /** How far its undo is, since its run failed or was cancelled. */
@@ -102,6 +105,9 @@ export interface RunView {
   priority?: Priority;
   tags?: string[];
   metadata?: Record<string, unknown>;
+  /** What its steps have said that they used. */
+  usage?: Usage;
+  budget?: Budget;
 }
 
 /** A run in a list: without what may be large. */

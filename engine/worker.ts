@@ -1,4 +1,5 @@
 import { Attempt, type AttemptSetting } from "./attempt.ts";
+import { Batches } from "./batches.ts";
 import { Committer } from "./committer.ts";
 import { internalsOf } from "./connect.ts";
 import { continuations } from "./continuations.ts";
@@ -17,7 +18,9 @@ import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Retention } from "./retention.ts";
+import { within } from "./service.ts";
 import { Sources } from "./sources.ts";
+import { MemoStore } from "./store/memo-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
@@ -60,6 +63,7 @@ export class Worker {
   readonly #committer: Committer;
   readonly #parker: Parker;
   readonly #executor: Executor;
+  readonly #batches: Batches;
   readonly #reader: Reader;
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
@@ -102,10 +106,16 @@ export class Worker {
     this.#committer = new Committer(store, consumer, () => wake(0));
     this.#parker = new Parker(pauses, consumer);
     this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, pauses }));
-    const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
+    this.#batches = new Batches(concurrency);
+    const batches = this.#batches;
+    const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
-    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#setting = {
+      ...{ committer: this.#committer, blobs, env, config, cache, lost },
+      memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },
+      beat: () => this.#heartbeat.beat(),
+    };
     this.#retention = new Retention({
       ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
       store: new RetentionStore(client, store.keys, keys!),
@@ -199,6 +209,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
+    this.#batches.close();
     const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention, this.#strandedWatch];
     await Promise.all(loops.map((loop) => loop.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
@@ -281,13 +292,4 @@ export class Worker {
 /** A worker for the workflows that `millrace` was connected with. Nothing happens until it is started. */
 export function createWorker(millrace: Millrace, options?: WorkerOptions): Worker {
   return new Worker(millrace, options);
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, deadline]);
-  clearTimeout(timer);
 }

@@ -53,3 +53,6 @@ export type ChildOutput<F, W extends Callable> = F extends "collect"
 export type HandlerOf<N extends string, I, O> = unknown extends O
   ? Record<never, never>
   : Record<N, { input: I; output: Awaited<O> }>;
+
+/** What one run gets of the results of a batch. */
+export type BatchOutput<R> = Exclude<Awaited<R>, Error>;

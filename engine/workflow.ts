@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type BatchHandlerSource, type Batching, checkBatching } from "./batching.ts";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, checkName, type Graph } from "./graph.ts";
 import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
@@ -12,9 +13,11 @@ import {
   type HandlerSource,
   isWhole,
   LONGEST_SLEEP_MS,
+  type MapSettings,
   makeStep,
   type OnFailure,
   type Placing,
+  type Settled,
   type Signalled,
   type Step,
   type StepSettings,
@@ -22,8 +25,10 @@ import {
   type Undo,
   type Work,
 } from "./step.ts";
+import { type Budget, definedBudget } from "./usage.ts";
 import type {
   AfterLast,
+  BatchOutput,
   Callable,
   ChildOutput,
   HandlerOf,
@@ -42,6 +47,8 @@ export interface WorkflowSettings {
   readonly retention: RetentionPolicy;
   /** How long its runs may take where their start does not say otherwise. */
   readonly deadlineMs: number | undefined;
+  /** How much a run may use where its start does not say otherwise. */
+  readonly budget: Budget | undefined;
 }
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
@@ -127,6 +134,69 @@ export class Workflow<
   }
 
   /**
+   * Adds a step that runs its handler once for many runs: for `size` of them, or for those that have come within `waitMs` of
+   * the first. Each keeps its own attempt, context, retries and dead letter. Its output is the result at its place.
+   *
+   * @throws DefinitionError
+   */
+  batch<
+    const N extends string,
+    R,
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      Batching &
+      BatchHandlerSource<InputAfter<In, Steps, Maybe, A>, R>,
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    BatchOutput<R>,
+    A,
+    C,
+    HandlerOf<N, InputAfter<In, Steps, Maybe, A>, BatchOutput<R>>
+  > {
+    const batch = checkBatching(this.#where(name), definition, definition);
+    return this.#add(name, { kind: "task", batch }, definition);
+  }
+
+  /**
+   * As `map` below, with a handler that takes elements of this and of other runs together, as a `batch` step does.
+   *
+   * @throws DefinitionError
+   */
+  map<
+    const N extends string,
+    E,
+    O,
+    F extends OnFailure = "fail",
+    const A extends readonly (keyof Steps & string)[] = AfterLast<Steps, Last>,
+    C extends boolean | undefined = undefined,
+  >(
+    name: N,
+    definition: StepSettings &
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
+      BatchHandlerSource<E, O> & { batch: Batching },
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    (F extends "collect" ? Settled<BatchOutput<O>> : BatchOutput<O>)[],
+    A,
+    C,
+    HandlerOf<N, E, BatchOutput<O>>
+  >;
+  /**
    * Adds a step that runs its handler, or a run of another workflow, for each element of a list: up to `limit` at once
    * (default 10, at most 1,000). Its output has a result per element, in order.
    *
@@ -143,30 +213,30 @@ export class Workflow<
   >(
     name: N,
     definition: StepSettings &
-      Placing<A, InputAfter<In, Steps, Maybe, A>, C> & {
-        /** The list. At most 100,000 elements. */
-        over: (input: InputAfter<In, Steps, Maybe, A>) => readonly E[];
-        limit?: number;
-        /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
-        onItemFailure?: F;
-      } & (
+      Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
+      MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
+      (
         | HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>>
         | {
             workflow: W;
             input: (element: E) => W["types"]["input"];
             undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
           }
-      ),
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>> {
+      ) & { batch?: undefined },
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>>;
+  map(name: string, definition: object): unknown {
     const where = this.#where(name);
-    const { over, limit = 10, onItemFailure = "fail" } = settingsOf(where, definition);
+    const settings = settingsOf(where, definition) as StepSettings &
+      MapSettings<unknown, unknown, OnFailure> & { batch?: Batching };
+    const batch = settings.batch && checkBatching(where, settings.batch, settings);
+    const { over, limit = Math.max(10, batch?.size ?? 0), onItemFailure = "fail" } = settings;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
     if (!isWhole(limit, 1, 1_000)) throw new DefinitionError(`${where}: limit must be a whole number from 1 to 1000`);
     checkFailure(where, "onItemFailure", onItemFailure);
     if ("workflow" in definition && ("run" in definition || "load" in definition))
       throw new DefinitionError(`${where}: give a handler or a workflow, not both`);
     const child = "workflow" in definition ? { child: childWork(where, definition) } : {};
-    const work: Work = { kind: "map", over: over as (input: unknown) => unknown, limit, onItemFailure, ...child };
+    const work: Work = { kind: "map", over, limit, onItemFailure, ...child, ...(batch && { batch }) };
     return this.#add(name, work, definition);
   }
 
@@ -344,12 +414,13 @@ type Added<
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
  *   `version`: a whole number, raised whenever the steps change. Default 1. `deadlineMs`: how long a run may take, from when
  *   it can start to its end, or it fails with code `run_deadline`; a start may say otherwise. Default: any
- *   time. `retention`: how long ended runs are kept.
+ *   time. `budget`: how much it may use, by what its handlers say with `ctx.usage`, or it fails with code
+ *   `budget_exceeded`; a start may say otherwise. Default: any. `retention`: how long ended runs are kept.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number; deadlineMs?: number; retention?: RetentionSettings },
+  options: { input: S; version?: number; deadlineMs?: number; budget?: Budget; retention?: RetentionSettings },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const { version = 1, deadlineMs } = options;
@@ -361,5 +432,6 @@ export function workflow<S extends StandardSchemaV1>(
     throw new DefinitionError(`${where}: deadlineMs must be a whole number from 1 to ${LONGEST_DEADLINE_MS}, a year`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
   const retention = retentionPolicy(where, options.retention ?? {});
-  return new Workflow(name, version, input, [], { retention, deadlineMs });
+  const budget = definedBudget(where, options.budget);
+  return new Workflow(name, version, input, [], { retention, deadlineMs, budget });
 }

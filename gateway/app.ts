@@ -19,6 +19,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { stepRoutes } from "./routes/steps.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
+import { usageRoutes } from "./routes/usage.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 export interface AppDeps {
@@ -63,6 +64,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", usageRoutes(gateway));
   app.route("/", workflowRoutes(gateway));
   app.route("/", pauseRoutes(gateway));
   app.route("/", subscriptionRoutes(gateway));

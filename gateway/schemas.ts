@@ -60,17 +60,19 @@ export const startTerms = {
   deadline: v.optional(ms(1, longestMs)),
   tags: v.optional(v.pipe(v.array(tagName), v.maxLength(tags, `At most ${tags} tags.`))),
   dedupe: v.optional(dedupe),
+  budget: v.optional(v.strictObject({ tokens: v.optional(v.number()), cost: v.optional(v.number()) })),
 };
 
 /** The terms of a request as the engine takes them. */
 export function termsOf(sent: v.InferOutput<v.ObjectSchema<typeof startTerms, undefined>>): StartTerms {
-  const { delay, runAt, ttl, deadline, tags, dedupe } = sent;
+  const { delay, runAt, ttl, deadline, tags, dedupe, budget } = sent;
   return {
     delayMs: delay,
     runAt: runAt === undefined ? undefined : new Date(runAt),
     ttlMs: ttl,
     deadlineMs: deadline,
     tags,
+    budget,
     dedupe: dedupe === undefined ? undefined : dedupeOf(dedupe),
   };
 }

@@ -11,7 +11,7 @@ import { tellingScript } from "./script.ts";
  *       are at work is counted then  10 what waits for it: the beginning of a timer row, up to its entry ('' for nothing)
  *       11 priority ('' for normal)  12 how many first steps, and their names
  *       and with options, after those: when it starts (`+MS` from now, the ms since 1970, '' for now), ttl in ms, deadline
- *       in ms ('' for none), tags as JSON ('' for none), timer row of the ttl, of the deadline, of each first step
+ *       in ms ('' for none), tags as JSON ('' for none), budget ('' for none), timer row of the ttl, of the deadline, of each first step
  *       of a child run, last: the entry of what waits for it; the field of that one's record; the field that remembers the
  *       child, so that it is cancelled with it ('' if it is not to be)
  * Returns  {Done, 'queued'}; {Already, status} if the run is there (a repeated call); {Stale} if what is to wait for it is at
@@ -52,7 +52,7 @@ end
 for i = 1, firsts do
   local step, record = ARGV[12 + i], nil
   if starts > now then
-    local row = ARGV[options + 6 + i]
+    local row = ARGV[options + 7 + i]
     redis.call('ZADD', timers, starts, row)
     redis.call('HINCRBY', delayed, workflow .. '@' .. version .. ':' .. step, 1)
     record = 'waiting 0 0 0 timer:' .. row .. ' - - 0'
@@ -76,10 +76,11 @@ if args > options then
     local limit = ARGV[options + 1 + i]
     if limit ~= '' then
       set(name, limit)
-      redis.call('ZADD', timers, starts + tonumber(limit), ARGV[options + 4 + i])
+      redis.call('ZADD', timers, starts + tonumber(limit), ARGV[options + 5 + i])
     end
   end
   if ARGV[options + 4] ~= '' then set('tags', ARGV[options + 4]) end
+  if ARGV[options + 5] ~= '' then set('budget', ARGV[options + 5]) end
   for i = 7 + firsts, keys do redis.call('ZADD', KEYS[i], now, id) end
 end
 redis.call('HSET', KEYS[1], unpack(fields))

@@ -1,5 +1,6 @@
 import { commitCheck } from "./parts/commit-check.ts";
 import { commitHeader } from "./parts/commit-header.ts";
+import { commitUsage } from "./parts/commit-usage.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
 import { undoing } from "./parts/undoing.ts";
 import { tellingScript } from "./script.ts";
@@ -38,6 +39,8 @@ import { tellingScript } from "./script.ts";
  *         retrying:   error, event step.retrying, delay in ms, timer row
  *         collected#: error, event step.failed
  *         failed:     error, event step.failed, event run.failed, dead-letter id
+ *       then per item that says what was used: its number, its batch, tokens, billionths of cost, the id of a dead letter,
+ *         if it is one too many, key of the tenant's usage, how many keys, (key of its usage, tokens, billionths)
  * Returns  a Reply per item: Done, DoneAndDue (and a timer row is due now), NotOwner, RunEnded, UnknownRun, Stale; or WrongType
  *          for all, and nothing is written: the caller then sends the items one by one
  * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting,
@@ -92,15 +95,6 @@ end
 local now = now_ms()
 local now_text, times = now .. '', {}
 local at_now = now_text .. ' '
--- The time that was so many ms ago, as text.
-local function time_ago(ago)
-  local time = times[ago]
-  if not time then
-    time = (now - tonumber(ago)) .. ''
-    times[ago] = time
-  end
-  return time
-end
 
 local function move(run, id, from, to)
   if from ~= to then
@@ -111,6 +105,7 @@ end
 
 ${undoing}
 ${commitWrites}
+${commitUsage}
 local function write(i, at)
   local run, stream, tenant = run_of[i], stream_of[i], tenants[ARGV[at + 5]]
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
@@ -133,6 +128,8 @@ local function write(i, at)
     end
     tell(started .. stream.started .. item_named .. attempt_of[counts])
   end
+  local use = spent[i]
+  local broke = use and spend(use, run, stream, batch, counts, item_named)
   if ARGV[at + 8] ~= '0' then
     local events = tonumber(ARGV[at + 8])
     if tonumber(ARGV[more]) > batch then
@@ -147,6 +144,9 @@ local function write(i, at)
     end
     more = more + 2 + events
   end
+
+  if use then batch = math.max(batch, use.batch) end
+  if broke then kind, mean = give_up(i, kind, stream, place), false end
 
   -- A step without items is settled by its own end, one with items by that of the last.
   local settled, taken, input = false, true, ''
@@ -213,15 +213,17 @@ local function write(i, at)
     mean = true
     if settled then set(stream.output, '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|collect') end
   elseif kind == 'failed' then
-    local letter = { 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name, 'attempt', match(counts, '^%d+'), 'error', ARGV[more] }
+    local error, told, told_of_run, letter_id = ARGV[more], ARGV[more + 1], ARGV[more + 2], ARGV[more + 3]
+    if broke then error, told, told_of_run, letter_id = unpack(broke) end
+    local letter = { 'id', letter_id, 'run', id, 'tenant', tenant.name, 'attempt', match(counts, '^%d+'), 'error', error }
     if items then letter[11], letter[12] = 'item', item end
     letter = call('XADD', stream.dead, '*', unpack(letter))
-    call('ZADD', tenant.dead, now_text, ARGV[more + 3])
-    set('error:' .. stream.step, ARGV[more])
-    set('error', ARGV[more])
+    call('ZADD', tenant.dead, now_text, letter_id)
+    set('error:' .. stream.step, error)
+    set('error', error)
     set('dead:' .. place, stream.step .. ' ' .. letter .. (item == '' and '' or ' ' .. item))
-    tell(at_now .. ARGV[more + 1])
-    last = ARGV[more + 2]
+    tell(at_now .. told)
+    last = told_of_run
     status, place, ended, finish = kind, 'dead:' .. letter, now_text, 'failed'
   end
 
@@ -281,7 +283,7 @@ local function write(i, at)
   end
   call('HSET', run.key, unpack(fields, 1, f))
   if n > 0 then run.trimmed = append(run.key, run.log, run.trimmed, lines, n) end
-  if due then replies[i] = DONE_AND_DUE end
+  if due and replies[i] == DONE then replies[i] = DONE_AND_DUE end
 end
 
 for i = 1, item_count do

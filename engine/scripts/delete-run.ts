@@ -1,11 +1,11 @@
 import { script } from "./script.ts";
 
 /**
- * Removes an ended run: its record, its log, its dead letters and its rows in the indexes. What is outside of Redis is
+ * Removes an ended run: its record, its log, what it has remembered, its dead letters and its rows in the indexes. What is outside of Redis is
  * left to a timer row.
  *
  * KEYS  1 run  2 log  3 timers  4 the tenant's dead letters  5… each index that may hold the run, then the dead-letter
- *       stream of each step of its graph
+ *       stream of each step of its graph, then the run's memos
  * ARGV  1 run id  2 tenant  3 when it ended, in ms ('' for whenever)  4 the timer row that deletes its blobs ('' for none)
  *       5 in how many ms that is due, if the caller does not do it first  6 how many indexes
  *       7… the names of the steps
@@ -15,8 +15,8 @@ export const deleteRun = script(
   "delete-run",
   `
 local last_index = 4 + tonumber(ARGV[6])
-local steps = #KEYS - last_index
-local _, any = wrong_types('hl' .. string.rep('z', last_index - 2) .. string.rep('s', steps))
+local steps = #KEYS - last_index - 1
+local _, any = wrong_types('hl' .. string.rep('z', last_index - 2) .. string.rep('s', steps) .. 'h')
 if any then return WRONG_TYPE end
 local id, row = ARGV[1], ARGV[4]
 local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'endedAt')
@@ -35,7 +35,7 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
     if stream_of[step] then redis.call('XDEL', stream_of[step], letter) end
   end
 end
-redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[#KEYS])
 if row ~= '' then redis.call('ZADD', KEYS[3], now_ms() + tonumber(ARGV[5]), row) end
 return DONE
 `,

@@ -79,6 +79,7 @@ export class DeletionStore {
         keys.deadLetters(tenant),
         ...indexes,
         ...names.map((step) => keys.dead(graph, step)),
+        keys.memos(run),
       ],
       [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, indexes.length, ...names],
     )) as Reply;

@@ -2,22 +2,24 @@ import { firstSteps, type Graph } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { CheckedTerms } from "../start-options.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { encodeBudget } from "../usage.ts";
 
 /** The options' part of the KEYS and ARGV of the script `admit`: nothing for a run without any. */
 export function termsArgs(
   keys: PartitionKeys,
   run: { id: string; graph: Graph; tenant: string },
-  { start, ttlMs, deadlineMs, tags = [] }: CheckedTerms,
+  { start, ttlMs, deadlineMs, budget, tags = [] }: CheckedTerms,
 ): { keys: string[]; args: (string | number)[] } {
-  if (start === undefined && ttlMs === undefined && deadlineMs === undefined && tags.length === 0)
-    return { keys: [], args: [] };
+  const given = [start, ttlMs, deadlineMs, budget, tags[0]].some((term) => term !== undefined);
+  if (!given) return { keys: [], args: [] };
   const { id, graph } = run;
   const rows = firstSteps(graph).map((step) => delayRow(run, step));
   const when = start === undefined ? "" : "inMs" in start ? `+${start.inMs}` : start.atMs;
   const tagged = tags.length === 0 ? "" : JSON.stringify(tags);
+  const most = budget === undefined ? "" : encodeBudget(budget);
   return {
     keys: [keys.timers(), keys.delayed(), ...tags.map((tag) => keys.runsByTag(run.tenant, tag))],
-    args: [when, ttlMs ?? "", deadlineMs ?? "", tagged, ...limitRows(id, graph), ...rows],
+    args: [when, ttlMs ?? "", deadlineMs ?? "", tagged, most, ...limitRows(id, graph), ...rows],
   };
 }
 

@@ -1,3 +1,4 @@
+import { type BatchHandler, batchingOf } from "../batching.ts";
 import { MillraceError, NotFoundError } from "../errors.ts";
 import { workflowVersion } from "../graph.ts";
 import { type Handler, hasHandler, type Step, type StepContext, type Work } from "../step.ts";
@@ -91,6 +92,7 @@ export class Fakes {
       const where = `${workflowVersion(workflow.graph)}:${step.name}`;
       const place: Place = { step, where, failures: [] };
       this.#places.set(where, place);
+      if (batchingOf(step) !== undefined) return { ...step, load: async () => attempts(place) as never };
       return { ...step, load: async () => (input, ctx) => attempt(place, input, ctx) };
     });
     return Object.create(workflow, { steps: { value: steps, enumerable: true } }) as AnyWorkflow;
@@ -162,13 +164,44 @@ function undoOf(step: string): string {
 }
 
 async function attempt(place: Place, input: unknown, ctx: StepContext): Promise<unknown> {
-  for (const { thrown, record } of place.failures) {
+  failIfToldTo(place, input, ctx);
+  if (place.fake === undefined) return (await place.step.load())(input, ctx);
+  place.fake.record.add(input, ctx);
+  return place.fake.handler(input, ctx);
+}
+
+/** As `attempt`, of a step that takes many at once: each fails, or is faked, by itself, and the rest goes to the handler. */
+function attempts(place: Place): BatchHandler<unknown, unknown> {
+  return async (inputs, ctxs) => {
+    const results: (() => unknown)[] = [];
+    const rest: number[] = [];
+    for (const [i, input] of inputs.entries()) {
+      const ctx = ctxs[i]!;
+      try {
+        results[i] = () => attempt(place, input, ctx);
+        if (place.fake !== undefined) continue;
+        failIfToldTo(place, input, ctx);
+        rest.push(i);
+      } catch (error) {
+        results[i] = () => Promise.reject(error);
+      }
+    }
+    if (rest.length > 0) {
+      const handler = (await place.step.load()) as unknown as BatchHandler<unknown, unknown>;
+      const of = <T>(all: readonly T[]) => rest.map((i) => all[i]!);
+      const made = await handler(of(inputs), of(ctxs));
+      if (rest.length === inputs.length) return made;
+      for (const [k, i] of rest.entries()) results[i] = () => made[k];
+    }
+    return results.map((result) => result());
+  };
+}
+
+function failIfToldTo({ failures }: Place, input: unknown, ctx: StepContext): void {
+  for (const { thrown, record } of failures) {
     const error = thrown(input, ctx);
     if (error === undefined) continue;
     record.add(input, ctx);
     throw error;
   }
-  if (place.fake === undefined) return (await place.step.load())(input, ctx);
-  place.fake.record.add(input, ctx);
-  return place.fake.handler(input, ctx);
 }

@@ -32,6 +32,9 @@ const KEYS: Record<string, string> = {
   dead: `${keys.dead(version, "STEP")} stream`,
   items: `${keys.items("RUN", "STEP")} hash`,
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
+  memos: `${keys.memos("RUN")} hash`,
+  usage: `${keys.usage("TENANT")} hash`,
+  usageOfKey: `${keys.usageOfKey("TENANT", "KEY")} hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
   lanes: `${keys.lanes()} hash`,
@@ -102,8 +105,10 @@ describe("what Redis holds after runs of every kind", () => {
   const odd = workflow("odd", { input: v.object({ name: v.string() }) })
     .step("first", {
       retry: { baseMs: 0, maxMs: 0 },
-      run: ({ name }, ctx) => {
+      run: async ({ name }, ctx) => {
         ctx.progress(0.5, "half way");
+        ctx.usage({ tokens: 1, key: "KEY" });
+        await ctx.once("greeting", () => name);
         if (ctx.attempt === 1) throw new Error("not yet");
         return name;
       },
@@ -152,7 +157,7 @@ describe("what Redis holds after runs of every kind", () => {
       throw seq === 1 ? new FatalError("never") : new Error("not yet");
     });
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
+    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"], budget: { tokens: 9 } };
     const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
     const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
@@ -192,11 +197,11 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of keys, with its type, and nothing in the table is missing", () => {
     const shown = found.keys.map((each) =>
       each
-        .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
+        .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
+        .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
@@ -215,7 +220,7 @@ describe("what Redis holds after runs of every kind", () => {
     const shown = [...found.fields].map((field) =>
       field
         .replace(
-          /^(step|output|input|progress|error|join|items|chunks|due|signal|signalled|child|undo|undoError):\w+$/,
+          /^(step|output|usage|input|progress|error|join|items|chunks|due|signal|signalled|child|undo|undoError):\w+$/,
           "$1:STEP",
         )
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),

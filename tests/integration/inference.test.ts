@@ -58,6 +58,7 @@ describe("a model server", () => {
       ...{ text: "Hello!", model: "big-model", usage: { inputTokens: 9, outputTokens: 3 }, finishReason: "stop" },
     });
     expect(ctx.emitted).toEqual(["Hel", "lo", "!"]);
+    expect(ctx.used).toEqual([{ tokens: 12, key: "user-7" }]);
     const [{ path, headers, body }, ...more] = server!.requests as [ModelServer["requests"][number]];
     expect(more).toEqual([]);
     expect(path).toBe("/v1/chat/completions");

@@ -17,11 +17,13 @@ beforeEach(async () => {
   await rawRedis(server.url).flushall();
 });
 
-/** Emits, and fails the first attempt of every tenth run. */
+/** Emits, remembers, uses, and fails the first attempt of every tenth run. */
 const flow = workflow("flow", { input: any() })
   .step("a", {
     retry: { attempts: 3, baseMs: 10 },
-    run: ({ n }: { n: number }, ctx) => {
+    run: async ({ n }: { n: number }, ctx) => {
+      if (n % 10 === 0) await ctx.once("paid", () => n);
+      ctx.usage({ tokens: 1, key: "k" });
       ctx.emit({ n });
       ctx.progress(1);
       if (ctx.attempt === 1 && n % 10 === 0) throw new Error("once");
@@ -83,6 +85,9 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
 
   for (const [n, id] of accepted.entries())
     expect(await gateway.ended(id)).toMatchObject({ status: "completed", output: n });
+  // As often as a first attempt was made, and a second one of every tenth.
+  const { tokens } = await gateway.millrace.usage({ key: "k" });
+  expect(tokens).toBe(accepted.length + Math.ceil(accepted.length / 10));
   expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);
   expect((await gateway.millrace.runs.list({ status: "running" })).data).toEqual([]);
 });

@@ -14,6 +14,8 @@ const PURE_CORE = [
   "workflow",
   "workflow-types",
   "step",
+  "batching",
+  "step-context",
   "graph",
   "graph-diff",
   "migration-plan",
@@ -28,6 +30,7 @@ const PURE_CORE = [
   "ids",
   "config-reader",
   "schema",
+  "usage",
   "views",
 ].map((name) => `engine/${name}.ts`);
 

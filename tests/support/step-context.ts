@@ -1,10 +1,11 @@
-import type { BlobStore, StepContext } from "../../engine/index.ts";
+import type { BlobStore, StepContext, UsageReport } from "../../engine/index.ts";
 
 export interface RecordedContext extends StepContext {
   /** What the handler has said, in order. */
   readonly progressed: { fraction: number; message?: string }[];
   readonly emitted: (string | object)[];
   readonly logged: string[];
+  readonly used: UsageReport[];
 }
 
 /** What a handler is given, without an engine: it keeps what the handler says. A flag is on if its value is true. */
@@ -21,6 +22,7 @@ export function stepContext(
   const progressed: RecordedContext["progressed"] = [];
   const emitted: RecordedContext["emitted"] = [];
   const logged: string[] = [];
+  const used: UsageReport[] = [];
   const config = given.config ?? new Map<string, unknown>();
   const log = (message: string) => void logged.push(message);
   return {
@@ -37,10 +39,14 @@ export function stepContext(
       get: <T>(key: string) => config.get(key) as T | undefined,
       flag: (name, options) => (config.get(name) ?? options?.default) === true,
     },
+    heartbeat: async () => {},
+    once: async (_name, fn) => fn(),
+    usage: (report) => void used.push(report),
     cached: () => ({ value: undefined, keep: () => {} }),
     log: { debug: log, info: log, warn: log, error: log },
     progress: (fraction, message) => void progressed.push(message === undefined ? { fraction } : { fraction, message }),
     emit: (output) => void emitted.push(output),
+    used,
     progressed,
     emitted,
     logged,

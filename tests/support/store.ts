@@ -8,6 +8,7 @@ import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
+import { MemoStore } from "../../engine/store/memo-store.ts";
 import { StartStore } from "../../engine/store/start-store.ts";
 import { SubscriptionStore } from "../../engine/store/subscription-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
@@ -30,6 +31,7 @@ export class StoreBench {
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
+  readonly memos = new MemoStore(this.client, () => this.keys, "ann");
   readonly starts = new StartStore(this.client, this.store);
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
@@ -56,7 +58,10 @@ export class StoreBench {
 
   /** Has a consumer take what waits for a step. */
   async take(step: string, consumer = "ann", count = 100, definition = this.definition): Promise<Entry[]> {
-    const stream = this.stream(step, definition);
+    return this.takeFrom(this.stream(step, definition), consumer, count);
+  }
+
+  async takeFrom(stream: StepStream, consumer = "ann", count = 100): Promise<Entry[]> {
     await ensureGroups(this.client, [stream]);
     return take(this.client, consumer, [[stream, count]]);
   }

@@ -27,7 +27,8 @@ describe("the project's layout", () => {
       expect([...tree.keys()]).toContain(path);
     const { imports } = parseFile("engine/step.ts", tree.get("engine/step.ts")!);
     expect(imports).toContainEqual({ target: "engine/errors.ts", typeOnly: false });
-    expect(imports).toContainEqual({ target: "engine/blobs/blob-store.ts", typeOnly: true });
+    const context = parseFile("engine/step-context.ts", tree.get("engine/step-context.ts")!);
+    expect(context.imports).toContainEqual({ target: "engine/blobs/blob-store.ts", typeOnly: true });
   });
 });
 

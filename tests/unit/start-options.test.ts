@@ -35,8 +35,8 @@ describe("the terms of a start", () => {
   });
 
   test("a workflow's deadline holds where a start names none", () => {
-    expect(checkTerms({}, 7)).toEqual({ deadlineMs: 7 });
-    expect(checkTerms({ deadlineMs: 8 }, 7)).toEqual({ deadlineMs: 8 });
+    expect(checkTerms({}, { deadlineMs: 7 })).toEqual({ deadlineMs: 7 });
+    expect(checkTerms({ deadlineMs: 8 }, { deadlineMs: 7 })).toEqual({ deadlineMs: 8 });
   });
 
   test.each<[string[], unknown]>([

@@ -3,6 +3,16 @@
  * loops. It uses what `commit` has read by then.
  */
 export const commitWrites = `
+-- The time that was so many ms ago, as text.
+local function time_ago(ago)
+  local time = times[ago]
+  if not time then
+    time = (now - tonumber(ago)) .. ''
+    times[ago] = time
+  end
+  return time
+end
+
 -- What is written of the item at hand: lines of the log, fields of the run, by how many more steps are at work, and
 -- whether that was the last of the graph.
 local lines, n, fields, f, delta, over = {}, 0, {}, 2, 0, false

@@ -56,6 +56,13 @@ describe("delete-run", () => {
     });
   });
 
+  test("what the run has remembered is gone with it", async () => {
+    const entry = await bench.held();
+    await bench.memos.remember(entry, "paid", "1");
+    await bench.fail(entry);
+    expect(await change(() => deletion.delete(place()), Reply.Done)).toMatchObject({ "memos:RUN": "gone" });
+  });
+
   test("blobs that are still to be deleted are a timer row until they are", async () => {
     await bench.admit();
     await bench.store.cancel(bench.run, two.graph, "default");
@@ -82,7 +89,7 @@ describe("delete-run", () => {
     expect(await change(() => deletion.delete(place()), Reply.UnknownRun)).toEqual({});
   });
 
-  test.each(["log", "timers", "index", "workflow", "letters", "dead"])(
+  test.each(["log", "timers", "index", "workflow", "letters", "dead", "memos"])(
     "a key of the wrong type refuses it: %s",
     async (which) => {
       await bench.fail(await bench.held());
@@ -93,6 +100,7 @@ describe("delete-run", () => {
         index: keys.runsByStatus("default", "cancelled"),
         workflow: keys.runsByWorkflow("default", "two"),
         letters: keys.deadLetters("default"),
+        memos: keys.memos(run),
         dead: keys.dead(two.graph, "b"),
       }[which]!;
       await redis.del(key);

@@ -143,3 +143,25 @@ describe("what cannot be faked is refused", () => {
     ).toEqualTypeOf<unknown>();
   });
 });
+
+test("a step that takes many runs at once is faked, and fails, run by run", async () => {
+  const batch = workflow("batch", { input: v.number() }).batch("many", {
+    ...{ size: 3, waitMs: 20, retry: { attempts: 2, baseMs: 3_600_000, maxMs: 3_600_000 } },
+    run: (inputs, ctxs) => inputs.map((n, i) => `${n}/${ctxs[i]!.attempt}`),
+  });
+  await using kit = await testKit([batch], kitOptions());
+  const failing = kit.fail(batch, "many", { attempts: (attempt, n) => (n === 2 && attempt === 1 ? "no" : undefined) });
+  const run = async () => {
+    const started = await Promise.all([1, 2, 3].map((n) => kit.start(batch, n)));
+    await kit.clock.advance("1 hour");
+    return Promise.all(started.map(async (each) => (await kit.ended(each)).output));
+  };
+  expect(await run()).toEqual(["1/1", "2/2", "3/1"]);
+  expect(failing.calls.map(({ input: n }) => n)).toEqual([2]);
+  const fake = kit.fake(batch, "many", (n) => {
+    expectTypeOf(n).toEqualTypeOf<number>();
+    return `fake ${n}`;
+  });
+  expect(await run()).toEqual(["fake 1", "fake 2", "fake 3"]);
+  expect(fake.calls.map(({ input: n }) => n).sort()).toEqual([1, 2, 3]);
+});

@@ -14,6 +14,10 @@ export default async function generate(input: InferenceInput, ctx: StepContext):
     return { ...known.value, cached: true };
   }
   const answer = model === EXTRACTIVE_MODEL ? await extractiveAnswer(input, ctx) : await served(server, input, ctx);
+  const tokens = answer.usage.inputTokens + answer.usage.outputTokens;
+  // Not every server says how many there were.
+  if (Number.isSafeInteger(tokens) && tokens > 0)
+    ctx.usage(input.user_id === undefined ? { tokens } : { tokens, key: input.user_id });
   known?.keep(answer);
   return answer;
 }
