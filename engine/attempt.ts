@@ -20,6 +20,7 @@ const OBJECT_LIMIT = 65_536;
 const MESSAGE_LIMIT = 1_000;
 /** What a handler emits faster than it can be stored is kept up to this many characters; then `emit` throws. */
 const BUFFER_LIMIT = 4_194_304;
+const MOST_TOKENS = 1_000_000_000;
 /** So many events travel in one commit at the most. */
 const BATCH_SIZE = 50;
 
@@ -53,6 +54,7 @@ export class Attempt implements StepContext {
   #telling: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
+  #spent = 0;
   #over = false;
 
   constructor(entry: Entry, setting: AttemptSetting) {
@@ -61,7 +63,9 @@ export class Attempt implements StepContext {
     this.#setting = setting;
     // A step that was woken has told of its start before it waited.
     this.#startTold = entry.wake !== undefined;
-    this.#undecided = entry.stream.step.when !== undefined && entry.wake === undefined && entry.item === undefined;
+    const { step, gate } = entry.stream;
+    const isConditional = step.when !== undefined && entry.wake === undefined && entry.item === undefined;
+    this.#undecided = gate === "before" || (isConditional && gate === undefined);
   }
 
   get run(): StepContext["run"] {
@@ -118,6 +122,12 @@ export class Attempt implements StepContext {
     this.#progress = { progress: Number(fraction) };
     if (message !== undefined) this.#progress.message = String(message).slice(0, MESSAGE_LIMIT);
     this.#tellSoon();
+  }
+
+  spend(tokens: number): void {
+    if (this.#over) return;
+    if (!(tokens >= 0 && tokens <= MOST_TOKENS)) throw new FatalError(`Tokens are from 0 to 10^9, not ${tokens}.`);
+    this.#spent += tokens;
   }
 
   emit(output: string | object): void {
@@ -204,7 +214,7 @@ export class Attempt implements StepContext {
     if (this.#telling !== undefined) await this.#telling;
     this.#closeText();
     while (this.#events.length > BATCH_SIZE) await this.#store(this.#item());
-    return this.#item();
+    return this.#spent === 0 ? this.#item() : { ...this.#item(), spent: this.#spent };
   }
 
   #tellSoon(): void {

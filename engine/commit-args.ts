@@ -1,6 +1,7 @@
 import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
+import { GATE_KINDS, gateKeys } from "./gate-places.ts";
 import { type Graph, type GraphShape, shapeOf, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import { chunkOf, type PartitionKeys } from "./keys.ts";
@@ -19,6 +20,8 @@ export interface CommitItem {
   events: string[];
   /** How far the step is, as JSON, if that has changed. */
   progress?: { progress: number; message?: string };
+  /** How many tokens the attempt has spent, with its end. */
+  spent?: number;
   /** How the attempt ended, if it did. */
   end?: Transition;
 }
@@ -117,14 +120,21 @@ class Group {
     let known = this.graphs.get(graph);
     if (known === undefined) {
       const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
-      for (const { name, after, items, next } of steps) {
-        args.push(name, this.#key(this.#partition.step(graph, name), "s"), after.length, items, next.length);
+      for (const { name, after, items, limits, next } of steps) {
+        args.push(name, this.#key(this.#partition.step(graph, name), "s"), after.length, items);
+        args.push(limits ? this.#gate(graph, name) : 0, next.length);
         for (const index of next) args.push(index + 1);
       }
       known = { number: this.graphs.size + 1, args };
       this.graphs.set(graph, known);
     }
     return known.number;
+  }
+
+  /** The number of the first key of a step's gate; the others follow. */
+  #gate(graph: Graph, step: string): number {
+    this.kinds += GATE_KINDS;
+    return this.keys.push(...gateKeys(this.#partition, graph, step)) - GATE_KINDS.length + 1;
   }
 
   /** A stream's number, widened to where this entry lies. */
@@ -156,10 +166,11 @@ class Group {
 
 const KINDS = {
   ...{ complete: "completed", skip: "skipped", park: "parked", expand: "expanded" },
-  ...{ retry: "retrying", collect: "collected", dead: "failed", release: "released" },
+  ...{ gate: "gated", retry: "retrying", collect: "collected", dead: "failed", release: "released" },
 } as const;
 
-function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events, batch, progress }: CommitItem): void {
+function pushItem(body: Arg[], group: Group, committed: CommitItem): void {
+  const { entry, end, startedAgoMs, events, batch, progress, spent = 0 } = committed;
   const { id, count, run, tenant, failures, crashes, item, stream } = entry;
   const kind = end === undefined ? "events" : KINDS[end.kind];
   const failed = failures + (end?.kind === "retry" ? 1 : 0);
@@ -170,6 +181,7 @@ function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events,
     const thousandths = progress === undefined || stream.step.work.kind !== "map" ? "" : progress.progress * 1_000;
     body.push(item, group.chunk(entry, item), thousandths === "" ? "" : Math.round(thousandths));
   }
+  if (stream.gate !== undefined) body.push(spent);
   if (events.length > 0) body.push(batch, progress === undefined ? "" : JSON.stringify(progress), ...events);
   if (end !== undefined) pushEnd(body, group, entry, end);
 }
@@ -180,6 +192,9 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
     case "complete":
       body.push(end.output, entryInput(end.output) === "" ? "" : "=");
       if (item !== "") body.push(end.turn ?? collecting(entry));
+      break;
+    case "gate":
+      body.push(end.key, entry.input);
       break;
     case "release":
       body.push(failures, crashes, entry.input, item, wake);

@@ -1,9 +1,10 @@
 import { ConflictError, NotFoundError } from "./errors.ts";
 import type { RunsApi } from "./millrace.ts";
+import type { GateStore } from "./store/gate-store.ts";
 import type { Continuations } from "./timers.ts";
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs }: { runs: RunsApi }): Continuations {
+export function continuations({ runs, gates }: { runs: RunsApi; gates: GateStore }): Continuations {
   return {
     async cancel({ tenant, run }) {
       await runs.cancel(run, { tenant }).catch((error: unknown) => {
@@ -12,5 +13,6 @@ export function continuations({ runs }: { runs: RunsApi }): Continuations {
       });
       return undefined;
     },
+    gate: ({ step, ...graph }) => gates.turn(graph, step),
   };
 }

@@ -5,6 +5,8 @@ import type { Step } from "./step.ts";
 export interface StepStream {
   readonly graph: Graph;
   readonly step: Step;
+  /** Of a step with limits: whether its entries are yet to pass the gate, or have. */
+  readonly gate?: "before" | "passed";
   /** The key of its stream. */
   readonly key: string;
 }

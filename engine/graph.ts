@@ -10,6 +10,8 @@ export interface GraphStep {
   kind?: Exclude<StepKind, "task">;
   /** Whether it has a condition, and may be skipped because of it. */
   when?: true;
+  /** Whether it passes a gate before it starts. */
+  limits?: true;
 }
 
 /** The shape of a workflow version, without its handlers: what is stored, drawn and decided on. */
@@ -30,6 +32,7 @@ export interface StepShape {
   readonly next: readonly number[];
   /** Its place among the steps that have items, from 1; 0 if it has none. */
   readonly items: number;
+  readonly limits: boolean;
 }
 
 export interface GraphShape {
@@ -37,7 +40,7 @@ export interface GraphShape {
   readonly byName: ReadonlyMap<string, StepShape>;
   /** The steps that nothing comes after. The run completes with the last of them. */
   readonly ends: readonly string[];
-  /** A chain of tasks: nothing runs beside anything, nothing waits or is skipped, nothing is counted. */
+  /** A chain of tasks without limits: nothing runs beside anything, nothing waits or is skipped, nothing is counted. */
   readonly plain: boolean;
 }
 
@@ -59,11 +62,15 @@ function makeShape({ steps }: Graph): GraphShape {
     const kind: StepKind = step.kind ?? "task";
     const items = kind === "map" || kind === "repeat" ? ++withItems : 0;
     const next = steps.flatMap((each, i) => (each.after.includes(name) ? [i] : []));
-    return { name, index, kind, after, next, items };
+    return { name, index, kind, after, next, items, limits: step.limits === true };
   });
   const plain = shaped.every(
-    ({ kind, after, next, index }) =>
-      kind === "task" && next.length <= 1 && after.length === Math.min(index, 1) && steps[index]!.when === undefined,
+    ({ kind, after, next, index, limits }) =>
+      kind === "task" &&
+      next.length <= 1 &&
+      after.length === Math.min(index, 1) &&
+      steps[index]!.when === undefined &&
+      !limits,
   );
   return {
     steps: shaped,

@@ -1,6 +1,8 @@
 import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
 
+/** So many of a step with limits are looked at at once, to find out whose they are: that takes no slot. */
+const LOOKED_AT_ONCE = 50;
 /** So many are remembered of each step. Others took them over long ago. */
 const UNSETTLED_LIMIT = 1_000;
 
@@ -12,6 +14,7 @@ export class HeldAttempts {
   readonly #unsettled: Map<string, Entry>[];
   readonly #running: number[];
   readonly #slots = new Set<Attempt>();
+  readonly #lookedAt = new Set<Attempt>();
   #waiting: (() => void)[] = [];
   #onFreed: ((stream: StepStream) => void) | undefined;
 
@@ -28,6 +31,7 @@ export class HeldAttempts {
   }
 
   freeOf(stream: StepStream): number {
+    if (stream.gate === "before") return LOOKED_AT_ONCE - this.#running[this.#index(stream)]!;
     const own = stream.step.concurrency ?? this.#concurrency;
     return Math.min(this.free(), own - this.#running[this.#index(stream)]!);
   }
@@ -61,13 +65,13 @@ export class HeldAttempts {
     const { stream } = attempt.entry;
     if (this.freeOf(stream) <= 0) return false;
     this.#running[this.#index(stream)]! += 1;
-    this.#slots.add(attempt);
+    (stream.gate === "before" ? this.#lookedAt : this.#slots).add(attempt);
     return true;
   }
 
   /** Its handler is done: the slot is free, while its end is still to be stored. Idempotent. */
   freeSlot(attempt: Attempt): void {
-    if (!this.#slots.delete(attempt)) return;
+    if (!this.#slots.delete(attempt) && !this.#lookedAt.delete(attempt)) return;
     this.#running[this.#index(attempt.entry.stream)]! -= 1;
     this.#onFreed?.(attempt.entry.stream);
     const waiting = this.#waiting;

@@ -70,6 +70,31 @@ export class PartitionKeys {
     return `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
   }
 
+  /** Stream with the group `workers`: the entries of a step with limits that have a slot. */
+  slots(version: Version, step: string): string {
+    return `${this.#prefix}:slots:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Hash: the limits of a step, who holds its slots, and what each key has used up. */
+  gate(version: Version, step: string): string {
+    return `${this.#prefix}:gate:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Sorted set: the tickets of what waits at a gate, by key and number. */
+  gateWaiting(version: Version, step: string): string {
+    return `${this.gate(version, step)}:waiting`;
+  }
+
+  /** Sorted set: `KEY|RUN|ITEM` of what holds a slot. */
+  gateHeld(version: Version, step: string): string {
+    return `${this.gate(version, step)}:held`;
+  }
+
+  /** Sorted set: keys by their turn, or by the ms when they are to be looked at again. */
+  gateTurns(version: Version, step: string): string {
+    return `${this.gate(version, step)}:turns`;
+  }
+
   /** Stream: the dead letters of a step. */
   dead(version: Version, step: string): string {
     return `${this.#prefix}:dead:${workflowVersion(version)}:${step}`;

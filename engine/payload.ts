@@ -9,6 +9,8 @@ const ENTRY_LIMIT = 256;
 
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";
+/** Nor with this: it marks the results of a map, which stay where its items have put them. */
+export const ITEMS_MARK = "#";
 
 /** A value as JSON; `undefined` is null. @throws FatalError `not_json` for what JSON cannot hold */
 export function encodeValue(value: unknown): string {
@@ -50,5 +52,6 @@ export async function loadValue(blobs: BlobStore, tenant: string, stored: string
 
 /** The value as an entry carries it; empty if the worker must read it from the run. */
 export function entryInput(stored: string): string {
-  return stored.length <= ENTRY_LIMIT && !stored.startsWith(BLOB_MARK) ? stored : "";
+  const isElsewhere = stored.startsWith(BLOB_MARK) || stored.startsWith(ITEMS_MARK);
+  return stored.length <= ENTRY_LIMIT && !isElsewhere ? stored : "";
 }

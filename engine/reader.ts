@@ -142,8 +142,10 @@ export class Reader {
     const { held, consumer, streams, backlog, begin } = this.#options;
     const shares = this.#shares.of(
       held.free(),
-      streams.map((stream) => Math.max(0, held.freeOf(stream))),
+      streams.map((stream) => (stream.gate === "before" ? 0 : Math.max(0, held.freeOf(stream)))),
     );
+    for (const [i, stream] of streams.entries())
+      if (stream.gate === "before") shares[i] = Math.max(0, held.freeOf(stream));
     const wanted = streams.flatMap((stream, i): [StepStream, number][] =>
       shares[i]! > 0 ? [[stream, shares[i]!]] : [],
     );

@@ -128,39 +128,66 @@ export class Records {
 
   /** The figures of every step of these graphs in one partition. */
   async queues(graphs: readonly Graph[], keys: PartitionKeys): Promise<QueueView[]> {
-    const steps = graphs.flatMap((graph) => graph.steps.map(({ name }) => ({ graph, step: name })));
+    const steps = graphs.flatMap((graph) =>
+      graph.steps.map(({ name, limits }) => {
+        const stream = keys.step(graph, name);
+        return { graph, step: name, streams: limits ? [stream, keys.slots(graph, name)] : [stream] };
+      }),
+    );
     const alive = (await this.workers(keys)).filter((worker) => worker.seenAgoMs < ALIVE_MS);
-    const calls = steps.flatMap(({ graph, step }): Call[] => {
-      const stream = keys.step(graph, step);
-      return [
-        ["XLEN", stream],
-        ["XINFO", "GROUPS", stream],
-        ["XRANGE", stream, "-", "+", "COUNT", 1],
+    const [time, ...counts] = await this.#client.pipeline([
+      ["TIME"],
+      ...steps.flatMap(({ graph, step }): Call[] => [
         ["XLEN", keys.dead(graph, step)],
         ["HGET", keys.delayed(), delayedField(graph, step)],
-      ];
-    });
-    const replies = await this.#client.replies([["TIME"], ...calls]);
-    const failed = replies.find((reply, i) => reply instanceof Error && (i === 0 || (i - 1) % 5 !== 1));
-    if (failed !== undefined) throw failed;
-    const now = serverTimeMs(replies[0] as [string, string]);
-    return steps.map(({ graph, step }, i) => {
-      const [length, groups, oldest, dead, delayed] = replies.slice(1 + 5 * i, 6 + 5 * i);
-      const first = (oldest as [string, unknown][])[0]?.[0];
-      // A stream that nobody has touched yet has no group to tell of: the server answers with an error.
-      const inFlight = groups instanceof Error ? 0 : pendingOf(groups as unknown[][]);
+        ["ZCARD", keys.gateWaiting(graph, step)],
+      ]),
+    ]);
+    const now = serverTimeMs(time as [string, string]);
+    const loads = await this.#loads(steps.flatMap(({ streams }) => streams));
+    return steps.map(({ graph, step, streams }, i) => {
+      const [dead, delayed, limited] = counts.slice(3 * i, 3 * i + 3);
+      const of = streams.map((stream) => loads.get(stream)!);
+      const inFlight = of.reduce((sum, each) => sum + each.inFlight, 0);
+      const length = of.reduce((sum, each) => sum + each.length, 0);
+      const oldest_ms = Math.min(...of.map((each) => each.oldest_ms));
       return {
         workflow: graph.workflow,
         version: graph.version,
         step,
-        depth: Math.max(0, (length as number) - inFlight),
+        depth: Math.max(0, length - inFlight),
         inFlight,
         delayed: Number(delayed ?? 0),
+        limited: limited as number,
         dead: dead as number,
-        oldestAgeMs: first === undefined ? 0 : Math.max(0, now - Number(first.slice(0, first.indexOf("-")))),
-        workers: alive.filter((worker) => worker.streams.includes(keys.step(graph, step))).length,
+        oldestAgeMs: Math.max(0, now - Math.min(oldest_ms, now)),
+        workers: alive.filter((worker) => worker.streams.includes(streams[0]!)).length,
       };
     });
+  }
+
+  /** How long each of these streams is, how much of it is in some worker's hands, and when its oldest entry came. */
+  async #loads(
+    streams: readonly string[],
+  ): Promise<Map<string, { length: number; inFlight: number; oldest_ms: number }>> {
+    const calls = streams.flatMap((stream): Call[] => [
+      ["XLEN", stream],
+      ["XINFO", "GROUPS", stream],
+      ["XRANGE", stream, "-", "+", "COUNT", 1],
+    ]);
+    const replies = await this.#client.replies(calls);
+    const failed = replies.find((reply, i) => reply instanceof Error && i % 3 !== 1);
+    if (failed !== undefined) throw failed;
+    return new Map(
+      streams.map((stream, i) => {
+        const [length, groups, oldest] = replies.slice(3 * i, 3 * i + 3);
+        const first = (oldest as [string, unknown][])[0]?.[0];
+        // A stream that nobody has touched yet has no group to tell of: the server answers with an error.
+        const inFlight = groups instanceof Error ? 0 : pendingOf(groups as unknown[][]);
+        const oldest_ms = first === undefined ? Number.POSITIVE_INFINITY : Number(first.slice(0, first.indexOf("-")));
+        return [stream, { length: length as number, inFlight, oldest_ms }];
+      }),
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
+import { keyOfTicket } from "./limits.ts";
 import { parseTimerRow } from "./timer-rows.ts";
 import type { Values } from "./values.ts";
 import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
@@ -97,8 +98,14 @@ async function stepView(
   return view;
 }
 
-/** What the timer row that is a waiting step's place says of what it waits for. */
+const GATE = "gate:";
+
+/** What the place of a waiting step, a timer row or a ticket at its gate, says of what it waits for. */
 function waiting(place: string, due: string | undefined): Pick<StepView, "waitingFor"> {
+  if (place.startsWith(GATE)) {
+    const key = keyOfTicket(place.slice(GATE.length));
+    return { waitingFor: key === undefined ? { reason: "limit" } : { reason: "limit", key } };
+  }
   const row = parseTimerRow(place.slice("timer:".length));
   const until = due === undefined ? {} : { until: iso(due) };
   if (row?.kind !== "wake") return {};

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
+import { type StepLimits, stepLimits } from "./limits.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -28,6 +29,8 @@ export interface StepContext {
   progress(fraction: number, message?: string): void;
   /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
   emit(output: string | object): void;
+  /** Says what the attempt has cost, for a step whose limits are in tokens. Adds up, and is charged when the attempt ends. */
+  spend(tokens: number): void;
 }
 
 export interface StepLog {
@@ -109,12 +112,16 @@ export interface Step {
   readonly timeoutMs: number;
   readonly concurrency: number | undefined;
   readonly crashes: number;
+  readonly limits: StepLimits | undefined;
 }
 
 /** What a step's graph says of it beside its place: nothing for a task without a condition. */
-export function graphKind({ work, when }: Step): Pick<GraphStep, "kind" | "when"> {
-  const kind = work.kind === "task" ? {} : { kind: work.kind };
-  return when === undefined ? kind : { ...kind, when: true };
+export function graphKind({ work, when, limits }: Step): Pick<GraphStep, "kind" | "when" | "limits"> {
+  return {
+    ...(work.kind === "task" ? {} : { kind: work.kind }),
+    ...(when === undefined ? {} : { when: true }),
+    ...(limits === undefined ? {} : { limits: true }),
+  };
 }
 
 type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Partial<Record<"run" | "load", unknown>>;
@@ -136,8 +143,11 @@ export function makeStep(where: string, name: string, after: readonly string[], 
   if (concurrency !== undefined && !isWhole(concurrency, 1)) refuse("concurrency must be a whole number, 1 or more");
   if (!isWhole(crashes, 1)) refuse("crashes must be a whole number, 1 or more");
   if (when !== undefined && typeof when !== "function") refuse("when must be a function");
+  const given = (settings as { limits?: unknown }).limits;
+  if (given !== undefined && !hasHandler(work)) refuse("limits go with a step that has a handler");
   return {
     ...{ name, after, work, timeoutMs, concurrency, crashes },
+    limits: given === undefined ? undefined : stepLimits(where, given),
     when: when as Step["when"],
     load: hasHandler(work)
       ? loader(where, settings)

@@ -2,6 +2,7 @@ import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
+import { gatePlaces } from "./gate-places.ts";
 import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
@@ -237,6 +238,7 @@ export class Store {
   async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
+    const gates = gatePlaces(keys, graph);
     return (await this.#run(
       cancel,
       [
@@ -246,8 +248,12 @@ export class Store {
         keys.delayed(),
         ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
         ...steps.keys,
+        ...gates.keys,
       ],
-      [run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph), ...steps.args],
+      [
+        ...[run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph)],
+        ...[graph.steps.length, ...steps.args, ...gates.args],
+      ],
     )) as Reply;
   }
 

@@ -12,6 +12,8 @@ const SCRIPTED = {
 const CONTINUED = {
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
+  /** Starts what waits at a gate for a time. */
+  gate: ["workflow", "version", "step"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

@@ -2,7 +2,7 @@ import { logger } from "./log.ts";
 import { Loop, type Service } from "./service.ts";
 import type { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
-import { type ContinuedRow, isScripted, type TimerRow } from "./timer-rows.ts";
+import { type ContinuedRow, isScripted } from "./timer-rows.ts";
 
 const log = logger("timers");
 
@@ -68,11 +68,11 @@ export class Timers implements Service {
   }
 
   async #goOn(row: ContinuedRow, until: number): Promise<void> {
-    const { kind } = row as TimerRow;
+    const { kind } = row;
     let inMs: number | undefined = AGAIN_MS;
     try {
-      const goOn: Record<string, Continuation> = this.#continuations;
-      inMs = await goOn[kind]!(row);
+      const goOn = this.#continuations[kind] as Continuation;
+      inMs = await goOn(row);
     } catch (error) {
       log.warn("{kind} failed, and is tried again: {error}", { kind, error });
     }

@@ -2,12 +2,10 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { FatalError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { CHUNK } from "./keys.ts";
-import { encodeValue, loadValue, storeValue } from "./payload.ts";
+import { encodeValue, ITEMS_MARK, loadValue, storeValue } from "./payload.ts";
 import type { Settled } from "./step.ts";
 import type { Store } from "./store.ts";
 
-/** No JSON begins with it, so it marks the results of a map, which stay where its items have put them. */
-const ITEMS_MARK = "#";
 /** So many chunks are read in one go. */
 const CHUNKS_AT_ONCE = 10;
 

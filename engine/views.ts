@@ -37,8 +37,8 @@ export interface StepView {
   error?: ErrorRecord;
   /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
   items?: { total: number; done: number; failed: number };
-  /** What a waiting step waits for, and until when at the latest. */
-  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay"; until?: string; run?: string };
+  /** What a waiting step waits for, and until when at the latest. `key`: whose limit it is. */
+  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay" | "limit"; until?: string; run?: string; key?: string };
   startedAt?: string;
   endedAt?: string;
 }
@@ -108,6 +108,8 @@ export interface QueueView {
   inFlight: number;
   /** Waiting for a time to come: retries. */
   delayed: number;
+  /** Waiting for a limit of the step. */
+  limited: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */
   oldestAgeMs: number;

@@ -15,6 +15,8 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { streamsOf } from "./step-places.ts";
+import { GateStore } from "./store/gate-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -53,6 +55,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #gates: GateStore;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -76,7 +79,7 @@ export class Worker {
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
         .filter((step) => steps(workflow.name, step.name))
-        .map((step) => ({ graph: workflow.graph, step, key: keys!.step(workflow.graph, step.name) })),
+        .flatMap((step) => streamsOf(keys!, workflow.graph, step)),
     );
     if (this.#streams.length === 0) throw new MillraceError("bad_option", "There is no step for this worker to serve.");
 
@@ -85,7 +88,8 @@ export class Worker {
     this.#held = new HeldAttempts(streams, concurrency);
     const wake = (inMs: number) => this.#timers.wake(inMs);
     this.#committer = new Committer(store, consumer, () => wake(0));
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations(this.#internals));
+    this.#gates = new GateStore(client, store);
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, gates: this.#gates }));
     const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
     this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
@@ -107,7 +111,8 @@ export class Worker {
 
   /** The steps that it serves, as `workflow@version:step`. */
   get serves(): string[] {
-    return this.#streams.map((stream) => `${workflowVersion(stream.graph)}:${stream.step.name}`);
+    const entrances = this.#streams.filter((stream) => stream.gate !== "passed");
+    return entrances.map((stream) => `${workflowVersion(stream.graph)}:${stream.step.name}`);
   }
 
   /** How long ago a read of its streams last came back, in ms. */
@@ -134,6 +139,8 @@ export class Worker {
     const { client, store, subscriber } = this.#internals;
     await ensureGroups(client, this.#streams);
     const [keys] = store.allPartitions;
+    for (const { gate, graph, step } of this.#streams)
+      if (gate === "before") await this.#gates.setLimits(graph, step.name, step.limits!);
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: () => this.#heartbeat.wake(),
       missed: () => this.#heartbeat.wake(),

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
+import type { Limited } from "./limits.ts";
 import {
   checkFailure,
   checkSchema,
@@ -86,6 +87,7 @@ export class Workflow<
     definition:
       | Handler<InputAfter<In, Steps, Maybe, A>, O>
       | (StepSettings &
+          Limited<InputAfter<In, Steps, Maybe, A>> &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
           HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
   ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
@@ -115,7 +117,7 @@ export class Workflow<
         limit?: number;
         /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
         onItemFailure?: F;
-      } & (HandlerSource<E, O> | { workflow: W; input: (element: E) => W["types"]["input"] }),
+      } & ((HandlerSource<E, O> & Limited<E>) | { workflow: W; input: (element: E) => W["types"]["input"] }),
   ): Added<In, Steps, Ends, Maybe, N, (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[], A, C> {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = definition;
@@ -141,6 +143,7 @@ export class Workflow<
   >(
     name: N,
     definition: StepSettings &
+      Limited<InputAfter<In, Steps, Maybe, A>> &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
       HandlerSource<InputAfter<In, Steps, Maybe, A>, O> & {
         /** Whether a turn was the last. Turns count from 0. */

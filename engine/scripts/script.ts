@@ -1,3 +1,5 @@
+import { gate } from "./parts/gate.ts";
+
 /** A Lua script: its name, for errors and statistics, and its whole source. */
 export interface Script {
   readonly name: string;
@@ -27,7 +29,7 @@ export type Reply = (typeof Reply)[keyof typeof Reply];
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
  * failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is: a stream entry's id,
- * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
+ * `timer:ROW`, `gate:TICKET`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
  */
 const PRELUDE = `
 local GROUP = 'workers'
@@ -80,6 +82,7 @@ local function append(run_key, log_key, trimmed, lines, n)
   return trimmed + drop
 end
 
+${gate}
 -- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
 local function clear_place(place, stream_key, timers_key, delayed_key, field, now)
   local row = string.match(place, '^timer:(.+)$')
@@ -101,8 +104,9 @@ end
 local ENDED = { completed = true, failed = true, cancelled = true, skipped = true }
 
 -- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
--- stream, key of its live items if it has items}; 'set' is given fields of the run. What is done here, a replay undoes.
-local function end_steps(run_key, timers_key, delayed_key, version, steps, except, now, set)
+-- stream, key of its live items if it has items, its gate if it has limits}; 'set' is given fields of the run. What is done
+-- here, a replay undoes.
+local function end_steps(run_key, id, timers_key, delayed_key, version, steps, except, now, set)
   for i = 1, #steps do
     local step = steps[i]
     local record = redis.call('HGET', run_key, 'step:' .. step.name)
@@ -114,12 +118,14 @@ local function end_steps(run_key, timers_key, delayed_key, version, steps, excep
         local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
         if was and not ENDED[was] then
           clear_place(at, step.key, timers_key, delayed_key, field, now)
+          if step.gate then clear_gate(step.gate, at, id, items[k], tonumber(now)) end
           redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
         end
       end
     end
     if status and not ENDED[status] and step.name ~= except then
       clear_place(place, step.key, timers_key, delayed_key, field, now)
+      if step.gate then clear_gate(step.gate, place, id, '', tonumber(now)) end
       set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end
   end

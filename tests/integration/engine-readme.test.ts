@@ -22,6 +22,11 @@ const KEYS: Record<string, string> = {
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
   step: `${keys.step(version, "STEP")} stream`,
+  slots: `${keys.slots(version, "STEP")} stream`,
+  gate: `${keys.gate(version, "STEP")} hash`,
+  gateWaiting: `${keys.gateWaiting(version, "STEP")} zset`,
+  gateHeld: `${keys.gateHeld(version, "STEP")} zset`,
+  gateTurns: `${keys.gateTurns(version, "STEP")} zset`,
   dead: `${keys.dead(version, "STEP")} stream`,
   items: `${keys.items("RUN", "STEP")} hash`,
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
@@ -93,11 +98,20 @@ describe("what Redis holds after runs of every kind", () => {
       },
     })
     .child("child", { after: ["end"], workflow: inner, input: () => null });
+  /** One at work, another behind it. */
+  const limited = workflow("limited", { input: v.any() }).step("one", {
+    limits: { rate: { count: 1, windowMs: 60_000 } },
+    run: (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  });
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd, many]);
-    await engine.worker();
+    await using engine = await engineUnderTest([odd, many, limited]);
+    await engine.worker({ drainMs: 0 });
+    const first = await engine.millrace.runs.start(limited, null);
+    await engine.until(first.id, ({ type }) => type === "step.started");
+    const behind = await engine.millrace.runs.start(limited, null);
+    await engine.until(behind.id, ({ type }) => type === "run.waiting");
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
@@ -123,7 +137,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(step|dead|slots|gate):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")

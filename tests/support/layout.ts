@@ -15,6 +15,7 @@ const PURE_CORE = [
   "workflow-types",
   "step",
   "graph",
+  "limits",
   "transition",
   "retry",
   "digest",

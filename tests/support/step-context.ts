@@ -5,6 +5,8 @@ export interface RecordedContext extends StepContext {
   readonly progressed: { fraction: number; message?: string }[];
   readonly emitted: (string | object)[];
   readonly logged: string[];
+  /** How many tokens the handler says that it has spent. */
+  readonly spent: number[];
 }
 
 /** What a handler is given, without an engine: it keeps what the handler says. */
@@ -15,6 +17,7 @@ export function stepContext(
   const progressed: RecordedContext["progressed"] = [];
   const emitted: RecordedContext["emitted"] = [];
   const logged: string[] = [];
+  const spent: number[] = [];
   const log = (message: string) => void logged.push(message);
   return {
     run: { id: "0190b0a1f0007000800000000000000a-0", workflow: "under-test", version: 1, tenant: "default" },
@@ -29,8 +32,10 @@ export function stepContext(
     log: { debug: log, info: log, warn: log, error: log },
     progress: (fraction, message) => void progressed.push(message === undefined ? { fraction } : { fraction, message }),
     emit: (output) => void emitted.push(output),
+    spend: (tokens) => void spent.push(tokens),
     progressed,
     emitted,
     logged,
+    spent,
   };
 }

@@ -15,6 +15,11 @@ test.each([
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
   [keys.step(version, "s"), "{acme:3}:step:flow@2:s"],
+  [keys.slots(version, "s"), "{acme:3}:slots:flow@2:s"],
+  [keys.gate(version, "s"), "{acme:3}:gate:flow@2:s"],
+  [keys.gateWaiting(version, "s"), "{acme:3}:gate:flow@2:s:waiting"],
+  [keys.gateHeld(version, "s"), "{acme:3}:gate:flow@2:s:held"],
+  [keys.gateTurns(version, "s"), "{acme:3}:gate:flow@2:s:turns"],
   [keys.dead(version, "s"), "{acme:3}:dead:flow@2:s"],
   [keys.items("R", "s"), "{acme:3}:items:R:s"],
   [keys.chunk("R", "s", 7), "{acme:3}:items:R:s:7"],
@@ -52,6 +57,7 @@ const rows: [TimerRow, string][] = [
     "wake|retry|t|R-0|flow|2|s||1-1",
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
+  [{ kind: "gate", workflow: "flow", version: "2", step: "s" }, "gate|flow|2|s"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);

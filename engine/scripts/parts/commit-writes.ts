@@ -15,6 +15,13 @@ local function set(field, value)
   f = f + 2
 end
 
+local function move(run, id, from, to)
+  if from ~= to then
+    call('ZREM', from, id)
+    call('ZADD', to, run.created, id)
+  end
+end
+
 -- Adds an entry; 'item' and 'wake' are '' where there is none.
 local function add(key, id, tenant, input, item, wake, failures, crashes)
   if item == '' and wake == '' and not failures then
@@ -78,7 +85,7 @@ end
 
 local function begin_item(run, id, tenant, stream, items, input)
   local item = items.started .. ''
-  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.key, id, tenant, input, item, '') .. ' - - 0')
+  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.graph[stream.index].key, id, tenant, input, item, '') .. ' - - 0')
   items.started = items.started + 1
 end
 

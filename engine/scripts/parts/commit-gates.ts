@@ -1,0 +1,44 @@
+/** What the script `commit` does at the gates of steps with limits, and to the other steps of a run that it ends. */
+export const commitGates = `
+-- A step that waited at its gate is at work again, and so is its run.
+local function go_on(run, id, tenant)
+  call('HINCRBY', run.key, 'active', 1)
+  if run.status ~= 'waiting' then return end
+  run.status = call('HDEL', run.key, 'unstarted') == 1 and 'queued' or 'running'
+  set('status', run.status)
+  move(run, id, tenant.waiting, tenant[run.status])
+end
+
+local function give_up_slot(gate, i, id, item, tokens)
+  gate.last = i
+  if tokens > 0 then spend_at_gate(gate, id, item, tokens, now) end
+  leave_gate(gate, id, item, now)
+end
+
+-- The run is gone, and does not leave its slot behind.
+local function forget_slot(i, at)
+  local item = OF_ITEM[ARGV[at]] and ARGV[at + 9] or ''
+  local gate = stream_of[i].gate
+  if gate then leave_gate(gate, string.sub(KEYS[tonumber(ARGV[at + 4])], id_at), item, now) end
+end
+
+-- Those whose turn it is now start.
+local function turn_gates()
+  for i = 1, #gates do
+    local gate = gates[i]
+    if gate.touched and turn_gate(gate, KEYS[1], now) and gate.last and replies[gate.last] == DONE then
+      replies[gate.last] = DONE_AND_DUE
+    end
+  end
+end
+
+local function end_others(run, id, graph, except)
+  local steps = {}
+  for k = 1, #graph do
+    local step = graph[k]
+    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items],
+      gate = gate_of(graph, k) }
+  end
+  end_steps(run.key, id, KEYS[1], KEYS[2], graph.version, steps, except, now_text, set)
+end
+`;
