@@ -9,7 +9,12 @@ import { readSettings, type Settings } from "./settings.ts";
 const program = makeProgram({
   dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
+  runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
+  deadLetters: (command) =>
+    start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
+  config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>): Promise<void> {

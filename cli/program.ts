@@ -1,15 +1,21 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { MISSED_POLICIES, OVERLAP_POLICIES, type ScheduleOptions } from "../engine/index.ts";
+import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
+import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
-export interface Actions {
+export interface Actions extends OperatorActions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
+  config(command: ConfigCommand): Promise<void>;
+  schedules(command: SchedulesCommand): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -47,7 +53,86 @@ export function makeProgram(actions: Actions): Command {
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
+
+  addConfig(program.command("config"), actions.config);
+  addSchedules(program.command("schedules").description("what starts runs by the clock"), actions);
+  addOperatorCommands(program, actions);
   return program;
+}
+
+function addConfig(config: Command, act: Actions["config"]): void {
+  config.description("read and change what every process is told; each sees it within a second");
+  config
+    .command("get <key>")
+    .description("print a value, as JSON")
+    .action((key: string) => act({ action: "get", key }));
+  config
+    .command("set <key> <value>")
+    .description("store a value, which is JSON")
+    .action((key: string, value: string) => act({ action: "set", key, value }));
+  config
+    .command("list [prefix]")
+    .description("print every key, or those that begin so, with its value")
+    .action((prefix?: string) => act({ action: "list", ...(prefix === undefined ? {} : { prefix }) }));
+  config
+    .command("delete <key>")
+    .description("take a key away")
+    .action((key: string) => act({ action: "delete", key }));
+}
+
+function addSchedules(schedules: Command, actions: Actions): void {
+  schedules
+    .command("list")
+    .description("all of them, the newest first")
+    .action(() => actions.schedules({ verb: "list" }));
+
+  type Created = ScheduleOptions & { workflows: string[] };
+  schedules
+    .command("create")
+    .description("make one, or replace the one of that name")
+    .argument("<name>")
+    .requiredOption("--workflow <name>", "which workflow its runs are of")
+    .requiredOption("--input <json>", "the input of every run", json)
+    .option("--cron <fields>", "when: five fields, six with seconds first, or @daily and the like")
+    .option("--time-zone <zone>", "of --cron (default: UTC)")
+    .addOption(whole("--every <ms>", "when: every so many ms from now", 1_000, 366 * DAY_MS))
+    .option("--at <time>", "when: once, such as 2030-01-31T09:00:00Z")
+    .addOption(new Option("--overlap <policy>", "while the last run is live (default: skip)").choices(OVERLAP_POLICIES))
+    .addOption(new Option("--missed <policy>", "for missed ticks (default: latest)").choices(MISSED_POLICIES))
+    .addOption(whole("--jitter-ms <ms>", "put its ticks off by less than this", 0, 3_600_000))
+    .option("--metadata <json>", "kept with every run", json)
+    .addOption(workflows())
+    .action((name: string, { workflows, ...options }: Created) =>
+      actions.schedules({ verb: "create", options: { ...options, name }, workflows }),
+    );
+
+  for (const [verb, description] of [
+    ["pause", "start no runs until it is resumed"],
+    ["resume", "go on with the next tick from now"],
+    ["delete", "its runs stay"],
+  ] as const)
+    schedules
+      .command(verb)
+      .description(description)
+      .argument("<name>")
+      .action((name: string) => actions.schedules({ verb, name }));
+
+  schedules
+    .command("trigger")
+    .description("start a run now, beside its ticks")
+    .argument("<name>")
+    .addOption(workflows())
+    .action((name: string, { workflows }: { workflows: string[] }) =>
+      actions.schedules({ verb: "trigger", name, workflows }),
+    );
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`It takes JSON: ${(error as Error).message}.`);
+  }
 }
 
 function listensTo(command: Command): Command {

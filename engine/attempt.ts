@@ -1,12 +1,15 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
+import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
+import type { Config } from "./config.ts";
+import type { ConfigReader } from "./config-reader.ts";
 import { attemptOf, type Entry } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
 import { encodeValue } from "./payload.ts";
-import type { StepContext, StepLog } from "./step.ts";
+import type { ResultCache } from "./result-cache.ts";
+import type { CachedResult, StepContext, StepLog } from "./step.ts";
 import { Reply } from "./store.ts";
 
 const log = logger("step");
@@ -29,6 +32,8 @@ export interface AttemptSetting {
   committer: Committer;
   blobs: BlobStore;
   env: Readonly<Record<string, string | undefined>>;
+  config: Config;
+  cache: ResultCache;
   /** Called when the commit of an attempt's events was refused. */
   lost(attempt: Attempt): void;
 }
@@ -56,6 +61,7 @@ export class Attempt implements StepContext {
   #toldAt = Number.NEGATIVE_INFINITY;
   #spent = 0;
   #over = false;
+  #blobs: BlobStore | undefined;
 
   constructor(entry: Entry, setting: AttemptSetting) {
     this.entry = entry;
@@ -105,11 +111,20 @@ export class Attempt implements StepContext {
   }
 
   get blobs(): BlobStore {
-    return this.#setting.blobs;
+    this.#blobs ??= new OwnedBlobs(this.#setting.blobs, this.entry.run);
+    return this.#blobs;
   }
 
   get env(): Readonly<Record<string, string | undefined>> {
     return this.#setting.env;
+  }
+
+  get config(): ConfigReader {
+    return this.#setting.config.of(this.entry.run);
+  }
+
+  cached<T>(topic: string, subject: string, key: string): CachedResult<T> {
+    return this.#setting.cache.result(topic, subject, key);
   }
 
   get log(): StepLog {

@@ -12,14 +12,14 @@ import type { Outcome } from "./transition.ts";
 
 /** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
 export async function startChild(
-  { entry, step }: Attempt,
+  { entry }: Attempt,
   { store, values }: Parts,
   { workflow, input: inputOf, onCancel }: ChildWork,
   input: unknown,
 ): Promise<Outcome> {
   const valid = await fatal("invalid_child_input", validate(workflow.input, inputOf(input), "input of the child"));
-  const stored = await values.put(entry.tenant, step, JSON.parse(encodeInput(valid, "input of the child")));
   const child = await childOf(entry, store);
+  const stored = await values.keep(child, entry.tenant, "input", encodeInput(valid, "input of the child"));
   const detached = onCancel === "leave";
   const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
   await unlessAway(store.admit(of));
@@ -39,7 +39,7 @@ export async function outcomeOfChild(
   const { status, error } = record.fields;
   const completed = async (value: unknown): Promise<Outcome> => ({
     kind: "completed",
-    output: await values.put(entry.tenant, step, value),
+    output: await values.put(entry, step, value),
   });
   if (status === "completed") {
     const output = await values.output(entry.tenant, workflow.graph, record.fields);

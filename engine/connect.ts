@@ -1,8 +1,13 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
+import { Broadcast } from "./broadcast.ts";
+import type { Bulk } from "./bulk.ts";
+import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
+import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
@@ -10,7 +15,16 @@ import { watch } from "./progress.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
+import { Schedules } from "./schedules/schedules.ts";
+import { Ticks } from "./schedules/ticks.ts";
+import { BroadcastStore } from "./store/broadcast-store.ts";
+import { DeletionStore } from "./store/deletion-store.ts";
+import { OperationStore } from "./store/operation-store.ts";
+import { RerunStore } from "./store/rerun-store.ts";
+import { ScheduleStore } from "./store/schedule-store.ts";
+import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
 import type { QueueView } from "./views.ts";
@@ -22,12 +36,19 @@ interface Internals {
   store: Store;
   records: Records;
   blobs: BlobStore;
+  deletion: Deletion;
+  bulk: Bulk;
+  /** Of every workflow version that was ever served here. */
+  allGraphs: () => Promise<Graph[]>;
   values: Values;
   runs: RunsApi;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
   subscriber: () => Subscriber;
+  config: Config;
+  cache: ResultCache;
+  ticks: Ticks;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -44,11 +65,16 @@ export function internalsOf(millrace: Millrace): Internals {
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
  *   `graph_changed`; UnavailableError
  */
-export async function connect(options: ConnectOptions): Promise<Millrace> {
+export function connect(options: ConnectOptions): Promise<Millrace> {
+  return connectBy(openClient, options);
+}
+
+/** As `connect`, over what `open` opens. */
+export async function connectBy(open: typeof openClient, options: ConnectOptions): Promise<Millrace> {
   const { url, namespace = "millrace", blobs = noBlobs } = options;
   const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const client = openClient(url, `millrace:${namespace}`);
+  const client = open(url, `millrace:${namespace}`);
   const space = new Namespace(client, new NamespaceKeys(namespace));
   const store = new Store(client, space.keys);
   try {
@@ -58,22 +84,39 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     throw error;
   }
   const records = new Records(client, store);
+  const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
   const values = new Values(store, blobs);
-  const definition = (graph: { workflow: string; version: number }) =>
-    definitions.find((each) => workflowVersion(each.graph) === workflowVersion(graph));
-  const runs = new Runs({ store, records, values, workflows, graphs, definition, durability: () => space.durability });
+  const deletion = new Deletion(new DeletionStore(client, store), blobs);
+  const deadLetters = new DeadLetters({
+    ...{ store, records, graphs, values, definitions },
+    operations: new OperationStore(client, first!),
+    timers: new TimerStore(client, first!),
+  });
+  const runs = new Runs({
+    ...{ store, records, values, workflows, definitions, graphs, deletion },
+    reruns: new RerunStore(client, store),
+    durability: () => space.durability,
+  });
+  const schedules = new ScheduleStore(client, first!);
 
   let subscriber: Subscriber | undefined;
   const subscribe = () => {
     subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
     return subscriber;
   };
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  const config = new Config(broadcast);
+  const cache = new ResultCache(broadcast);
   const millrace: Millrace = {
     workflows,
     blobs,
     runs,
-    deadLetters: new DeadLetters(store, records, graphs),
+    deadLetters,
+    config,
+    invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
+    onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
+    schedules: new Schedules({ schedules, store, records, runs, workflows }),
     queues: () => queues(space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
@@ -81,10 +124,14 @@ export async function connect(options: ConnectOptions): Promise<Millrace> {
     close: async () => {
       subscriber?.close();
       client.close();
+      await broadcast.stop();
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, definitions, subscriber: subscribe },
+    ...{ client, store, records, blobs, values, runs, deletion, bulk: deadLetters.bulk, definitions },
+    ...{ subscriber: subscribe, config, cache },
+    ticks: new Ticks({ namespace, schedules, runs, workflows }),
+    allGraphs: () => space.graphs(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;

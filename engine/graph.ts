@@ -128,6 +128,12 @@ function circle(steps: readonly GraphStep[]): string[] {
   }
 }
 
+/** The fields of a run that hold what a step comes after: outputs, or the run's input. */
+export function inputFields(graph: Graph, name: string): string[] {
+  const after = shapeOf(graph).byName.get(name)?.after ?? [];
+  return after.length === 0 ? ["input"] : after.map((each) => `output:${each}`);
+}
+
 /** `name@version`: what runs, streams and workers say to mean one version of a workflow. */
 export function workflowVersion(graph: { workflow: string; version: number | string }): string {
   return `${graph.workflow}@${graph.version}`;

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
+import { hexDigest } from "./digest.ts";
 
 /** What every id that a client may send looks like. */
 export const ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
@@ -9,6 +10,11 @@ export const NAME_PATTERN = /^[A-Za-z0-9_-]{1,48}$/;
 /** A new run id in partition `p`: a time-ordered UUID (RFC 9562, version 7) without dashes, then the partition. */
 export function newRunId(p: number): string {
   return `${newId()}-${p}`;
+}
+
+/** The run id in partition `p` that follows from what the run is for: whoever starts it, it is one run. */
+export async function derivedRunId(p: number, parts: readonly (string | number)[]): Promise<string> {
+  return `${(await hexDigest("SHA-256", parts.join("\n"))).slice(0, 32)}-${p}`;
 }
 
 /** A new id for anything that has no partition: documents and process names. */

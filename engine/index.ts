@@ -1,4 +1,6 @@
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+export type { ConfigApi, ConfigEntry } from "./config.ts";
+export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";
 export { hexDigest } from "./digest.ts";
 export * from "./errors.ts";
@@ -6,10 +8,12 @@ export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";
-export type { ConnectOptions, Millrace, StartOptions, Tenanted } from "./millrace.ts";
+export type { ConnectOptions, DeadLetterFilter, Millrace, RerunOptions, StartOptions, Tenanted } from "./millrace.ts";
+export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
+export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
-export type { Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -1,6 +1,6 @@
 import type { Entry } from "./entry.ts";
 import { FatalError, UnavailableError } from "./errors.ts";
-import { shapeOf } from "./graph.ts";
+import { inputFields, shapeOf } from "./graph.ts";
 import { Interrupted } from "./interrupted.ts";
 import { CHUNK, chunkOf } from "./keys.ts";
 import type { Store } from "./store.ts";
@@ -23,18 +23,17 @@ export class Inputs {
   /** The input of a step. */
   async of(entry: Entry): Promise<unknown> {
     if (entry.input !== "") return JSON.parse(entry.input);
-    const { after, fields } = fieldsOf(entry);
-    return this.#values.join(entry.tenant, after, await this.#read(entry, fields));
+    const { after, stored } = await this.#read(entry);
+    return this.#values.join(entry.tenant, after, stored);
   }
 
   /** The input of a step as Redis may hold it as an output too. */
   async stored(entry: Entry): Promise<string> {
     if (entry.input !== "") return entry.input;
-    const { after, fields } = fieldsOf(entry);
-    const stored = await this.#read(entry, fields);
+    const { after, stored } = await this.#read(entry);
     if (after.length <= 1 && stored[0] != null) return stored[0];
     const { tenant, stream } = entry;
-    return this.#values.put(tenant, stream.step.name, await this.#values.join(tenant, after, stored));
+    return this.#values.put(entry, stream.step.name, await this.#values.join(tenant, after, stored));
   }
 
   /** An element of the list that a map goes over. */
@@ -66,14 +65,16 @@ export class Inputs {
     return (await this.#values.get(entry.tenant, stored)) as unknown[];
   }
 
-  #read(entry: Entry, fields: readonly string[]): Promise<(string | null)[]> {
-    return unlessAway(this.#store.readFields(entry.run, ...fields));
+  /** What a step comes after, with the stored outputs of that; or only the input that it was given by hand. */
+  async #read({
+    run,
+    stream: { graph, step },
+  }: Entry): Promise<{ after: readonly string[]; stored: (string | null)[] }> {
+    const fields = [`input:${step.name}`, ...inputFields(graph, step.name)];
+    const [given = null, ...stored] = await unlessAway(this.#store.readFields(run, ...fields));
+    if (given !== null) return { after: [], stored: [given] };
+    return { after: shapeOf(graph).byName.get(step.name)!.after, stored };
   }
-}
-
-function fieldsOf({ stream: { graph, step } }: Entry): { after: readonly string[]; fields: string[] } {
-  const { after } = shapeOf(graph).byName.get(step.name)!;
-  return { after, fields: after.length === 0 ? ["input"] : after.map((name) => `output:${name}`) };
 }
 
 /** The step has not begun: that Redis is away is none of its failures. */

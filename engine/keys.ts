@@ -37,6 +37,31 @@ export class NamespaceKeys {
     return `{${this.namespace}}:graphs`;
   }
 
+  /** Set: every tenant that a run was admitted for. */
+  tenants(): string {
+    return `{${this.namespace}}:tenants`;
+  }
+
+  /** Hash: workflow to how long its ended runs are kept, as JSON. */
+  retention(): string {
+    return `{${this.namespace}}:retention`;
+  }
+
+  /** Hash: a key of the configuration to `GENERATION JSON`. */
+  config(): string {
+    return `{${this.namespace}}:config`;
+  }
+
+  /** Hash: a topic of what is broadcast to its generation, `COUNT-TIME_MS`. */
+  generations(): string {
+    return `{${this.namespace}}:generations`;
+  }
+
+  /** Channel: what changed in the two before. */
+  broadcast(): string {
+    return `{${this.namespace}}:broadcast`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`);
   }
@@ -130,6 +155,11 @@ export class PartitionKeys {
     return `${this.#prefix}:beats`;
   }
 
+  /** String: by how many ms the time of runs is ahead of the server's. Only the test kit has it. */
+  clock(): string {
+    return `${this.#prefix}:clock`;
+  }
+
   /** Sorted set: a tenant's runs in one status by the time they were made. */
   runsByStatus(tenant: string, status: string): string {
     return `${this.#prefix}:runs:${tenant}:status:${status}`;
@@ -148,6 +178,26 @@ export class PartitionKeys {
   /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Hash: work on many dead letters: what is done with which, and how far it has come. */
+  operation(id: string): string {
+    return `${this.#prefix}:operation:${id}`;
+  }
+
+  /** Hash: `owner`, `until`, `position` of the walk that deletes what is no longer kept: whose it is, until when, how far. */
+  sweep(): string {
+    return `${this.#prefix}:sweep`;
+  }
+
+  /** Hash: a schedule. */
+  schedule(tenant: string, name: string): string {
+    return `${this.#prefix}:schedule:${tenant}:${name}`;
+  }
+
+  /** Sorted set: the names of a tenant's schedules by the time they were made. */
+  schedules(tenant: string): string {
+    return `${this.#prefix}:schedules:${tenant}`;
   }
 
   /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */

@@ -101,6 +101,16 @@ function isNewer(a: Position, b: Position): boolean {
   return a.ms > b.ms || (a.ms === b.ms && a.id > b.id);
 }
 
+/** The cursor of what is older than a time. */
+export function cursorBefore(ms: number): string {
+  return encode({ ms: ms - 1, id: "z" });
+}
+
+/** The time that a cursor stands at, in ms. */
+export function timeOfCursor(cursor: string): number {
+  return parsePosition(cursor).ms;
+}
+
 function encode({ ms, id }: Position): string {
   return `${ms.toString(36)}_${id}`;
 }

@@ -1,7 +1,11 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ConfigApi } from "./config.ts";
+import type { SchedulesApi } from "./schedules/api.ts";
 import type {
+  DeadLetterDetails,
   DeadLetterView,
   ItemView,
+  OperationView,
   Page,
   PageOptions,
   QueueView,
@@ -33,6 +37,17 @@ export interface StartOptions {
    * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
    */
   idempotency?: { scope: string; key: string; digest: string };
+}
+
+export interface RerunOptions {
+  /** The step to begin from: it and all that comes after it is run anew. */
+  from: string;
+  /** What that step is given, instead of what it was. */
+  input?: unknown;
+  /** On the newest version of the workflow, with what steps of the same name had come to. Default: on its own. */
+  newest?: boolean;
+  /** As for `start`. */
+  idempotency?: StartOptions["idempotency"];
 }
 
 export interface Tenanted {
@@ -68,16 +83,64 @@ export interface RunsApi {
   signal(id: string, name: string, data?: unknown, options?: Tenanted & { key?: string }): Promise<void>;
   /** The items of a map, or the turns of a loop so far, in order. @throws NotFoundError, InvalidInputError */
   items(id: string, step: string, options?: Tenanted & PageOptions): Promise<Page<ItemView>>;
+  /**
+   * Removes an ended run with its events, its dead letters and what it has in the blob store: its large values and what
+   * its handlers have put there. Documents that were uploaded stay.
+   *
+   * @throws NotFoundError; ConflictError `run_live` if it has not ended
+   */
+  delete(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Starts a new run with the input of an ended one and what its steps had come to, but for the step `from` and what comes
+   * after it: these are run anew. Its metadata are those of the first, and `rerunOf`, its id.
+   *
+   * @throws NotFoundError; ConflictError `run_live` if that has not ended, `step_not_reached` if a step before `from` had
+   *   not completed; InvalidInputError
+   */
+  rerun(id: string, options: Tenanted & RerunOptions): Promise<StartedRun>;
+}
+
+/** Which dead letters: those that fit all that is given. */
+export interface DeadLetterFilter {
+  workflow?: string;
+  step?: string;
+  /** The `code` of the error that they died of. */
+  errorCode?: string;
+  /** Those that died before this. */
+  before?: Date;
+  /** Those that died at this time or after. */
+  after?: Date;
 }
 
 /** What operators do with steps that failed for good. */
 export interface DeadLettersApi {
-  /** Newest first. @throws InvalidInputError, UnavailableError */
-  list(options?: Tenanted & PageOptions & { workflow?: string; step?: string }): Promise<Page<DeadLetterView>>;
-  /** The run goes on from the step that failed, its attempts counted anew. @throws NotFoundError */
-  replay(id: string, options?: Tenanted): Promise<{ run: string; step: string }>;
+  /** Newest first, their errors without stacks. @throws InvalidInputError, UnavailableError */
+  list(options?: Tenanted & PageOptions & DeadLetterFilter): Promise<Page<DeadLetterView>>;
+  /** All that is known of one. @throws NotFoundError */
+  get(id: string, options?: Tenanted): Promise<DeadLetterDetails>;
+  /**
+   * The run goes on from the step that failed, its attempts counted anew.
+   *
+   * @param options `input`: what the step is given from now on, instead of what it was; undefined: the same
+   * @throws NotFoundError; ConflictError `run_moved_on`; InvalidInputError for an input that does not fit the workflow's
+   *   schema, where the step is one that takes the run's input
+   */
+  replay(id: string, options?: Tenanted & { input?: unknown }): Promise<{ run: string; step: string }>;
   /** The run stays failed. @throws NotFoundError */
   discard(id: string, options?: Tenanted): Promise<void>;
+  /**
+   * Replays those that fit, the newest first; none that die after this call. Begins with the first hundred, and has workers go
+   * on.
+   *
+   * @param options `limit`: how many at the most; default: all
+   * @returns how far it has come
+   * @throws InvalidInputError
+   */
+  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  /** Drops those that fit, likewise. */
+  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  /** How far a `replayMany` or `discardMany` has come. Known for a day after its end. @throws NotFoundError */
+  operation(id: string, options?: Tenanted): Promise<OperationView>;
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
@@ -86,6 +149,23 @@ export interface Millrace {
   readonly blobs: BlobStore;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
+  readonly config: ConfigApi;
+  /**
+   * Has every process drop what it has cached of a topic (`models`), or of one subject in it (one model).
+   *
+   * @param topic 1 to 48 of `A-Z a-z 0-9 _ -`, but not `config`; 100 topics at the most, or a ConflictError `config_full`
+   * @param subject 1 to 200 characters; without one, all of the topic
+   * @throws InvalidInputError, UnavailableError
+   */
+  invalidate(topic: string, subject?: string): Promise<void>;
+  /**
+   * Calls `listener` whenever a topic was invalidated, by this process too: with the subject, or without one for all of the
+   * topic, which is also what it is told where it may have missed something, in the beginning too.
+   *
+   * @returns stops it
+   */
+  onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
+  readonly schedules: SchedulesApi;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
   /**

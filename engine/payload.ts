@@ -2,7 +2,7 @@ import { type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 import { FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
 
 /** Values whose JSON is longer than this, in characters, live in the blob store. */
-const INLINE_LIMIT = 32_768;
+export const INLINE_LIMIT = 32_768;
 
 /** Values whose JSON is longer than this, in characters, are read from the run instead of travelling in an entry. */
 const ENTRY_LIMIT = 256;

@@ -85,7 +85,7 @@ async function wakened(attempt: Attempt, parts: Parts, work: Work, wake: string)
   const { values, inputs, store } = parts;
   const completed = async (value: unknown): Promise<Outcome> => ({
     kind: "completed",
-    output: await values.put(entry.tenant, attempt.step, value),
+    output: await values.put(entry, attempt.step, value),
   });
   if (work.kind === "sleep") return { kind: "completed", output: await inputs.stored(entry) };
   if (work.kind === "child") return outcomeOfChild(attempt, parts, work.child, work.onFailure);
@@ -116,13 +116,13 @@ async function turn(
   const last = until(output, item);
   if (!last && item + 1 >= max)
     throw new FatalError(`The loop was not done after ${max} turns.`, { code: "too_many_turns" });
-  const stored = await parts.values.put(attempt.entry.tenant, attempt.step, output);
+  const stored = await parts.values.put(attempt.entry, attempt.step, output);
   return { kind: "completed", output: stored, turn: last ? "last" : "turn" };
 }
 
 async function handle(attempt: Attempt, parts: Parts, input: unknown): Promise<Outcome> {
   const output = await call(attempt, parts, input);
-  return { kind: "completed", output: await parts.values.put(attempt.entry.tenant, attempt.step, output) };
+  return { kind: "completed", output: await parts.values.put(attempt.entry, attempt.step, output) };
 }
 
 async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Promise<unknown> {
@@ -162,7 +162,7 @@ async function expand(
   };
   const chunks = Math.ceil(list.length / CHUNK);
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const stored = await values.put(entry.tenant, step, list.slice(chunk * CHUNK, (chunk + 1) * CHUNK));
+    const stored = await values.put(entry, step, list.slice(chunk * CHUNK, (chunk + 1) * CHUNK));
     batch.push(stored);
     size += stored.length;
     if (size > PUT_LIMIT || batch.length === 100) await put(chunk + 1);

@@ -23,6 +23,9 @@ export function iso(ms: string | number): string {
   return new Date(Number(ms)).toISOString();
 }
 
+/** The record of a step that has none yet. */
+const PENDING = "pending 0 0 0 - - - 0";
+
 /** A step's record, or an item's: its words. */
 export function stepWords(record: string) {
   const [status, attempt, , , place, startedAt, endedAt] = record.split(" ");
@@ -33,6 +36,10 @@ export function stepWords(record: string) {
     startedAt: startedAt!,
     endedAt: endedAt!,
   };
+}
+
+export function stepStatus(fields: Record<string, string>, step: string): StepStatus {
+  return stepWords(fields[`step:${step}`] ?? PENDING).status;
 }
 
 /** What lists show. */
@@ -76,7 +83,7 @@ async function stepView(
   tenant: string,
   values: Values,
 ): Promise<StepView> {
-  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? "pending 0 0 0 - - - 0");
+  const { status, attempt, place, startedAt, endedAt } = stepWords(fields[`step:${name}`] ?? PENDING);
   const view: StepView = { status, attempt };
   const progress = fields[`progress:${name}`];
   if (progress !== undefined) {

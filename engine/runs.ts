@@ -1,14 +1,18 @@
+import type { Deletion } from "./deletion.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { ID_PATTERN, newId, newRunId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
-import type { RunsApi, StartOptions, Tenanted } from "./millrace.ts";
-import { encodeInput, storeValue } from "./payload.ts";
+import type { RerunOptions, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
+import { rerun } from "./rerun.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
+import { definitionOf } from "./step-input.ts";
+import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import {
@@ -25,7 +29,7 @@ import {
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
-const METADATA_LIMIT = 8_192;
+export const METADATA_LIMIT = 8_192;
 
 /** The graphs of workflow versions: those of this process's definitions, and those that others have stored. */
 export interface Graphs {
@@ -39,8 +43,10 @@ export interface RunsParts {
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
   graphs: Graphs;
-  /** The definition of a workflow version, if this process knows it. */
-  definition(graph: { workflow: string; version: number }): AnyWorkflow | undefined;
+  deletion: Deletion;
+  reruns: RerunStore;
+  /** Every version of each. */
+  definitions: readonly AnyWorkflow[];
   durability: () => Durability;
 }
 
@@ -52,7 +58,13 @@ export class Runs implements RunsApi {
     this.#parts = parts;
   }
 
-  async start(which: string | AnyWorkflow, input: unknown, options: StartOptions = {}): Promise<StartedRun> {
+  /** @param wanted the run's id: starting it again is then safe by itself */
+  async start(
+    which: string | AnyWorkflow,
+    input: unknown,
+    options: StartOptions = {},
+    wanted = newRunId(0),
+  ): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
@@ -61,12 +73,12 @@ export class Runs implements RunsApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = newRunId(0);
+    let id = wanted;
     if (idempotency !== undefined) {
       const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
       id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
     }
-    const stored = await storeValue(this.#parts.values.blobs, tenant, "input", json);
+    const stored = await this.#parts.values.keep(id, tenant, "input", json);
     const { graph } = workflow;
     const admission = { id, graph, tenant, input: stored };
     const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
@@ -132,6 +144,20 @@ export class Runs implements RunsApi {
     refuseWrongType(reply, id);
   }
 
+  async delete(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
+    const { fields } = await this.#find(id, tenant);
+    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
+    const reply = await this.#parts.deletion.delete({ run: id, tenant, graph });
+    if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
+    if (reply === Reply.Stale)
+      throw new ConflictError("run_live", `Run ${id} has not ended: cancel it before it is deleted.`);
+    refuseWrongType(reply, id);
+  }
+
+  rerun(id: string, { tenant = DEFAULT_TENANT, ...options }: Tenanted & RerunOptions): Promise<StartedRun> {
+    return rerun(this.#parts, id, { tenant, ...options });
+  }
+
   async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
     const { tenant = DEFAULT_TENANT, key = newId() } = options;
     if (!ID_PATTERN.test(key)) throw invalidKey();
@@ -139,10 +165,10 @@ export class Runs implements RunsApi {
     const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
     if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
     // A process that knows the definition refuses at once what the step would not take.
-    const work = this.#parts.definition(graph)?.steps.find((step) => step.name === name)?.work;
+    const work = definitionOf(this.#parts.definitions, graph)?.steps.find((step) => step.name === name)?.work;
     if (work?.kind === "wait") await validate(work.schema, data, "signal");
     const { values, store } = this.#parts;
-    const stored = await storeValue(values.blobs, tenant, name, encodeInput(data, "signal"));
+    const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
     const reply = await store.signal(id, graph, tenant, name, key, stored);
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);

@@ -29,9 +29,10 @@ export class Loop implements Service {
     this.#runOnce = runOnce;
   }
 
-  start(): void {
+  /** @param inMs in how many ms it runs first */
+  start(inMs = 0): void {
     this.#started = true;
-    this.#schedule(0);
+    this.#schedule(inMs);
   }
 
   /** Runs within `inMs`; in any case once more after this. */
@@ -40,6 +41,15 @@ export class Loop implements Service {
     const dueAt = performance.now() + inMs;
     if (this.#running !== undefined) this.#wokenAt = Math.min(this.#wokenAt, dueAt);
     else if (dueAt < this.#dueAt) this.#schedule(inMs);
+  }
+
+  /** Runs at once, after the run that is under way; resolves when that has ended, well or not. */
+  async runNow(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (!this.#started) return;
+    clearTimeout(this.#timer);
+    this.#running = this.#run();
+    await this.#running;
   }
 
   async stop(): Promise<void> {

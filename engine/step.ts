@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ConfigReader } from "./config-reader.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
 import { type StepLimits, stepLimits } from "./limits.ts";
@@ -24,6 +25,8 @@ export interface StepContext {
   readonly blobs: BlobStore;
   /** The settings that the worker was started with: its environment variables, in `millrace worker`. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The configuration and the feature flags, as this process knows them now. A flag's unit is the run unless one is given. */
+  readonly config: ConfigReader;
   readonly log: StepLog;
   /** Says how far the step is: `fraction` from 0 to 1. Coalesced to at most four events a second. */
   progress(fraction: number, message?: string): void;
@@ -31,6 +34,18 @@ export interface StepContext {
   emit(output: string | object): void;
   /** Says what the attempt has cost, for a step whose limits are in tokens. Adds up, and is charged when the attempt ends. */
   spend(tokens: number): void;
+  /**
+   * A result that this process may remember from another run: `millrace.invalidate(topic, subject)` drops it everywhere.
+   * Whatever it depends on, the tenant too, belongs into `key`.
+   */
+  cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
+}
+
+export interface CachedResult<T> {
+  /** Undefined if nothing is remembered. */
+  readonly value: T | undefined;
+  /** Remembers a value, which must survive JSON; not if the topic was invalidated since it was asked for. */
+  keep(value: T): void;
 }
 
 export interface StepLog {
@@ -199,7 +214,8 @@ export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFIN
   return Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
 }
 
-function hasHandler(work: Work): boolean {
+/** Whether a step calls a handler of its own. */
+export function hasHandler(work: Work): boolean {
   return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
 }
 

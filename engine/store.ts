@@ -36,6 +36,8 @@ const ONCE_MS = 86_400_000;
 const BEATS_AT_ONCE = 1_000;
 /** Nor does it take over more entries than this. */
 const RECLAIMED_AT_ONCE = 100;
+/** How many tenants a process remembers as listed. */
+const KNOWN_TENANTS = 10_000;
 
 export interface Admission {
   id: string;
@@ -65,6 +67,8 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  /** Those that this process knows to be listed. */
+  readonly #tenants = new Set<string>();
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
@@ -84,6 +88,7 @@ export class Store {
 
   /** Stores a run. True if it is new, false if it was there. */
   async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
+    if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const reply = (await this.#run(
@@ -183,6 +188,11 @@ export class Store {
     return (await this.#client.call("HMGET", key, ...fields)) as (string | null)[];
   }
 
+  /** Whether a step of a run has begun with its items. */
+  async hasItems(run: string, step: string): Promise<boolean> {
+    return (await this.#client.call("HEXISTS", this.partitionKeys(run).run(run), `items:${step}`)) === 1;
+  }
+
   /** What is kept of the live items of a step, by field. */
   async readLiveItems(run: string, step: string): Promise<Record<string, string>> {
     return pairs((await this.#client.call("HGETALL", this.partitionKeys(run).items(run, step))) as string[]);
@@ -193,7 +203,7 @@ export class Store {
     const keys = this.partitionKeys(entry.run);
     const { key, step } = entry.stream;
     const chunkKeys = chunks.map((_, i) => keys.chunk(entry.run, step.name, from + i));
-    const args = [consumer, entry.id, entry.count, step.name, ...chunks];
+    const args = [consumer, entry.id, entry.count, step.name, from + chunks.length, ...chunks];
     return (await this.#run(putItems, [keys.run(entry.run), key, ...chunkKeys], args)) as Reply;
   }
 
@@ -208,8 +218,8 @@ export class Store {
     )) as Reply;
   }
 
-  /** Lets a failed run go on from its dead letter. */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace): Promise<Reply> {
+  /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
+  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph);
     return (await this.#run(
@@ -223,7 +233,7 @@ export class Store {
         keys.runsByStatus(tenant, "queued"),
         ...steps.keys,
       ],
-      [run, id, entry, encodeEvent({ type: "run.queued" }), ...steps.args],
+      [run, id, entry, encodeEvent({ type: "run.queued" }), input, ...steps.args],
     )) as Reply;
   }
 
@@ -279,6 +289,13 @@ export class Store {
     this.#refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
     return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
+  }
+
+  /** Before its first run, so that no run is of a tenant that nobody can find. */
+  async #addTenant(tenant: string): Promise<void> {
+    await this.#client.call("SADD", this.keys.tenants(), tenant);
+    if (this.#tenants.size >= KNOWN_TENANTS) this.#tenants.clear();
+    this.#tenants.add(tenant);
   }
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {

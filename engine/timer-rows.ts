@@ -10,10 +10,16 @@ const SCRIPTED = {
 
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
+  /** Has a schedule looked at; it names the generation that armed it. */
+  tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
   /** Starts what waits at a gate for a time. */
   gate: ["workflow", "version", "step"],
+  /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
+  delete: ["tenant", "run", "items"],
+  /** Stands for work on many dead letters. */
+  bulk: ["operation"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

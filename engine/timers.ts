@@ -48,6 +48,11 @@ export class Timers implements Service {
     this.#loop.wake(inMs);
   }
 
+  /** Looks now; resolves when what was due, up to 100 rows, is carried out. */
+  runNow(): Promise<void> {
+    return this.#loop.runNow();
+  }
+
   async runOnce(): Promise<number | undefined> {
     const { due, nextMs } = await this.#store.dueTimers(ROWS_AT_ONCE);
     if (due.length === 0) return nextMs;
@@ -71,8 +76,7 @@ export class Timers implements Service {
     const { kind } = row;
     let inMs: number | undefined = AGAIN_MS;
     try {
-      const goOn = this.#continuations[kind] as Continuation;
-      inMs = await goOn(row);
+      inMs = await (this.#continuations[row.kind] as Continuation)(row);
     } catch (error) {
       log.warn("{kind} failed, and is tried again: {error}", { kind, error });
     }

@@ -1,4 +1,4 @@
-import type { BlobStore } from "./blobs/blob-store.ts";
+import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { FatalError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { CHUNK } from "./keys.ts";
@@ -24,9 +24,14 @@ export class Values {
     return stored.startsWith(ITEMS_MARK);
   }
 
-  /** What Redis holds for a value. @throws FatalError `not_json` */
-  put(tenant: string, name: string, value: unknown): Promise<string> {
-    return storeValue(this.blobs, tenant, name, encodeValue(value));
+  /** What Redis holds for a value of a run's. @throws FatalError `not_json` */
+  put({ tenant, run }: { tenant: string; run: string }, name: string, value: unknown): Promise<string> {
+    return this.keep(run, tenant, name, encodeValue(value));
+  }
+
+  /** As `put`, of JSON. What is large goes to the blob store, and belongs to the run. */
+  keep(run: string, tenant: string, name: string, json: string): Promise<string> {
+    return storeValue(new OwnedBlobs(this.blobs, run), tenant, name, json);
   }
 
   /** The value again. @throws FatalError `value_lost` if it is gone */

@@ -98,6 +98,35 @@ export interface DeadLetterView {
   at: string;
 }
 
+/** One attempt that failed. `retryAt` is when the step was tried again; absent if it was not. */
+export interface FailedAttempt {
+  attempt: number;
+  at: string;
+  error: ErrorRecord;
+  retryAt?: string;
+}
+
+/** A dead letter with all that is known of it. Its error has its stack. */
+export interface DeadLetterDetails extends DeadLetterView {
+  /** What the step was given; absent if it is in a blob that is gone. */
+  input?: unknown;
+  /** The last 10 attempts of the step that failed, in order; those that its run's log still has. */
+  history: FailedAttempt[];
+}
+
+/** Work on many dead letters that goes on by itself. */
+export interface OperationView {
+  id: string;
+  kind: "replay" | "discard";
+  status: "running" | "done";
+  /** How many dead letters fitted so far. */
+  matched: number;
+  /** How many of these were replayed or discarded: somebody else had the others first, or their runs had moved on. */
+  done: number;
+  createdAt: string;
+  endedAt?: string;
+}
+
 /** One step of one workflow version, as an operator sees it. */
 export interface QueueView {
   workflow: string;

@@ -15,8 +15,10 @@ import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Retention } from "./retention.ts";
 import { streamsOf } from "./step-places.ts";
 import { GateStore } from "./store/gate-store.ts";
+import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -56,6 +58,7 @@ export class Worker {
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
   readonly #gates: GateStore;
+  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
@@ -74,7 +77,7 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values } = this.#internals;
+    const { client, store, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
@@ -92,7 +95,13 @@ export class Worker {
     this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, gates: this.#gates }));
     const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
-    this.#setting = { committer: this.#committer, blobs, env, lost: (attempt) => attempt.abort(new Unwanted()) };
+    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
+    this.#retention = new Retention({
+      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
+      store: new RetentionStore(client, store.keys, keys!),
+      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
+    });
     this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
@@ -125,6 +134,11 @@ export class Worker {
     return this.#executor.refused;
   }
 
+  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
+  runTimers(): Promise<void> {
+    return this.#timers.runNow();
+  }
+
   /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
@@ -136,8 +150,9 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber } = this.#internals;
+    const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
+    await config.ready();
     const [keys] = store.allPartitions;
     for (const { gate, graph, step } of this.#streams)
       if (gate === "before") await this.#gates.setLimits(graph, step.name, step.limits!);
@@ -150,6 +165,7 @@ export class Worker {
     if (this.#stopping) return;
     this.#heartbeat.start();
     this.#timers.start();
+    this.#retention.start();
     this.#reclaimer.start();
     this.#reader.start();
   }
@@ -166,7 +182,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop()]);
+    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop(), this.#retention.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);

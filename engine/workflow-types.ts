@@ -40,3 +40,8 @@ export type Output<In, Steps, Ends extends string, Maybe> = [Ends] extends [neve
     : Steps[Ends & keyof Steps] | ([Ends] extends [Maybe] ? undefined : never);
 
 export type ItemOutput<O, W extends Callable> = unknown extends O ? W["types"]["output"] : Awaited<O>;
+
+/** A handler of a step's, by the step's name; nothing where the step has none. */
+export type HandlerOf<N extends string, I, O> = unknown extends O
+  ? Record<never, never>
+  : Record<N, { input: I; output: Awaited<O> }>;

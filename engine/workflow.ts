@@ -3,6 +3,7 @@ import { DefinitionError } from "./errors.ts";
 import { checkGraph, type Graph } from "./graph.ts";
 import { NAME_PATTERN } from "./ids.ts";
 import type { Limited } from "./limits.ts";
+import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
   checkFailure,
   checkSchema,
@@ -21,7 +22,21 @@ import {
   type StepSettings,
   type Work,
 } from "./step.ts";
-import type { AfterLast, Callable, InputAfter, ItemOutput, MayBeSkipped, Output, Simplify } from "./workflow-types.ts";
+import type {
+  AfterLast,
+  Callable,
+  HandlerOf,
+  InputAfter,
+  ItemOutput,
+  MayBeSkipped,
+  Output,
+  Simplify,
+} from "./workflow-types.ts";
+
+/** What holds for every run of a workflow. */
+export interface WorkflowSettings {
+  readonly retention: RetentionPolicy;
+}
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
 export interface AnyWorkflow {
@@ -30,6 +45,7 @@ export interface AnyWorkflow {
   readonly input: StandardSchemaV1;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly settings: WorkflowSettings;
 }
 
 /**
@@ -39,7 +55,7 @@ export interface AnyWorkflow {
  * is none. The run's output is that of the step that nothing comes after, or an object where there are several.
  *
  * Type parameters: the run's input, each step's output by name, the last step's name, the names that nothing comes after
- * yet, and the names that may be skipped.
+ * yet, the names that may be skipped, and what the handlers take and give.
  */
 export class Workflow<
   In,
@@ -47,6 +63,7 @@ export class Workflow<
   Last extends string = never,
   Ends extends string = never,
   Maybe extends string = never,
+  Handlers = Record<never, never>,
 > implements Callable
 {
   readonly name: string;
@@ -54,16 +71,26 @@ export class Workflow<
   readonly input: StandardSchemaV1<unknown, In>;
   readonly steps: readonly Step[];
   readonly graph: Graph;
+  readonly settings: WorkflowSettings;
   /** The output of every step by its name. Only a type: there is no such value. */
   declare readonly outputs: Steps;
+  /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
+  declare readonly handlers: Handlers;
   /** The run's input and output. Only a type: there is no such value. */
   declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
 
-  constructor(name: string, version: number, input: StandardSchemaV1<unknown, In>, steps: readonly Step[]) {
+  constructor(
+    name: string,
+    version: number,
+    input: StandardSchemaV1<unknown, In>,
+    steps: readonly Step[],
+    settings: WorkflowSettings,
+  ) {
     this.name = name;
     this.version = version;
     this.input = input;
     this.steps = steps;
+    this.settings = settings;
     this.graph = {
       workflow: name,
       version,
@@ -90,7 +117,7 @@ export class Workflow<
           Limited<InputAfter<In, Steps, Maybe, A>> &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
           HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     return this.#add(name, { kind: "task" }, definition);
   }
 
@@ -118,7 +145,18 @@ export class Workflow<
         /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
         onItemFailure?: F;
       } & ((HandlerSource<E, O> & Limited<E>) | { workflow: W; input: (element: E) => W["types"]["input"] }),
-  ): Added<In, Steps, Ends, Maybe, N, (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[], A, C> {
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    N,
+    (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[],
+    A,
+    C,
+    HandlerOf<N, E, O>
+  > {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = definition;
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
@@ -151,7 +189,7 @@ export class Workflow<
         /** 1 to 10,000. */
         max: number;
       },
-  ): Added<In, Steps, Ends, Maybe, N, Awaited<O>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     const where = this.#where(name);
     const { until, max } = definition;
     if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
@@ -178,7 +216,7 @@ export class Workflow<
             | { for: number | ((input: InputAfter<In, Steps, Maybe, A>) => number) }
             | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
           )),
-  ): Added<In, Steps, Ends, Maybe, N, InputAfter<In, Steps, Maybe, A>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
     const settings = typeof definition === "number" ? { for: definition } : definition;
     const given: unknown = "for" in settings ? settings.for : settings.until;
     const until = typeof given === "function" ? (given as (input: unknown) => unknown) : () => given;
@@ -206,6 +244,7 @@ export class Workflow<
     Steps,
     Ends,
     Maybe,
+    Handlers,
     N,
     T extends number ? Signalled<StandardSchemaV1.InferOutput<S>> : StandardSchemaV1.InferOutput<S>,
     A,
@@ -245,6 +284,7 @@ export class Workflow<
     Steps,
     Ends,
     Maybe,
+    Handlers,
     N,
     F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
     A,
@@ -269,7 +309,7 @@ export class Workflow<
     const { after = last === undefined ? [] : [last.name] } = (definition ?? {}) as { after?: readonly string[] };
     if (!Array.isArray(after)) throw new DefinitionError(`${where}: after must be a list of names`);
     const step = makeStep(where, name, after, work, definition);
-    return new Workflow(this.name, this.version, this.input, [...this.steps, step]) as never;
+    return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.settings) as never;
   }
 }
 
@@ -279,23 +319,32 @@ type Added<
   Steps,
   Ends extends string,
   Maybe extends string,
+  Handlers,
   N extends string,
   O,
   A extends readonly string[],
   C,
-> = Workflow<In, Simplify<Steps & Record<N, O>>, N, Exclude<Ends, A[number]> | N, Maybe | MayBeSkipped<N, A, C, Maybe>>;
+  H = Record<never, never>,
+> = Workflow<
+  In,
+  Simplify<Steps & Record<N, O>>,
+  N,
+  Exclude<Ends, A[number]> | N,
+  Maybe | MayBeSkipped<N, A, C, Maybe>,
+  Simplify<Handlers & H>
+>;
 
 /**
  * Starts a definition.
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1.
+ *   `version`: a whole number, raised whenever the steps change. Default 1; `retention`: how long ended runs are kept.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number },
+  options: { input: S; version?: number; retention?: RetentionSettings },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const version = options.version ?? 1;
@@ -304,5 +353,6 @@ export function workflow<S extends StandardSchemaV1>(
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
-  return new Workflow(name, version, input, []);
+  const retention = retentionPolicy(where, options.retention ?? {});
+  return new Workflow(name, version, input, [], { retention });
 }

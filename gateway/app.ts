@@ -7,6 +7,7 @@ import type { Millrace } from "../engine/index.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
+import { configRoutes } from "./routes/config.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -14,6 +15,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -54,7 +56,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));
   app.route("/", deadLetterRoutes(gateway));
+  app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 
   app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));

@@ -12,12 +12,15 @@ export interface BlobInfo {
   /** Of its bytes, in lower-case hex. */
   sha256: string;
   createdAt: string;
+  /** The run that it belongs to, and goes with; absent for a document that somebody uploaded. */
+  run?: string;
 }
 
 export interface BlobSource {
   tenant: string;
   name: string;
   type: string;
+  run?: string;
 }
 
 /**
@@ -37,6 +40,45 @@ export interface BlobStore {
   open(tenant: string, id: string): Promise<{ blob: BlobInfo; body: ReadableStream<Uint8Array> }>;
   /** Idempotent. */
   delete(tenant: string, id: string): Promise<void>;
+  /** Has what belongs to the run `from` belong to the run `to` as well: it stays until both are gone. Idempotent. */
+  share(tenant: string, from: string, to: string): Promise<void>;
+  /** Deletes what belongs to a run and to no other. Idempotent. */
+  deleteOf(tenant: string, run: string): Promise<void>;
+}
+
+/** A store in which whatever is put belongs to a run. */
+export class OwnedBlobs implements BlobStore {
+  readonly #store: BlobStore;
+  readonly #run: string;
+
+  constructor(store: BlobStore, run: string) {
+    this.#store = store;
+    this.#run = run;
+  }
+
+  put(source: BlobSource, body: AsyncIterable<Uint8Array>, options?: { maxBytes?: number }): Promise<BlobInfo> {
+    return this.#store.put({ ...source, run: this.#run }, body, options);
+  }
+
+  find(tenant: string, id: string): Promise<BlobInfo | undefined> {
+    return this.#store.find(tenant, id);
+  }
+
+  open(tenant: string, id: string): Promise<{ blob: BlobInfo; body: ReadableStream<Uint8Array> }> {
+    return this.#store.open(tenant, id);
+  }
+
+  delete(tenant: string, id: string): Promise<void> {
+    return this.#store.delete(tenant, id);
+  }
+
+  share(tenant: string, from: string, to: string): Promise<void> {
+    return this.#store.share(tenant, from, to);
+  }
+
+  deleteOf(tenant: string, run: string): Promise<void> {
+    return this.#store.deleteOf(tenant, run);
+  }
 }
 
 /** A whole blob in memory, for those that are known to be small enough. @throws NotFoundError */

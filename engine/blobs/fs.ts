@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MillraceError, NotFoundError } from "../errors.ts";
 import { ID_PATTERN, newId } from "../ids.ts";
@@ -8,6 +8,10 @@ import type { BlobInfo, BlobSource, BlobStore } from "./blob-store.ts";
 /**
  * Blobs as files: `DIR/TENANT/ab/ID` holds the bytes and `ID.json` beside it what is known of them. The second is
  * written last and by rename, so a blob exists from one instant to the next. For one machine, or a shared volume.
+ *
+ * What belongs to a run has an empty file `DIR/TENANT/runs/ab/RUN/ID`, which is there before the blob is. Where a blob
+ * belongs to several runs, the directory `ID.runs` beside it has an empty file for each: the one that removes the
+ * directory is the last of them.
  */
 export class FsBlobStore implements BlobStore {
   readonly #dir: string;
@@ -25,6 +29,7 @@ export class FsBlobStore implements BlobStore {
     const id = newId();
     const path = this.#path(source.tenant, id);
     await mkdir(join(path, ".."), { recursive: true });
+    if (source.run !== undefined) await this.#mark(source.tenant, source.run, id);
     const hash = createHash("sha256");
     let size = 0;
     const file = await open(path, "wx");
@@ -70,11 +75,45 @@ export class FsBlobStore implements BlobStore {
     await rm(path, { force: true });
   }
 
+  async share(tenant: string, from: string, to: string): Promise<void> {
+    for await (const id of namesIn(this.#runPath(tenant, from))) {
+      const owners = `${this.#path(tenant, id)}.runs`;
+      await mkdir(owners, { recursive: true });
+      for (const run of [from, to]) await writeFile(join(owners, run), "");
+      await this.#mark(tenant, to, id);
+    }
+  }
+
+  async deleteOf(tenant: string, run: string): Promise<void> {
+    const dir = this.#runPath(tenant, run);
+    for await (const id of namesIn(dir)) {
+      if (await isLastOwner(`${this.#path(tenant, id)}.runs`, run)) await this.delete(tenant, id);
+      await rm(join(dir, id), { force: true });
+    }
+    await rm(dir, { recursive: true, force: true });
+  }
+
+  async #mark(tenant: string, run: string, id: string): Promise<void> {
+    const dir = this.#runPath(tenant, run);
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, id), "");
+  }
+
+  #runPath(tenant: string, run: string): string {
+    if (!ID_PATTERN.test(run)) throw new MillraceError("bad_run", "A run's id is 1 to 64 of A-Z a-z 0-9 _ -");
+    // The last random characters of a run's id are before its partition.
+    return join(this.#tenantPath(tenant), "runs", run.slice(30, 32), run);
+  }
+
   /** Ids are time-ordered, so their last characters spread them over folders. */
   #path(tenant: string, id: string): string {
+    return join(this.#tenantPath(tenant), id.slice(-2), id);
+  }
+
+  #tenantPath(tenant: string): string {
     if (!ID_PATTERN.test(tenant))
       throw new MillraceError("bad_tenant", "A tenant's name is 1 to 64 of A-Z a-z 0-9 _ -");
-    return join(this.#dir, tenant, id.slice(-2), id);
+    return join(this.#dir, tenant);
   }
 }
 
@@ -89,6 +128,29 @@ function streamOf(file: FileHandle): ReadableStream<Uint8Array> {
     },
     cancel: () => file.close(),
   });
+}
+
+/** The names in a directory, one at a time; none if there is no such directory. */
+async function* namesIn(dir: string): AsyncGenerator<string> {
+  try {
+    for await (const entry of await opendir(dir)) if (ID_PATTERN.test(entry.name)) yield entry.name;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+  }
+}
+
+/** Takes a run off the owners of a blob. True if it was the last, or the only one there ever was. */
+async function isLastOwner(owners: string, run: string): Promise<boolean> {
+  await rm(join(owners, run), { force: true });
+  try {
+    await rmdir(owners);
+    return true;
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    if (code === "ENOENT") return true;
+    if (code === "ENOTEMPTY" || code === "EEXIST") return false;
+    throw error;
+  }
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {

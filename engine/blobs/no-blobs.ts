@@ -16,4 +16,6 @@ export const noBlobs: BlobStore = {
     throw new NotFoundError("document", id);
   },
   async delete() {},
+  async share() {},
+  async deleteOf() {},
 };

@@ -3,6 +3,7 @@ import { hexDigest } from "../digest.ts";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { pauseMs } from "../retry.ts";
+import { serverTimeMs } from "./time.ts";
 
 const log = logger("redis");
 
@@ -68,6 +69,12 @@ export class Client {
     return exec(this.#where(), this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
   }
 
+  /** Sends calls together; their replies in order, and the time of runs just before them. @throws as `call` */
+  async timed(calls: Call[]): Promise<{ nowMs: number; replies: unknown[] }> {
+    const [time, ...replies] = await this.pipeline([["TIME"], ...calls]);
+    return { nowMs: serverTimeMs(time as [string, string]), replies };
+  }
+
   /** Runs a script by its digest, and by its source where the server does not know it (any more). */
   async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
     // One promise for all who wait for it, so that calls leave in the order in which they were made.
@@ -99,8 +106,13 @@ export class Client {
 
 /** Opens a connection for calls that must settle: each has a deadline. */
 export function openClient(url: string, name: string, onReconnect?: () => void): Client {
+  return new Client(openForCalls(url, name), onReconnect);
+}
+
+/** What `openClient` makes a client of. */
+export function openForCalls(url: string, name: string): Redis {
   const options = { ...commonOptions(name), commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
-  return new Client(openRedis(url, { ...options, maxRetriesPerRequest: 20 }), onReconnect);
+  return openRedis(url, { ...options, maxRetriesPerRequest: 20 });
 }
 
 /**

@@ -51,7 +51,7 @@ for key = 3, #KEYS do
 end
 
 -- HDEL is allowed over the memory limit, and so is what follows it.
-local now = now_ms()
+local now = server_ms()
 if not wrong[1] then
   redis.call('HDEL', KEYS[1], '')
   redis.call('HSET', KEYS[1], consumer, now .. ' ' .. ARGV[3])

@@ -27,7 +27,7 @@ local consumer, mode, lease, limit = ARGV[1], ARGV[2], math.ceil(ARGV[3]), tonum
 -- Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
 local idle = math.ceil(lease * 0.9)
 if mode == 'expired' then
-  local beats, now = redis.call('HMGET', KEYS[2], 'last', 'since'), now_ms()
+  local beats, now = redis.call('HMGET', KEYS[2], 'last', 'since'), server_ms()
   if not beats[2] or now - beats[1] > lease / 2 or now - beats[2] < lease then return {} end
 end
 local crashes, chances = tonumber(ARGV[5]), tonumber(ARGV[6])

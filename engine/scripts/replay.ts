@@ -8,7 +8,8 @@ import { script } from "./script.ts";
  *       6 runs by status `queued`  7… of each step of its graph: its stream, and what is kept of its live items (or the run
  *       again, if it has none)
  * ARGV  1 run id  2 dead-letter id  3 the entry in it  4 event run.queued
- *       5… of each step: its name, and whether it has items (`items` or '')
+ *       5 the step's input from now on, in place of what it comes after; '' for the one it had
+ *       6… of each step: its name, and whether it has items (`items` or '')
  * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the run is no longer failed by it; WrongType
  * Events  run.queued
  */
@@ -42,7 +43,7 @@ local function add(stream, item)
   return 'queued 0 0 0 ' .. entry .. ' - - 0'
 end
 for i = 1, count do
-  local step, stream, live = ARGV[3 + 2 * i], KEYS[5 + 2 * i], ARGV[4 + 2 * i] ~= '' and KEYS[6 + 2 * i]
+  local step, stream, live = ARGV[4 + 2 * i], KEYS[5 + 2 * i], ARGV[5 + 2 * i] ~= '' and KEYS[6 + 2 * i]
   local status, attempt, failures, crashes, _, started, _, batch =
     string.match(redis.call('HGET', KEYS[1], 'step:' .. step) or '', STEP)
   if status == 'cancelled' or step == dead_step then
@@ -64,6 +65,7 @@ redis.call('ZREM', KEYS[4], letter_id)
 redis.call('HDEL', KEYS[1], mark, 'endedAt', 'error', 'error:' .. dead_step)
 redis.call('ZREM', KEYS[5], id)
 redis.call('ZADD', KEYS[6], got[3], id)
+if ARGV[5] ~= '' then set('input:' .. dead_step, ARGV[5]) end
 if got[6] then set('active', again) end
 redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('HINCRBY', KEYS[1], 'replays', 1)

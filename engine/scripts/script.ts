@@ -23,8 +23,13 @@ export const Reply = {
   WrongType: -4,
   /** The step is at another place by now; the entry is gone. */
   Stale: -5,
+  /** There is no room for more: nothing was written. */
+  Full: -9,
 } as const;
 export type Reply = (typeof Reply)[keyof typeof Reply];
+
+/** The line of the prelude that says which time runs go by. */
+const RUN_TIME = "local now_ms = server_ms";
 
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
@@ -41,11 +46,13 @@ local LIVE = { queued = true, running = true, waiting = true }
 local LENGTH_OF = { h = 'HLEN', l = 'LLEN', s = 'XLEN', z = 'ZCARD' }
 local STEP = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
--- Milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
-local function now_ms()
+-- The time of leases, in milliseconds since 1970. (Numbers below 10^14 become text without a loss in this Lua.)
+local function server_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- The time of runs: of events, timers and records. The test kit alone has another.
+${RUN_TIME}
 
 -- Which of KEYS hold another type than the letter in 'kinds' says. Redis does not roll a script back, so a key of the
 -- wrong type has to be found before the first write.
@@ -143,4 +150,10 @@ end
 /** Defines a script in the dialect of Redis 6.2: no `#!lua` line, so the same source runs on 6.2 and later. */
 export function script(name: string, lua: string): Script {
   return { name, source: `-- millrace ${name}\n${PRELUDE}\n${lua}` };
+}
+
+/** A script's source with the time of runs ahead of the server's by what `clockKey` holds, in ms: for the test kit. */
+export function withClock(source: string, clockKey: string): string {
+  const ahead = `redis.call('GET', '${clockKey}') or 0`;
+  return source.replace(RUN_TIME, () => `local function now_ms() return server_ms() + (${ahead}) end`);
 }

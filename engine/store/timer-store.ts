@@ -2,7 +2,6 @@ import { delayedField } from "../commit-args.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
 import type { Client } from "../redis/client.ts";
-import { serverTimeMs } from "../redis/time.ts";
 import { claimTimers } from "../scripts/claim-timers.ts";
 import { promote } from "../scripts/promote.ts";
 import type { Reply } from "../scripts/script.ts";
@@ -24,14 +23,10 @@ export class TimerStore {
   /** Timer rows that are due, and in how many ms the next one is; rows that cannot be read are dropped. */
   async dueTimers(limit: number): Promise<{ due: TimerRow[]; nextMs?: number }> {
     const timers = this.#keys.timers();
-    const [time, flat] = (await this.#client.pipeline([["TIME"], ["ZRANGE", timers, 0, limit, "WITHSCORES"]])) as [
-      [string, string],
-      [string, string | number][],
-    ];
-    const now = serverTimeMs(time);
+    const { nowMs, replies } = await this.#client.timed([["ZRANGE", timers, 0, limit, "WITHSCORES"]]);
     const due: TimerRow[] = [];
-    for (const [member, score] of flat) {
-      if (Number(score) > now) return { due, nextMs: Number(score) - now };
+    for (const [member, score] of replies[0] as [string, string | number][]) {
+      if (Number(score) > nowMs) return { due, nextMs: Number(score) - nowMs };
       const row = parseTimerRow(member);
       if (row !== undefined) due.push(row);
       else {

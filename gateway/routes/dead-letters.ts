@@ -1,21 +1,29 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import { ConflictError, NotFoundError } from "../../engine/index.ts";
+import type { OperationView } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { check, readJson } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
 
-const filter = { workflow: v.optional(v.string()), step: v.optional(v.string()) };
+const time = v.pipe(
+  v.string(),
+  v.isoTimestamp("A time in ISO 8601, such as 2026-01-31T12:00:00.000Z."),
+  v.transform((text) => new Date(text)),
+);
+const filter = {
+  workflow: v.optional(v.string()),
+  step: v.optional(v.string()),
+  errorCode: v.optional(v.string()),
+  before: v.optional(time),
+  after: v.optional(time),
+};
 const listQuery = v.strictObject({ ...pageQuery, ...filter });
-const replayBody = v.strictObject({
-  ...filter,
-  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 100),
-  cursor: pageQuery.cursor,
-});
+const manyBody = v.strictObject({ ...filter, limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))) });
+const replayBody = v.strictObject({ input: v.optional(v.unknown()) });
 
-/** What failed for good: to be seen, resumed or dropped. */
+/** What failed for good: to be seen, resumed or dropped, one or many. */
 export function deadLetterRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const routes = new Hono<Env>();
   const { deadLetters } = millrace;
@@ -24,26 +32,30 @@ export function deadLetterRoutes({ millrace, limits }: Gateway): Hono<Env> {
     c.json(await deadLetters.list({ tenant: tenantOf(c), ...check(listQuery, c.req.query(), "query") })),
   );
 
-  /** A page of them, the newest first; those after it are the next call's. */
   routes.post("/v1/dead-letters/replay", async (c) => {
-    const tenant = tenantOf(c);
-    const { value } = await readJson(c, replayBody, limits);
-    const { data, next } = await deadLetters.list({ tenant, ...value });
-    const replayed: { id: string; run: string; step: string }[] = [];
-    for (const { id } of data) {
-      try {
-        replayed.push({ id, ...(await deadLetters.replay(id, { tenant })) });
-      } catch (error) {
-        // Somebody else replayed or dropped it in the meantime.
-        if (!(error instanceof NotFoundError || error instanceof ConflictError)) throw error;
-      }
-    }
-    return c.json({ data: replayed, next }, 202);
+    const { limit, ...wanted } = (await readJson(c, manyBody, limits)).value;
+    return underWay(c, await deadLetters.replayMany(wanted, { tenant: tenantOf(c), limit }));
   });
+
+  routes.post("/v1/dead-letters/discard", async (c) => {
+    const { limit, ...wanted } = (await readJson(c, manyBody, limits)).value;
+    return underWay(c, await deadLetters.discardMany(wanted, { tenant: tenantOf(c), limit }));
+  });
+
+  routes.get("/v1/dead-letters/operations/:id", async (c) =>
+    c.json(await deadLetters.operation(idParam(c, "operation"), { tenant: tenantOf(c) })),
+  );
+
+  routes.get("/v1/dead-letters/:id", async (c) =>
+    c.json(await deadLetters.get(idParam(c, "dead letter"), { tenant: tenantOf(c) })),
+  );
 
   routes.post("/v1/dead-letters/:id/replay", async (c) => {
     const id = idParam(c, "dead letter");
-    const { run, step } = await deadLetters.replay(id, { tenant: tenantOf(c) });
+    // Without a body it is replayed as it is.
+    const isBare = c.req.header("content-type") === undefined || c.req.header("content-length") === "0";
+    const changed = isBare ? {} : (await readJson(c, replayBody, limits)).value;
+    const { run, step } = await deadLetters.replay(id, { tenant: tenantOf(c), ...changed });
     return c.json({ id, run, step, links: runLinks(run) }, 202, { Location: runLinks(run).self });
   });
 
@@ -53,4 +65,9 @@ export function deadLetterRoutes({ millrace, limits }: Gateway): Hono<Env> {
   });
 
   return routes;
+}
+
+function underWay(c: Context<Env>, operation: OperationView): Response {
+  const self = `/v1/dead-letters/operations/${operation.id}`;
+  return c.json({ ...operation, links: { self } }, 202, { Location: self });
 }

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import type { BlobInfo, StartedRun } from "../../engine/index.ts";
-import { NotFoundError, UnavailableError } from "../../engine/index.ts";
+import { ConflictError, NotFoundError, UnavailableError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
@@ -75,6 +75,16 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
       "Content-Security-Policy": "sandbox; default-src 'none'",
       ETag: `"${blob.sha256}"`,
     });
+  });
+
+  routes.delete("/v1/documents/:id", async (c) => {
+    const [tenant, id] = [tenantOf(c), idParam(c, "document")];
+    const blob = await blobs.find(tenant, id);
+    if (blob === undefined) throw new NotFoundError("document", id);
+    if (blob.run !== undefined)
+      throw new ConflictError("document_of_run", `It belongs to run ${blob.run}, and goes when that is deleted.`);
+    await blobs.delete(tenant, id);
+    return c.body(null, 204);
   });
 
   return routes;

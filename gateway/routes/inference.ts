@@ -15,6 +15,7 @@ const body = v.strictObject({
   user_id: v.optional(v.string()),
   system: v.optional(v.string()),
   max_tokens: v.optional(v.number()),
+  cache: v.optional(v.boolean()),
   priority: unsupportedPriority,
 });
 

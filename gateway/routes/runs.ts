@@ -15,6 +15,12 @@ const startBody = v.strictObject({
   delay: unsupportedDelay,
 });
 
+const rerunBody = v.strictObject({
+  from: v.string(),
+  input: v.optional(v.unknown()),
+  newest: v.optional(v.boolean()),
+});
+
 const listQuery = v.strictObject({
   ...pageQuery,
   workflow: v.optional(v.string()),
@@ -22,7 +28,7 @@ const listQuery = v.strictObject({
   tag: v.optional(v.never("Runs have no tags yet.")),
 });
 
-/** Starting, seeing and cancelling runs. */
+/** Starting, seeing, cancelling, deleting and repeating runs. */
 export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const routes = new Hono<Env>();
 
@@ -49,6 +55,19 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const id = idParam(c, "run");
     await millrace.runs.cancel(id, { tenant: tenantOf(c) });
     return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
+  });
+
+  routes.post("/v1/runs/:id/rerun", async (c) => {
+    const id = idParam(c, "run");
+    const key = idempotencyKey(c);
+    const { value, bytes } = await readJson(c, rerunBody, limits);
+    const same = await idempotency(key, "reruns", [id, bytes]);
+    return accepted(c, await millrace.runs.rerun(id, { tenant: tenantOf(c), ...value, ...same }));
+  });
+
+  routes.delete("/v1/runs/:id", async (c) => {
+    await millrace.runs.delete(idParam(c, "run"), { tenant: tenantOf(c) });
+    return c.body(null, 204);
   });
 
   return routes;

@@ -164,9 +164,9 @@ describe("a query is refused", () => {
 describe("a method is refused where there is another", () => {
   test.each([
     ["PUT", "/v1/runs", "GET, HEAD"],
-    ["DELETE", "/v1/runs/a", "GET, HEAD"],
+    ["PUT", "/v1/runs/a", "GET, HEAD, DELETE"],
     ["GET", "/v1/inference", "POST"],
-    ["PATCH", "/v1/dead-letters/a", "DELETE"],
+    ["PATCH", "/v1/dead-letters/a", "GET, HEAD, DELETE"],
     ["OPTIONS", "/livez", "GET, HEAD"],
   ])("%s %s", async (method, path, allow) => {
     const { status, headers } = await send(method, path);

@@ -120,6 +120,32 @@ describe("a document with a workflow", () => {
   });
 });
 
+describe("deleting a document", () => {
+  test("that was uploaded removes it, whatever runs refer to it", async () => {
+    const files = await gateway.blobFiles();
+    const { document, id: run } = (await upload("hello", "?workflow=measure&name=a.txt")).body;
+    await ended(run);
+    expect(await gateway.call("DELETE", `/v1/documents/${document.id}`)).toMatchObject({ status: 204, body: "" });
+    expect(await gateway.blobFiles()).toEqual(files);
+    expect((await gateway.call("DELETE", `/v1/documents/${document.id}`)).status).toBe(404);
+    expect((await gateway.call("GET", `/v1/runs/${run}`)).body).toMatchObject({ status: "completed" });
+  });
+
+  test("that a run made is refused: it goes with the run", async () => {
+    const files = await gateway.blobFiles();
+    const started = await gateway.call("POST", "/v1/workflows/keeper/runs", { input: { text: "kept" } });
+    const { output } = await ended(started.body.id);
+    expect(await gateway.call("DELETE", `/v1/documents/${output.id}`)).toMatchObject({
+      status: 409,
+      body: { type: "urn:millrace:problem:document-of-run" },
+    });
+    expect((await gateway.call("GET", `/v1/documents/${output.id}`)).body).toBe("kept");
+    await gateway.call("DELETE", `/v1/runs/${started.body.id}`);
+    expect((await gateway.call("GET", `/v1/documents/${output.id}`)).status).toBe(404);
+    expect(await gateway.blobFiles()).toEqual(files);
+  });
+});
+
 describe("nothing is left of a document that is refused", () => {
   let files: string[];
   let count: number;

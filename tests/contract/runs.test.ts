@@ -80,6 +80,29 @@ describe("a run", () => {
   });
 });
 
+describe("deleting a run", () => {
+  test("removes an ended one for good, and refuses a live one", async () => {
+    const { id } = (await start("greet", { name: "Ada" })).body;
+    await ended(id);
+    expect(await gateway.call("DELETE", `/v1/runs/${id}`)).toMatchObject({ status: 204, body: "" });
+    for (const [method, path] of [
+      ["GET", `/v1/runs/${id}`],
+      ["DELETE", `/v1/runs/${id}`],
+      ["GET", `/v1/runs/${id}/events`],
+    ] as const)
+      expect((await gateway.call(method, path)).status).toBe(404);
+
+    const live = (await start("held", {})).body.id;
+    expect(await gateway.call("DELETE", `/v1/runs/${live}`)).toMatchObject({
+      status: 409,
+      body: { type: "urn:millrace:problem:run-live" },
+    });
+    gates.open(live);
+    await ended(live);
+    expect((await gateway.call("DELETE", `/v1/runs/${live}`)).status).toBe(204);
+  });
+});
+
 describe("an Idempotency-Key", () => {
   test("gives one run to the same call made often at once", async () => {
     const headers = { "Idempotency-Key": "often" };
@@ -141,24 +164,106 @@ describe("what failed for good", () => {
     expect((await gateway.call("DELETE", `/v1/dead-letters/${letter.id}`)).status).toBe(404);
   });
 
-  test("is replayed by filter, a page at a time", async () => {
-    const ids = [await failed("x"), await failed("y"), await failed("z")];
-    broken.clear();
-    const none = await gateway.call("POST", "/v1/dead-letters/replay", { workflow: "greet" });
-    expect(none).toMatchObject({ status: 202, body: { data: [] } });
-    const first = await gateway.call("POST", "/v1/dead-letters/replay", { workflow: "fragile", limit: 2 });
-    expect(first.body.data.map((each: { run: string }) => each.run)).toEqual([ids[2], ids[1]]);
-    const rest = await gateway.call("POST", "/v1/dead-letters/replay", {
-      workflow: "fragile",
-      limit: 2,
-      cursor: first.body.next,
+  test("is shown with its input, its stack and the attempts before; in the list without a stack", async () => {
+    await failed("seen");
+    const [letter] = await letters();
+    expect(letter.error).not.toHaveProperty("stack");
+    expect(await gateway.call("GET", `/v1/dead-letters/${letter.id}`)).toMatchObject({
+      status: 200,
+      body: {
+        ...{ id: letter.id, step: "try", attempt: 1, input: { name: "seen" } },
+        error: { message: "seen is broken", code: "fatal", stack: expect.stringMatching(/seen is broken/) },
+        history: [{ attempt: 1, at: letter.at, error: letter.error }],
+      },
     });
-    expect(rest.body.data.map((each: { run: string }) => each.run)).toEqual([ids[0]]);
-    for (const id of ids)
+    expect((await gateway.call("GET", "/v1/dead-letters/none")).status).toBe(404);
+    await gateway.call("DELETE", `/v1/dead-letters/${letter.id}`);
+  });
+
+  test("goes on with another input, if that fits", async () => {
+    const id = await failed("typo");
+    const [letter] = await letters();
+    const replay = (body: unknown) => gateway.call("POST", `/v1/dead-letters/${letter.id}/replay`, body);
+    expect(await replay({ input: { nome: 1 } })).toMatchObject({ status: 422, body: { errors: [{ path: ["name"] }] } });
+    expect(await replay({ inputs: {} })).toMatchObject({ status: 422 });
+    expect(await replay({ input: { name: "mended" } })).toMatchObject({ status: 202 });
+    expect(
+      await eventually(
+        () => run(id),
+        ({ status }) => status === "completed",
+      ),
+    ).toMatchObject({ output: "mended", input: { name: "typo" } });
+  });
+
+  test("is replayed and dropped by filter", async () => {
+    const ids = [await failed("x"), await failed("y"), await failed("z")];
+    const post = (what: string, body: unknown) => gateway.call("POST", `/v1/dead-letters/${what}`, body);
+    expect(await post("replay", { workflow: "greet" })).toMatchObject({ status: 202, body: { matched: 0 } });
+    expect(await post("discard", { errorCode: "fatal", limit: 1 })).toMatchObject({
+      body: { kind: "discard", status: "done", matched: 1, done: 1 },
+    });
+    broken.clear();
+    const { status, headers, body } = await post("replay", { workflow: "fragile", after: "2020-01-01T00:00:00.000Z" });
+    expect([status, body]).toEqual([
+      202,
+      {
+        ...{ id: expect.any(String), kind: "replay", status: "done", matched: 2, done: 2 },
+        ...{ createdAt: expect.stringMatching(/Z$/), endedAt: expect.stringMatching(/Z$/) },
+        links: { self: `/v1/dead-letters/operations/${body.id}` },
+      },
+    ]);
+    expect(headers.get("location")).toBe(body.links.self);
+    const { links: _, ...operation } = body;
+    expect((await gateway.call("GET", headers.get("location")!)).body).toEqual(operation);
+    expect((await gateway.call("GET", "/v1/dead-letters/operations/none")).status).toBe(404);
+    for (const id of ids.slice(0, 2))
       await eventually(
         () => run(id),
         ({ status }) => status === "completed",
       );
+    expect(await run(ids[2]!)).toMatchObject({ status: "failed" });
+  });
+
+  test.each([
+    ["GET", "/v1/dead-letters?before=yesterday", undefined],
+    ["POST", "/v1/dead-letters/replay", { after: "2026-99-01T00:00:00.000Z" }],
+    ["POST", "/v1/dead-letters/replay", { limit: 0 }],
+    ["POST", "/v1/dead-letters/discard", { error: "x" }],
+  ])("%s %s with what it does not take is refused", async (method, path, body) => {
+    expect(await gateway.call(method, path, body)).toMatchObject({ status: 422 });
+  });
+});
+
+describe("a run again", () => {
+  test("from a step, perhaps with another input, is a new run", async () => {
+    const { id } = (await start("held", {})).body;
+    gates.open(id);
+    await ended(id);
+    const rerun = (body: unknown, headers = {}) => gateway.call("POST", `/v1/runs/${id}/rerun`, body, headers);
+    const headers = { "Idempotency-Key": "again" };
+    const again = await rerun({ from: "done" }, headers);
+    expect(again).toMatchObject({ status: 202, body: { workflow: "held", version: 1, status: "queued" } });
+    expect(again.headers.get("location")).toBe(`/v1/runs/${again.body.id}`);
+    expect(await ended(again.body.id)).toMatchObject({
+      status: "completed",
+      output: "done",
+      metadata: { rerunOf: id },
+    });
+    expect((await rerun({ from: "done" }, headers)).body.id).toBe(again.body.id);
+    expect((await rerun({ from: "wait" }, headers)).status).toBe(422);
+    expect(await rerun({ from: "none" })).toMatchObject({ status: 422, body: { errors: [{ path: ["from"] }] } });
+    expect(await rerun({})).toMatchObject({ status: 422 });
+    expect((await gateway.call("POST", "/v1/runs/none/rerun", { from: "done" })).status).toBe(404);
+  });
+
+  test("is refused while it is live", async () => {
+    const { id } = (await start("held", {})).body;
+    expect(await gateway.call("POST", `/v1/runs/${id}/rerun`, { from: "wait" })).toMatchObject({
+      status: 409,
+      body: { type: "urn:millrace:problem:run-live" },
+    });
+    gates.open(id);
+    await ended(id);
   });
 });
 

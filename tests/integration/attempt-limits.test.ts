@@ -14,6 +14,8 @@ test("a blob store that does not answer holds an attempt up no longer than its t
     put: (source, body, options) => (source.name === "write.json" ? never : files.put(source, body, options)),
     find: (tenant, id) => files.find(tenant, id),
     open: (tenant, id) => (stuck ? never : files.open(tenant, id)),
+    share: (tenant, from, to) => files.share(tenant, from, to),
+    deleteOf: (tenant, run) => files.deleteOf(tenant, run),
     delete: (tenant, id) => files.delete(tenant, id),
   };
   let stuck = true;

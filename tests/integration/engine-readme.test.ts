@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { beforeAll, describe, expect, test } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
+import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
@@ -18,6 +19,11 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  tenants: `${space.tenants()} set`,
+  retention: `${space.retention()} hash`,
+  config: `${space.config()} hash`,
+  generations: `${space.generations()} hash`,
+  broadcast: `${space.broadcast()} channel`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -34,10 +40,15 @@ const KEYS: Record<string, string> = {
   delayed: `${keys.delayed()} hash`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
+  clock: `${keys.clock()} string`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  operation: `${keys.operation("ID")} hash`,
+  sweep: `${keys.sweep()} hash`,
+  schedule: `${keys.schedule("TENANT", "NAME")} hash`,
+  schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,
 };
 
@@ -63,6 +74,22 @@ test("the engine's table of scripts has every script", async () => {
 test("the engine's README names files that there are", () => {
   for (const [, path] of readme.text.matchAll(/`([\w/.-]+\.ts|[\w-]+\/(?:[\w-]+\/)?)`/g))
     expect(existsSync(`${ROOT}engine/${path}`) || existsSync(`${ROOT}${path}`), path).toBe(true);
+});
+
+test("the engine's table of a schedule has every field that is stored, and no other", () => {
+  const full: Required<ScheduleRecord> = {
+    ...{ status: "active", revision: 1, generation: 1, workflow: "w", cadence: { at: 1 }, input: "1", metadata: "{}" },
+    ...{ overlap: "skip", missed: "all", jitterMs: 1, offset: 0, createdAt: 1, updatedAt: 1, nextTick: 1, lastTick: 1 },
+    ...{
+      lastRun: "R",
+      starting: [1],
+      waiting: [1],
+      skipped: { tick: 1, reason: "missed" },
+      error: { tick: 1, message: "" },
+    },
+  };
+  const told = table(readme, "of a schedule").map(([name]) => code(name!));
+  expect(told.sort()).toEqual(Object.keys(encodeSchedule(full)).sort());
 });
 
 describe("what Redis holds after runs of every kind", () => {
@@ -116,14 +143,18 @@ describe("what Redis holds after runs of every kind", () => {
     const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
-    const [letter] = (await engine.millrace.deadLetters.list()).data;
-    await engine.millrace.deadLetters.replay(letter!.id);
+    const { deadLetters } = engine.millrace;
+    const [letter] = (await deadLetters.list()).data;
+    await deadLetters.replay(letter!.id, { input: "bad" });
     await engine.events(bad.id, bad.seq);
+    await deadLetters.replayMany({ workflow: "none" });
     const { id } = await engine.millrace.runs.start(many, null);
     await engine.millrace.runs.signal(id, "signal", 1);
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
+    await engine.millrace.config.set("a", 1);
+    await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -138,14 +169,16 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead|slots|gate):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once):default/, ":$1:TENANT")
+        .replace(/:(runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:TENANT:daily/, ":TENANT:NAME")
+        .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(
       Object.values(KEYS)
-        .filter((each) => !each.endsWith("channel"))
+        .filter((each) => !each.endsWith("channel") && !each.startsWith(keys.clock()))
         .sort(),
     );
   });
@@ -153,7 +186,7 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|progress|error|join|items|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^(step|output|input|progress|error|join|items|chunks|due|signal|signalled):\w+$/, "$1:STEP")
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

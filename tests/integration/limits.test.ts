@@ -1,54 +1,8 @@
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { connect, createWorker, FatalError, type RunView, workflow } from "../../engine/index.ts";
+import { workflow } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
-import { Gates } from "../support/gates.ts";
-import { redisUrl } from "../support/redis.ts";
-
-const input = v.object({ user: v.string(), n: v.number() });
-type Input = v.InferOutput<typeof input>;
-
-/** A handler that says who is at work, and goes on when the test lets it. */
-class Handlers {
-  readonly gates = new Gates();
-  readonly begun: string[] = [];
-  most = 0;
-  #atWork = 0;
-  readonly #listeners = new Set<() => void>();
-
-  readonly run = async ({ user, n }: Input, ctx: { signal: AbortSignal }): Promise<number> => {
-    this.begun.push(`${user}${n}`);
-    this.#atWork += 1;
-    this.most = Math.max(this.most, this.#atWork);
-    for (const listener of this.#listeners) listener();
-    try {
-      await this.gates.pass(`${user}${n}`, ctx.signal);
-    } finally {
-      this.#atWork -= 1;
-    }
-    return n;
-  };
-
-  /** Resolves when that many have begun. */
-  async begin(count: number): Promise<string[]> {
-    while (this.begun.length < count) {
-      const more = Promise.withResolvers<void>();
-      this.#listeners.add(more.resolve);
-      await more.promise;
-      this.#listeners.delete(more.resolve);
-    }
-    return this.begun;
-  }
-}
-
-async function start(engine: EngineUnderTest, name: string, user: string, n: number): Promise<string> {
-  return (await engine.millrace.runs.start(name, { user, n })).id;
-}
-
-async function waits(engine: EngineUnderTest, id: string): Promise<RunView> {
-  await engine.until(id, ({ type }) => type === "run.waiting");
-  return engine.millrace.runs.get(id);
-}
+import { Handlers, input, start, waits } from "../support/limited.ts";
 
 describe("at once", () => {
   test("no more of a step are at work than its limit; the end of one starts the next, in the order in which they came", async () => {
@@ -114,11 +68,10 @@ describe("at once", () => {
   });
 });
 
-/** When each entry got its slot, in ms: the stream of those is still there, so its ids are asked for as they come. */
-async function slotTimes(engine: EngineUnderTest, workflowName: string, runs: readonly string[]): Promise<number[]> {
+/** When each began, in ms, in order. */
+async function startTimes(engine: EngineUnderTest, runs: readonly string[]): Promise<number[]> {
   const views = await Promise.all(runs.map((run) => engine.ended(run)));
   expect(views.map(({ status }) => status)).toEqual(runs.map(() => "completed"));
-  expect(views[0]!.workflow).toBe(workflowName);
   return views.map(({ steps }) => Date.parse(steps.work!.startedAt!)).sort((a, b) => a - b);
 }
 
@@ -132,7 +85,7 @@ describe("over time", () => {
     await using engine = await engineUnderTest([paced]);
     await engine.worker();
     const runs = await Promise.all(Array.from({ length: 8 }, (_, n) => start(engine, "paced", "a", n)));
-    const times = await slotTimes(engine, "paced", runs);
+    const times = await startTimes(engine, runs);
     // A start is told a little after its slot was given, never before.
     expect(times[6]! - times[0]!).toBeGreaterThanOrEqual(windowMs);
     expect(await engine.millrace.queues()).toMatchObject([{ limited: 0, depth: 0 }]);
@@ -157,82 +110,6 @@ describe("over time", () => {
     // A token comes back in a millisecond: 400 of them, and one to start with.
     const waited = Date.parse(steps.work!.startedAt!) - Date.parse(first.steps.work!.endedAt!);
     expect(waited).toBeGreaterThanOrEqual(400);
-  });
-});
-
-describe("what ends gives its slot up", () => {
-  const one = (run: Handlers["run"], retry = {}) =>
-    workflow("one", { input }).step("work", { limits: { concurrency: 1 }, retry, run });
-
-  test("a run that is cancelled, at work or waiting", async () => {
-    const handlers = new Handlers();
-    const definition = one(handlers.run);
-    await using engine = await engineUnderTest([definition]);
-    await engine.worker();
-    const runs: string[] = [];
-    for (let n = 0; n < 4; n += 1) {
-      runs.push(await start(engine, "one", "a", n));
-      if (n > 0) await waits(engine, runs[n]!);
-      else await handlers.begin(1);
-    }
-    await engine.millrace.runs.cancel(runs[1]!);
-    expect((await engine.millrace.queues())[0]).toMatchObject({ limited: 2 });
-    await engine.millrace.runs.cancel(runs[0]!);
-    expect((await handlers.begin(2))[1]).toBe("a2");
-    handlers.gates.open("a2");
-    handlers.gates.open("a3");
-    expect(await engine.ended(runs[3]!)).toMatchObject({ status: "completed", output: 3 });
-    expect(handlers.begun).toEqual(["a0", "a2", "a3"]);
-  });
-
-  test("a failed attempt, which is tried again before those that never were; and one that has failed for good", async () => {
-    const handlers = new Handlers();
-    const definition = one(
-      async (given, ctx) => {
-        await handlers.run(given, ctx);
-        if (given.n === 9) throw new FatalError("never");
-        if (given.n === 0 && handlers.begun.length === 1) throw new Error("not yet");
-        return given.n;
-      },
-      { baseMs: 0, maxMs: 0 },
-    );
-    await using engine = await engineUnderTest([definition]);
-    await engine.worker();
-    const first = await start(engine, "one", "a", 0);
-    await handlers.begin(1);
-    const runs: string[] = [];
-    for (const n of [9, 1, 2]) {
-      runs.push(await start(engine, "one", "a", n));
-      await waits(engine, runs.at(-1)!);
-    }
-    handlers.gates.open("a0");
-    expect((await handlers.begin(2))[1]).toBe("a9");
-    await waits(engine, first);
-    for (const n of [9, 1, 2]) handlers.gates.open(`a${n}`);
-    expect(await engine.ended(first)).toMatchObject({ status: "completed", steps: { work: { attempt: 2 } } });
-    expect(await engine.ended(runs[0]!)).toMatchObject({ status: "failed" });
-    for (const run of runs.slice(1)) expect(await engine.ended(run)).toMatchObject({ status: "completed" });
-    expect(handlers.begun).toEqual(["a0", "a9", "a0", "a1", "a2"]);
-  });
-
-  test("but not one that a worker gives back: another goes on with it", async () => {
-    const handlers = new Handlers();
-    const definition = one(handlers.run);
-    await using engine = await engineUnderTest([definition]);
-    const leaving = await engine.worker({ drainMs: 0 });
-    const first = await start(engine, "one", "a", 0);
-    await handlers.begin(1);
-    const second = await start(engine, "one", "a", 1);
-    await waits(engine, second);
-    await leaving.stop();
-    expect((await engine.millrace.queues())[0]).toMatchObject({ depth: 1, inFlight: 0, limited: 1 });
-    await engine.worker();
-    await handlers.begin(2);
-    handlers.gates.open("a0");
-    handlers.gates.open("a1");
-    expect(await engine.ended(first)).toMatchObject({ status: "completed", steps: { work: { attempt: 1 } } });
-    expect(await engine.ended(second)).toMatchObject({ status: "completed" });
-    expect(handlers.begun).toEqual(["a0", "a0", "a1"]);
   });
 });
 
@@ -302,44 +179,3 @@ describe("steps of every shape", () => {
     });
   });
 });
-
-test("a worker that starts with other limits sets them for all that waits", async () => {
-  const handlers = new Handlers();
-  const of = (concurrency: number) =>
-    workflow("tuned", { input }).step("work", { limits: { concurrency }, run: handlers.run });
-  await using engine = await engineUnderTest([of(1)]);
-  await engine.worker();
-  const runs: string[] = [];
-  for (let n = 0; n < 3; n += 1) {
-    runs.push(await start(engine, "tuned", "a", n));
-    if (n > 0) await waits(engine, runs[n]!);
-    else await handlers.begin(1);
-  }
-  const millrace = await connect({ url: redisUrl, namespace: engine.namespace, workflows: [of(3)] });
-  const worker = createWorker(millrace);
-  await worker.start();
-  await handlers.begin(3);
-  for (let n = 0; n < 3; n += 1) handlers.gates.open(`a${n}`);
-  for (const run of runs) expect(await engine.ended(run)).toMatchObject({ status: "completed" });
-  await worker.stop();
-  await millrace.close();
-});
-
-test("one key with 20,000 runs does not hold up another's one", async () => {
-  const handlers = new Handlers();
-  const fair = workflow("fair", { input }).step("work", {
-    limits: { key: ({ user }) => user, concurrency: 2, total: { concurrency: 3 } },
-    run: handlers.run,
-  });
-  await using engine = await engineUnderTest([fair]);
-  await engine.worker({ concurrency: 2 });
-  await engine.worker({ concurrency: 2 });
-  const noisy = 20_000;
-  for (let n = 0; n < noisy; n += 500)
-    await Promise.all(Array.from({ length: 500 }, (_, i) => start(engine, "fair", "noisy", n + i)));
-  const quiet = await start(engine, "fair", "quiet", 0);
-  handlers.gates.open("quiet0");
-  expect(await engine.ended(quiet)).toMatchObject({ status: "completed" });
-  // None of the others had to end for that.
-  expect(handlers.begun.filter((each) => each.startsWith("noisy"))).toHaveLength(2);
-}, 60_000);

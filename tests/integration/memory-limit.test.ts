@@ -1,8 +1,10 @@
 import { any } from "valibot";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { workflow } from "../../engine/index.ts";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { connect, createWorker, workflow } from "../../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
-import { engineUnderTest } from "../support/engine-under-test.ts";
+import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
+import { eventually } from "../support/gateway.ts";
+import { rawRedis } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
 
 let server: PrivateRedis;
@@ -11,6 +13,9 @@ beforeAll(async () => {
   server = await startPrivateRedis({ dir: await temporaryDir(), appendOnly: false, args });
 });
 afterAll(() => server.stop());
+beforeEach(async () => {
+  await rawRedis(server.url).flushall();
+});
 
 /** Emits, and fails the first attempt of every tenth run. */
 const flow = workflow("flow", { input: any() })
@@ -25,25 +30,71 @@ const flow = workflow("flow", { input: any() })
   })
   .step("b", (n) => n);
 
+/** Starts runs until Redis has no more memory for one. */
+async function fill(gateway: EngineUnderTest): Promise<{ accepted: string[]; refused: unknown }> {
+  const accepted: string[] = [];
+  for (;;) {
+    const input = { n: accepted.length, pad: "x".repeat(1_000) };
+    try {
+      accepted.push((await gateway.millrace.runs.start(flow, input)).id);
+    } catch (refused) {
+      return { accepted, refused };
+    }
+  }
+}
+
 test("over the memory limit nothing new is taken, and what was taken is done by a worker that starts then", async () => {
   await using gateway = await engineUnderTest([flow], { url: server.url });
-  const accepted: string[] = [];
-  const refused = await (async () => {
+  await gateway.millrace.schedules.create({ name: "early", workflow: flow, input: 0, cron: "0 0 1 1 *" });
+  const { accepted, refused } = await fill(gateway);
+  expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
+  expect(accepted.length).toBeGreaterThan(100);
+  // What is to be turned off in an emergency must be possible to turn off.
+  await gateway.millrace.config.set("accepting", false);
+  await gateway.millrace.invalidate("models");
+
+  const { schedules } = gateway.millrace;
+  let made = 0;
+  const refusedSchedule = await (async () => {
     for (;;) {
-      const input = { n: accepted.length, pad: "x".repeat(1_000) };
       try {
-        accepted.push((await gateway.millrace.runs.start(flow, input)).id);
+        await schedules.create({ name: `s${made}`, workflow: flow, input: "x".repeat(1_000), cron: "0 0 1 1 *" });
+        made += 1;
       } catch (error) {
         return error;
       }
     }
   })();
-  expect(refused).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
-  expect(accepted.length).toBeGreaterThan(100);
+  expect(refusedSchedule).toMatchObject({ code: "unavailable", message: expect.stringContaining("OOM") });
+  await expect(schedules.get(`s${made}`)).rejects.toMatchObject({ code: "not_found" });
+  expect(await schedules.pause("early")).toMatchObject({ status: "paused" });
+  expect(await schedules.resume("early")).toMatchObject({ status: "active" });
 
   await gateway.worker();
   for (const [n, id] of accepted.entries())
     expect(await gateway.ended(id)).toMatchObject({ status: "completed", output: n });
   expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);
   expect((await gateway.millrace.runs.list({ status: "running" })).data).toEqual([]);
+});
+
+test("over the memory limit runs that are no longer kept are deleted, which makes room", async () => {
+  await using gateway = await engineUnderTest([flow], { url: server.url });
+  const { accepted } = await fill(gateway);
+  for (const id of accepted) await gateway.millrace.runs.cancel(id);
+  await expect(gateway.millrace.runs.start(flow, { n: 1 })).rejects.toMatchObject({ code: "unavailable" });
+  await gateway.millrace.runs.delete(accepted.pop()!);
+
+  const forgetful = workflow("flow", { input: any(), retention: { count: 10 } })
+    .step("a", (input) => input)
+    .step("b", (input) => input);
+  const sweeper = await connect({ url: server.url, namespace: gateway.namespace, workflows: [forgetful] });
+  const worker = createWorker(sweeper);
+  await worker.start();
+  await eventually(
+    async () => (await gateway.millrace.runs.list({ limit: 100 })).data.length,
+    (left) => left === 10,
+  );
+  await worker.stop();
+  await sweeper.close();
+  expect(await gateway.millrace.runs.start(flow, { n: 1 })).toMatchObject({ created: true });
 });

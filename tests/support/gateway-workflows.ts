@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type AnyWorkflow, FatalError, readBlob, workflow } from "../../engine/index.ts";
+import { type AnyWorkflow, bodyOf, FatalError, readBlob, workflow } from "../../engine/index.ts";
 import { Gates } from "./gates.ts";
 
 const document = v.object({ id: v.string(), name: v.string(), type: v.string(), size: v.number(), sha256: v.string() });
@@ -50,5 +50,9 @@ export function gatewayWorkflows(): { workflows: AnyWorkflow[]; gates: Gates; br
       return { text: prompt.toUpperCase(), rest };
     },
   );
-  return { workflows: [greet, held, measure, fragile, noisy, inference], gates, broken };
+  /** Puts its input into the blob store and gives what is known of it. */
+  const keeper = workflow("keeper", { input: v.object({ text: v.string() }) }).step("keep", ({ text }, ctx) =>
+    ctx.blobs.put({ tenant: ctx.run.tenant, name: "kept.txt", type: "text/plain" }, bodyOf(text)),
+  );
+  return { workflows: [greet, held, measure, fragile, noisy, inference, keeper], gates, broken };
 }

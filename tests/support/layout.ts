@@ -18,11 +18,14 @@ const PURE_CORE = [
   "limits",
   "transition",
   "retry",
+  "retention-policy",
+  "rerun-plan",
   "digest",
   "events",
   "errors",
   "keys",
   "ids",
+  "config-reader",
   "schema",
   "views",
 ].map((name) => `engine/${name}.ts`);
@@ -32,6 +35,8 @@ const LOG = "engine/log.ts";
 
 const INDEX = "engine/index.ts";
 const SERVER_DOORS = ["engine/blobs/fs.ts", "engine/redis/private/index.ts"];
+/** The engine's door for tests of workflows. */
+const TEST_DOOR = "engine/testing/index.ts";
 const MAX_LINES = 300;
 /** One for each runtime; what they share stands beside them. */
 const ENTRY = /^gateway\/entry\/(bun|deno|node|edge)\.ts$/;
@@ -89,6 +94,8 @@ function packageRefusal(file: SourceFile, name: string): string | undefined {
 
 function doorRefusal(file: SourceFile, target: string): string | undefined {
   if (target === INDEX) return undefined;
+  if (target === TEST_DOOR)
+    return isIn(file, "workflows/examples") ? undefined : "only tests and examples use the test kit";
   const isServer = isIn(file, "cli") || isIn(file, "gateway/entry");
   if (SERVER_DOORS.includes(target) && isServer) return undefined;
   return SERVER_DOORS.includes(target)
@@ -99,8 +106,12 @@ function doorRefusal(file: SourceFile, target: string): string | undefined {
 function insideEngine(file: SourceFile, { target, typeOnly }: Import): string | undefined {
   if (target === INDEX) return "the engine does not use its own index";
   const isOwn = (part: string) => isIn(file, part) && target.startsWith(`${part}/`);
-  if (target.startsWith("engine/redis/private/") && !isIn(file, "engine/redis/private"))
+  const isKit = isIn(file, "engine/testing");
+  if (target.startsWith("engine/testing/") && !isKit) return "the test kit is a door of its own";
+  if (target.startsWith("engine/redis/private/") && !isIn(file, "engine/redis/private")) {
+    if (isKit && SERVER_DOORS.includes(target)) return undefined;
     return "the private server is a door of its own";
+  }
   if (PURE_CORE.includes(target)) return undefined;
   if (PURE_CORE.includes(file.path)) {
     if (target === "engine/blobs/blob-store.ts" && typeOnly) return undefined;

@@ -4,7 +4,8 @@ import { cleanRedis } from "./redis.ts";
 
 /** What keeps a process alive once its work is done, as Node names it. Other kinds pass by themselves. */
 const LASTING = ["Timeout", "Immediate", "TCPSocketWrap", "TCPServerWrap", "PipeWrap", "ProcessWrap", "UDPWRAP"];
-const SETTLING_MS = 2_000;
+/** Longer than the 2 s that ioredis gives a socket to close by itself. */
+const SETTLING_MS = 5_000;
 
 let before: string[] = [];
 

@@ -9,15 +9,22 @@ export interface RecordedContext extends StepContext {
   readonly spent: number[];
 }
 
-/** What a handler is given, without an engine: it keeps what the handler says. */
+/** What a handler is given, without an engine: it keeps what the handler says. A flag is on if its value is true. */
 export function stepContext(
   blobs: BlobStore,
-  given: { step?: string; signal?: AbortSignal; env?: StepContext["env"]; attempt?: number } = {},
+  given: {
+    step?: string;
+    signal?: AbortSignal;
+    env?: StepContext["env"];
+    attempt?: number;
+    config?: Map<string, unknown>;
+  } = {},
 ): RecordedContext {
   const progressed: RecordedContext["progressed"] = [];
   const emitted: RecordedContext["emitted"] = [];
   const logged: string[] = [];
   const spent: number[] = [];
+  const config = given.config ?? new Map<string, unknown>();
   const log = (message: string) => void logged.push(message);
   return {
     run: { id: "0190b0a1f0007000800000000000000a-0", workflow: "under-test", version: 1, tenant: "default" },
@@ -29,6 +36,11 @@ export function stepContext(
     fence: "1-0/1",
     blobs,
     env: given.env ?? {},
+    config: {
+      get: <T>(key: string) => config.get(key) as T | undefined,
+      flag: (name, options) => (config.get(name) ?? options?.default) === true,
+    },
+    cached: () => ({ value: undefined, keep: () => {} }),
     log: { debug: log, info: log, warn: log, error: log },
     progress: (fraction, message) => void progressed.push(message === undefined ? { fraction } : { fraction, message }),
     emit: (output) => void emitted.push(output),

@@ -1,13 +1,17 @@
 import { any } from "valibot";
+import { noBlobs } from "../../engine/blobs/no-blobs.ts";
 import type { CommitItem } from "../../engine/commit-args.ts";
 import type { Entry, StepStream } from "../../engine/entry.ts";
 import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
+import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
+import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
+import { Values } from "../../engine/values.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
 import { type State, stateOf } from "./state.ts";
 
@@ -23,6 +27,8 @@ export class StoreBench {
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
+  readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
+  readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
   readonly run = newRunId(0);
 
   close(): void {

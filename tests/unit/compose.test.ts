@@ -38,7 +38,9 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const note = (name: string) => async (options: object) => {
     found = { name, options: { ...options } };
   };
-  const program = makeProgram({ dev: note("dev"), gateway: note("gateway"), worker: note("worker") });
+  const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
+  const others = { runs: note("runs"), deadLetters: note("dead-letters") };
+  const program = makeProgram({ ...services, ...others, config: note("config"), schedules: note("schedules") });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { deadLetterId, newRunId, parseDeadLetterId, partitionOf } from "../../engine/ids.ts";
+import { deadLetterId, derivedRunId, newRunId, parseDeadLetterId, partitionOf } from "../../engine/ids.ts";
 import { GROUP, NamespaceKeys, SCHEMA_VERSION } from "../../engine/keys.ts";
 import { encodeTimerRow, parseTimerRow, type TimerRow } from "../../engine/timer-rows.ts";
 
@@ -11,6 +11,11 @@ const version = { workflow: "flow", version: 2 };
 test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
+  [space.tenants(), "{acme}:tenants"],
+  [space.retention(), "{acme}:retention"],
+  [space.config(), "{acme}:config"],
+  [space.generations(), "{acme}:generations"],
+  [space.broadcast(), "{acme}:broadcast"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
@@ -26,10 +31,15 @@ test.each([
   [keys.timers(), "{acme:3}:timers"],
   [keys.delayed(), "{acme:3}:delayed"],
   [keys.workers(), "{acme:3}:workers"],
+  [keys.clock(), "{acme:3}:clock"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.deadLetters("t"), "{acme:3}:dead-letters:t"],
   [keys.once("t", "abc"), "{acme:3}:once:t:abc"],
+  [keys.operation("O"), "{acme:3}:operation:O"],
+  [keys.sweep(), "{acme:3}:sweep"],
+  [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
+  [keys.schedules("t"), "{acme:3}:schedules:t"],
   [keys.control(), "{acme:3}:control"],
   [GROUP, "workers"],
   [SCHEMA_VERSION, 1],
@@ -58,6 +68,9 @@ const rows: [TimerRow, string][] = [
   ],
   [{ kind: "forget", tenant: "t", hash: "abc" }, "forget|t|abc"],
   [{ kind: "gate", workflow: "flow", version: "2", step: "s" }, "gate|flow|2|s"],
+  [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
+  [{ kind: "bulk", operation: "O" }, "bulk|O"],
+  [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {
   expect(encodeTimerRow(row)).toBe(member);
@@ -65,6 +78,13 @@ test.each(rows)("the timer row %j", (row, member) => {
 });
 test.each(["", "wake", "wake|a|b", "toString|a", "forget|t|h|more", "other|a|b"])("%j is no timer row", (member) => {
   expect(parseTimerRow(member)).toBeUndefined();
+});
+
+test("a run's id may follow from what the run is for", async () => {
+  const id = await derivedRunId(3, ["acme", "t", "nightly", 1, 2]);
+  expect(id).toBe("208bf718a5fa7ab34527b69ed63963fa-3");
+  expect(partitionOf(id)).toBe(3);
+  expect(await derivedRunId(3, ["acme", "t", "nightly", 1, 3])).not.toBe(id);
 });
 
 test("a run's id carries its partition, and so does its dead letter's", () => {

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { upgradeWebSocket } from "@hono/node-server";
+import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { makeProgram } from "../../cli/program.ts";
 import { readSettings, VARIABLES } from "../../cli/settings.ts";
@@ -25,11 +26,23 @@ test("the README's table of calls has every route, and no other", async () => {
 
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
-  const { commands } = makeProgram({ dev: nothing, gateway: nothing, worker: nothing });
-  const there = commands.flatMap((command) => [
-    command.name(),
-    ...command.options.filter((each) => !each.hidden).map((each) => `${command.name()} ${each.long}`),
-  ]);
+  const { commands } = makeProgram({
+    ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
+    ...{ runs: nothing, deadLetters: nothing },
+  });
+  const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
+    const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];
+    const name = names.filter((each) => each !== "").join(" ");
+    return command.commands.length === 0
+      ? [{ name, command }]
+      : command.commands.flatMap((each) => withUsage(each, name));
+  };
+  const there = commands
+    .flatMap((command) => withUsage(command))
+    .flatMap(({ name, command }) => [
+      name,
+      ...command.options.filter((each) => !each.hidden).map((each) => `${name} ${each.long}`),
+    ]);
   let command = "";
   const told = table(readme, "command").map(([name, option]) => {
     command = code(name!) || command;

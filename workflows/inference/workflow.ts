@@ -10,6 +10,8 @@ const input = v.object({
   user_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(200))),
   system: v.optional(v.pipe(v.string(), v.maxLength(100_000))),
   max_tokens: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(32_000))),
+  /** Whether the answer that the same request had before will do, where the worker remembers it. */
+  cache: v.optional(v.boolean()),
 });
 
 export type InferenceInput = v.InferOutput<typeof input>;
@@ -22,6 +24,8 @@ export interface InferenceOutput {
   usage: { inputTokens: number; outputTokens: number };
   /** `stop`, `length` (cut at `max_tokens`), `content-filter` or what else the server says. */
   finishReason: string;
+  /** The answer is one that an earlier request had, and so is its usage: nothing was asked of the model. */
+  cached?: true;
 }
 
 /**

@@ -93,8 +93,8 @@ describe("cancel", () => {
 });
 
 describe("replay", () => {
-  const replay = ({ entry, letter }: { entry: string; letter: string }, run = bench.run) =>
-    bench.store.replay({ id: letter, run, entry, graph: two.graph, tenant: "default", step: "a" });
+  const replay = ({ entry, letter }: { entry: string; letter: string }, run = bench.run, input?: string) =>
+    bench.store.replay({ id: letter, run, entry, graph: two.graph, tenant: "default", step: "a" }, input);
 
   test("the run goes on from the step that failed, its attempts counted anew", async () => {
     const dead = await failed();
@@ -119,6 +119,18 @@ describe("replay", () => {
     });
     const [entry] = await bench.take("a");
     expect(entry).toMatchObject({ failures: 0, crashes: 0 });
+  });
+
+  test("with another input, which the step is given from then on", async () => {
+    const dead = await failed();
+    const changed = await change(() => replay(dead, bench.run, '{"n":2}'), Reply.Done);
+    expect(changed["run:RUN"]).toMatchObject({ input: '{"n":1}', "input:a": '{"n":2}', status: "queued" });
+    const [entry] = await bench.take("a");
+    expect(await bench.inputs.stored(entry!)).toBe('{"n":2}');
+    await bench.fail(entry!);
+    expect(await replay({ entry: entry!.id, letter: deadLetterId(bench.run, entry!.id) })).toBe(Reply.Done);
+    const [again] = await bench.take("a");
+    expect(await bench.inputs.stored(again!)).toBe('{"n":2}');
   });
 
   test("a second time there is nothing to replay", async () => {

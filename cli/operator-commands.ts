@@ -1,0 +1,56 @@
+import type { Command } from "commander";
+import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
+import type { RunsCommand } from "./runs.ts";
+
+export interface OperatorActions {
+  runs(command: RunsCommand): Promise<void>;
+  deadLetters(command: DeadLettersCommand): Promise<void>;
+}
+
+/** The commands of those who operate a Millrace: they need Redis and the blob store, and no definitions. */
+export function addOperatorCommands(program: Command, actions: OperatorActions): void {
+  const runs = program.command("runs").description("delete ended runs, or run them again");
+  runs
+    .command("delete <id...>")
+    .description("remove ended runs with all that they made")
+    .action((ids: string[]) => actions.runs({ action: "delete", ids }));
+  runs
+    .command("rerun <id>")
+    .description("start a new run with what an ended one had come to, from a step on")
+    .requiredOption("--from <step>", "the step to begin from")
+    .option("--input <json>", "what that step is given, instead of what it was")
+    .action((id: string, options: { from: string; input?: string }) =>
+      actions.runs({ action: "rerun", id, ...options }),
+    );
+
+  const letters = program.command("dead-letters").description("see, replay and drop steps that failed for good");
+  filtered(letters.command("list"))
+    .description("the newest, or those that fit, one a line")
+    .option("--limit <n>", "how many, 1 to 100 (default: 20)")
+    .option("--cursor <cursor>", "go on where an earlier list ended")
+    .action((options: LetterOptions) => actions.deadLetters({ action: "list", options }));
+  letters
+    .command("show <id>")
+    .description("print one with its input, error and attempts, as JSON")
+    .action((id: string) => actions.deadLetters({ action: "show", id }));
+  filtered(letters.command("replay [id...]"))
+    .description("let runs go on from the step that failed: these, or all that fit")
+    .option("--limit <n>", "no more than so many of those that fit")
+    .option("--all", "all of them, where nothing else says which")
+    .option("--input <json>", "what the step is given from now on; with one id")
+    .action((ids: string[], options: LetterOptions) => actions.deadLetters({ action: "replay", ids, options }));
+  filtered(letters.command("discard [id...]"))
+    .description("drop these, or all that fit; their runs stay failed")
+    .option("--limit <n>", "no more than so many of those that fit")
+    .option("--all", "all of them, where nothing else says which")
+    .action((ids: string[], options: LetterOptions) => actions.deadLetters({ action: "discard", ids, options }));
+}
+
+function filtered(command: Command): Command {
+  return command
+    .option("--workflow <name>", "of this workflow")
+    .option("--step <name>", "of this step")
+    .option("--error-code <code>", "that died of an error with this code")
+    .option("--before <time>", "that died before this, such as 2026-01-31T12:00:00Z")
+    .option("--after <time>", "that died then or later");
+}

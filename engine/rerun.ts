@@ -1,0 +1,131 @@
+import { noBlobs } from "./blobs/no-blobs.ts";
+import { hexDigest } from "./digest.ts";
+import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
+import type { Graph } from "./graph.ts";
+import { newRunId } from "./ids.ts";
+import type { RerunOptions } from "./millrace.ts";
+import { encodeInput } from "./payload.ts";
+import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
+import { type RunRecord, stepStatus } from "./run-record.ts";
+import type { Graphs } from "./runs.ts";
+import { validInput } from "./step-input.ts";
+import type { RerunStore } from "./store/rerun-store.ts";
+import { Reply, type Store } from "./store.ts";
+import type { Values } from "./values.ts";
+import type { Durability, StartedRun } from "./views.ts";
+import type { AnyWorkflow } from "./workflow.ts";
+
+/** How long a run has to be admitted once its blobs are there, before these are deleted. */
+const ADMIT_WITHIN_MS = 60_000;
+
+export interface RerunParts {
+  store: Store;
+  reruns: RerunStore;
+  values: Values;
+  graphs: Graphs;
+  /** The newest version of each. */
+  workflows: ReadonlyMap<string, AnyWorkflow>;
+  /** Every version of every definition that this process has. */
+  definitions: readonly AnyWorkflow[];
+  durability: () => Durability;
+}
+
+/** Starts a new run with what an ended one had come to, from a step on. Its contract is in `RunsApi.rerun`. */
+export async function rerun(
+  parts: RerunParts,
+  id: string,
+  { tenant, from, input, newest = false, idempotency }: RerunOptions & { tenant: string },
+): Promise<StartedRun> {
+  const { store, reruns, values } = parts;
+  const { blobs } = values;
+  const record = await store.readRun(id, tenant);
+  if (record === undefined) throw new NotFoundError("run", id);
+  const graph = await graphFor(parts, record, newest);
+  const plan = planFor(record, graph, from);
+  const { start } = plan;
+  const valid = input === undefined ? undefined : await validInput(parts.definitions, graph, from, input);
+  const json = input === undefined ? undefined : encodeInput(valid, "input");
+
+  const fresh = newRunId(0);
+  const own = idempotency === undefined ? fresh : await reserved(store, tenant, idempotency, fresh);
+  const { workflow, version } = graph;
+  const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
+  const earlier = own !== fresh ? await store.readRun(own, tenant) : undefined;
+  if (earlier !== undefined)
+    return { ...accepted, status: earlier.fields.status as StartedRun["status"], created: false };
+  const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
+  await blobs.share(tenant, id, own);
+  const fields = {
+    ...(await keptFields(values, own, record, plan, from)),
+    ...keptCounts(graph, plan, statusIn(record)),
+  };
+  if (json !== undefined) fields[`input:${from}`] = await values.keep(own, tenant, `input-${from}`, json);
+  // Its blobs were shared in time if the run is still there now: they are deleted after it.
+  if ((await store.readRun(id, tenant)) === undefined) throw new NotFoundError("run", id);
+  const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
+  const reply = await reruns.admit({ id: own, graph, tenant, metadata, start, fields, blobsDueAt });
+  if (reply === Reply.WrongType)
+    throw new ConflictError("wrong_type", `A key of run ${own} holds another type than Millrace keeps there.`);
+  if (reply === Reply.Stale)
+    throw new ConflictError("rerun_late", "What the run needs took too long to be stored. Try again.");
+  return { ...accepted, created: reply === Reply.Done };
+}
+
+async function reserved(
+  store: Store,
+  tenant: string,
+  { scope, key, digest }: NonNullable<RerunOptions["idempotency"]>,
+  id: string,
+): Promise<string> {
+  return store.reserve(tenant, await hexDigest("SHA-256", `${scope}\n${key}`), digest, id);
+}
+
+async function graphFor({ graphs, workflows }: RerunParts, { fields }: RunRecord, newest: boolean): Promise<Graph> {
+  if (!newest) return graphs.of(fields.workflow!, Number(fields.version));
+  const workflow = workflows.get(fields.workflow!);
+  if (workflow === undefined) throw new NotFoundError("workflow", fields.workflow!);
+  return workflow.graph;
+}
+
+function statusIn({ fields }: RunRecord): (step: string) => string {
+  return (step) => stepStatus(fields, step);
+}
+
+function planFor(record: RunRecord, graph: Graph, from: string): RerunPlan {
+  if (record.fields.endedAt === undefined)
+    throw new ConflictError("run_live", `Run ${record.id} has not ended: only an ended run can be run again.`);
+  if (!graph.steps.some(({ name }) => name === from)) {
+    const names = graph.steps.map(({ name }) => name).join(", ");
+    const message = `Version ${graph.version} of ${graph.workflow} has no step ${JSON.stringify(from)}: it has ${names}`;
+    throw new InvalidInputError(message, [{ path: ["from"], message }]);
+  }
+  const plan = rerunPlan(graph, from, statusIn(record));
+  if (plan.missing.length > 0)
+    throw new ConflictError(
+      "step_not_reached",
+      `Run ${record.id} cannot begin again from ${from}: before it, ${plan.missing.join(", ")} had not completed.`,
+    );
+  return plan;
+}
+
+/** The input of the run, what the kept steps came to, and an input that the first step was given by hand. */
+async function keptFields(
+  values: Values,
+  run: string,
+  { fields }: RunRecord,
+  { keep }: RerunPlan,
+  from: string,
+): Promise<Record<string, string>> {
+  const tenant = fields.tenant!;
+  const perStep = keep.flatMap((step) => ["step", "output", "input", "progress"].map((kind) => `${kind}:${step}`));
+  const kept: Record<string, string> = {};
+  for (const name of ["input", `input:${from}`, ...perStep]) {
+    const stored = fields[name];
+    if (stored === undefined) continue;
+    // The results of a map are with the items of the run that is left behind.
+    kept[name] = values.isSpread(stored)
+      ? await values.put({ tenant, run }, name, await values.get(tenant, stored))
+      : stored;
+  }
+  return kept;
+}

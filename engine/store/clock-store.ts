@@ -1,0 +1,108 @@
+import type { PartitionKeys } from "../keys.ts";
+import { type Call, Client, openForCalls, type Runnable } from "../redis/client.ts";
+import { rest } from "../scripts/rest.ts";
+import { withClock } from "../scripts/script.ts";
+
+/** A connection over which the time of runs is ahead of the server's by what a key holds; leases keep to the server's. */
+export class ClockedClient extends Client {
+  readonly #key: string;
+  readonly #scripts = new Map<string, Runnable>();
+  #changes = 0;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(url: string, name: string, clockKey: string) {
+    super(openForCalls(url, name));
+    this.#key = clockKey;
+  }
+
+  /** How many scripts have run: whatever changes in Redis changes by one. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Resolves once more than `seen` scripts have run, or after `ms`. */
+  async changedSince(seen: number, ms: number): Promise<void> {
+    if (this.#changes > seen) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([this.#changed.promise, deadline]);
+    clearTimeout(timer);
+  }
+
+  override async timed(calls: Call[]): Promise<{ nowMs: number; replies: unknown[] }> {
+    const { nowMs, replies } = await super.timed([["GET", this.#key], ...calls]);
+    return { nowMs: nowMs + Number(replies[0] ?? 0), replies: replies.slice(1) };
+  }
+
+  override async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
+    let clocked = this.#scripts.get(script.name);
+    if (clocked === undefined) {
+      clocked = { name: script.name, source: withClock(script.source, this.#key) };
+      this.#scripts.set(script.name, clocked);
+    }
+    try {
+      return await super.run(clocked, keys, args);
+    } finally {
+      if (script !== rest) this.#note();
+    }
+  }
+
+  #note(): void {
+    this.#changes += 1;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** How a namespace stands at one instant. */
+export interface Standing {
+  nowMs: number;
+  /** How many timer rows are due. */
+  due: number;
+  /** When the next timer row is due that is not. */
+  nextAt?: number;
+  /** Steps that are queued or in a worker's hands: `WORKFLOW@VERSION:STEP`, and how often. */
+  atWork: { step: string; entries: number }[];
+}
+
+/** The test kit's clock as Redis holds it. */
+export class ClockStore {
+  readonly #client: ClockedClient;
+  readonly #keys: PartitionKeys;
+
+  constructor(client: ClockedClient, keys: PartitionKeys) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /** Puts the time of runs forward. */
+  async forward(ms: number): Promise<void> {
+    await this.#client.call("INCRBY", this.#keys.clock(), ms);
+  }
+
+  /** Removes every key of a namespace. */
+  async removeAll(namespace: string): Promise<void> {
+    let cursor = "0";
+    do {
+      const scan: Call = ["SCAN", cursor, "MATCH", `{${namespace}[:}]*`, "COUNT", 1_000];
+      const [next, keys] = (await this.#client.call(...scan)) as [string, string[]];
+      if (keys.length > 0) await this.#client.call("UNLINK", ...keys);
+      cursor = next;
+    } while (cursor !== "0");
+  }
+
+  async standing(): Promise<Standing> {
+    const anyStep = this.#keys.step({ workflow: "*", version: "*" }, "*");
+    const found = await this.#client.run(rest, [this.#keys.timers()], [anyStep]);
+    const [nowMs, due, next, ...streams] = found as [number, number, string, ...(string | number)[]];
+    const standing: Standing = { nowMs, due, atWork: [] };
+    if (next !== "") standing.nextAt = Number(next);
+    for (let i = 0; i + 1 < streams.length; i += 2) {
+      const step = String(streams[i]).slice(anyStep.indexOf("*"));
+      standing.atWork.push({ step, entries: Number(streams[i + 1]) });
+    }
+    return standing;
+  }
+}

@@ -1,0 +1,86 @@
+import { type Graph, shapeOf } from "../graph.ts";
+import { CHUNK } from "../keys.ts";
+import type { Client } from "../redis/client.ts";
+import { deleteRun } from "../scripts/delete-run.ts";
+import type { Reply } from "../scripts/script.ts";
+import type { Store } from "../store.ts";
+import { encodeTimerRow } from "../timer-rows.ts";
+
+const ENDED = ["completed", "failed", "cancelled"] as const;
+
+/** Which run to remove. */
+export interface EndedRunPlace {
+  run: string;
+  tenant: string;
+  graph: Graph;
+  /** Only if it ended then, in ms. Default: whenever it ended. */
+  endedAt?: number;
+}
+
+/** Removes ended runs from Redis. */
+export class DeletionStore {
+  readonly #client: Client;
+  readonly #store: Store;
+
+  constructor(client: Client, store: Store) {
+    this.#client = client;
+    this.#store = store;
+  }
+
+  /** The steps of a run that have items, and in how many chunks, as a timer row tells it. */
+  async items(run: string, graph: Graph): Promise<string> {
+    const steps = shapeOf(graph).steps.filter((step) => step.items > 0);
+    if (steps.length === 0) return "";
+    const fields = steps.flatMap(({ name }) => [`items:${name}`, `chunks:${name}`]);
+    const found = await this.#store.readFields(run, ...fields);
+    const counts = steps.map(({ name }, i) => {
+      const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
+      return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
+    });
+    return counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+  }
+
+  /** Removes the items of a run that is gone, a hundred keys at a time. */
+  async deleteItems(run: string, items: string): Promise<void> {
+    const keys = this.#store.partitionKeys(run);
+    const all = items.split(",").flatMap((each) => {
+      const [step = "", chunks] = each.split(":");
+      return [keys.items(run, step), ...Array.from({ length: Number(chunks) }, (_, k) => keys.chunk(run, step, k))];
+    });
+    for (let from = 0; from < all.length; from += 100)
+      await this.#client.call("UNLINK", ...all.slice(from, from + 100));
+  }
+
+  /** @param restWithinMs how long the caller has to delete the run's items and blobs, before a worker does; undefined: there are none */
+  async delete({ run, tenant, graph, endedAt }: EndedRunPlace, items = "", restWithinMs?: number): Promise<Reply> {
+    const keys = this.#store.partitionKeys(run);
+    const names = graph.steps.map((step) => step.name);
+    const indexes = [
+      keys.runsByWorkflow(tenant, graph.workflow),
+      ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
+    ];
+    const row = restWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run, items });
+    return (await this.#client.run(
+      deleteRun,
+      [
+        keys.run(run),
+        keys.log(run),
+        keys.timers(),
+        keys.deadLetters(tenant),
+        ...indexes,
+        ...names.map((step) => keys.dead(graph, step)),
+      ],
+      [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, indexes.length, ...names],
+    )) as Reply;
+  }
+
+  async exists(run: string): Promise<boolean> {
+    return (await this.#client.call("EXISTS", this.#store.partitionKeys(run).run(run))) === 1;
+  }
+
+  /** The items and the blobs of this run are gone too. */
+  async settle(tenant: string, run: string, items = ""): Promise<void> {
+    const row = encodeTimerRow({ kind: "delete", tenant, run, items });
+    await this.#client.call("ZREM", this.#store.partitionKeys(run).timers(), row);
+  }
+}

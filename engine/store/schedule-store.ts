@@ -1,0 +1,98 @@
+import { MillraceError } from "../errors.ts";
+import type { PartitionKeys } from "../keys.ts";
+import type { Client } from "../redis/client.ts";
+import { pairs } from "../run-record.ts";
+import { decodeSchedule, encodeSchedule, type ScheduleRecord } from "../schedules/record.ts";
+import { deleteSchedule } from "../scripts/delete-schedule.ts";
+import { readSchedule } from "../scripts/read-schedule.ts";
+import { Reply } from "../scripts/script.ts";
+import { writeSchedule } from "../scripts/write-schedule.ts";
+import { encodeTimerRow } from "../timer-rows.ts";
+
+/** Which schedule. */
+export interface ScheduleName {
+  tenant: string;
+  name: string;
+}
+
+/** The schedules of one partition. */
+export class ScheduleStore {
+  readonly #client: Client;
+  readonly #keys: PartitionKeys;
+
+  constructor(client: Client, keys: PartitionKeys) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /** A schedule, if there is one, and the server's time in ms. */
+  async read({ tenant, name }: ScheduleName): Promise<{ now: number; schedule?: ScheduleRecord }> {
+    const [now, ...flat] = (await this.#client.run(readSchedule, [this.#keys.schedule(tenant, name)], [])) as [
+      number,
+      ...string[],
+    ];
+    refuseWrongType(now as Reply, name);
+    return flat.length === 0 ? { now } : { now, schedule: decodeSchedule(pairs(flat)) };
+  }
+
+  /** The schedules of these names, in order; undefined for those that are gone. */
+  async readAll(tenant: string, names: readonly string[]): Promise<(ScheduleRecord | undefined)[]> {
+    if (names.length === 0) return [];
+    const replies = await this.#client.pipeline(names.map((name) => ["HGETALL", this.#keys.schedule(tenant, name)]));
+    return replies.map((flat) => {
+      const fields = pairs(flat as string[]);
+      return fields.revision === undefined ? undefined : decodeSchedule(fields);
+    });
+  }
+
+  /**
+   * Stores what a schedule has become.
+   *
+   * @param was what was read; undefined if there was none
+   * @param due when its timer row is due, ms; undefined for no row; "as-it-is" where its row is in the caller's hands
+   * @returns false if it is another by now, and nothing was written
+   */
+  async write(
+    which: ScheduleName,
+    was: ScheduleRecord | undefined,
+    becomes: ScheduleRecord,
+    due: number | undefined | "as-it-is",
+  ): Promise<boolean> {
+    const old = was === undefined ? "" : row(which, was);
+    const armed = due === undefined ? "" : row(which, becomes);
+    const fields = Object.entries(encodeSchedule(becomes)).flat();
+    const args = [old === armed ? "" : old, armed, typeof due === "number" ? due : ""];
+    const reply = (await this.#client.run(writeSchedule, this.#touched(which), [
+      ...[was?.revision ?? 0, which.name, becomes.createdAt],
+      ...[...args, ...fields],
+    ])) as Reply;
+    refuseWrongType(reply, which.name);
+    return reply === Reply.Done;
+  }
+
+  /** False if it is another by now. */
+  async delete(which: ScheduleName, was: ScheduleRecord): Promise<boolean> {
+    const args = [was.revision, which.name, row(which, was)];
+    const reply = (await this.#client.run(deleteSchedule, this.#touched(which), args)) as Reply;
+    refuseWrongType(reply, which.name);
+    return reply === Reply.Done;
+  }
+
+  /** The status of a run; undefined if there is none of that id. */
+  async runStatus(id: string): Promise<string | undefined> {
+    return ((await this.#client.call("HGET", this.#keys.run(id), "status")) as string | null) ?? undefined;
+  }
+
+  #touched({ tenant, name }: ScheduleName): string[] {
+    return [this.#keys.schedule(tenant, name), this.#keys.schedules(tenant), this.#keys.timers()];
+  }
+}
+
+function row({ tenant, name }: ScheduleName, { generation }: ScheduleRecord): string {
+  return encodeTimerRow({ kind: "tick", tenant, name, generation: String(generation) });
+}
+
+function refuseWrongType(reply: Reply, name: string): void {
+  if (reply === Reply.WrongType)
+    throw new MillraceError("wrong_type", `A key of schedule ${name} holds another type than Millrace keeps there.`);
+}

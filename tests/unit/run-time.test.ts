@@ -1,0 +1,56 @@
+import { readdir } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { type Script, withClock } from "../../engine/scripts/script.ts";
+import { ROOT } from "../support/run.ts";
+import { readTree } from "../support/tree.ts";
+
+const scripts: Script[] = [];
+for (const file of await readdir(`${ROOT}engine/scripts`)) {
+  if (!file.endsWith(".ts")) continue;
+  const module = (await import(`${ROOT}engine/scripts/${file}`)) as Record<string, unknown>;
+  for (const each of Object.values(module)) if (isScript(each)) scripts.push(each);
+}
+
+function isScript(value: unknown): value is Script {
+  return typeof value === "object" && value !== null && "source" in value;
+}
+
+test.each(scripts)(
+  "the test kit's $name differs from the product's in the line that says what time it is",
+  (script) => {
+    const [own, kits] = [script.source.split("\n"), withClock(script.source, "{kit:0}:clock").split("\n")];
+    expect(kits).toHaveLength(own.length);
+    const changed = own.flatMap((line, i) => (line === kits[i] ? [] : [[line, kits[i]]]));
+    expect(changed).toEqual([
+      [
+        "local now_ms = server_ms",
+        "local function now_ms() return server_ms() + (redis.call('GET', '{kit:0}:clock') or 0) end",
+      ],
+    ]);
+  },
+);
+
+test.each(scripts)("$name takes the time from the prelude alone, and leases from the server's", ({ name, source }) => {
+  expect(source.match(/'TIME'/g)).toHaveLength(1);
+  const body = source.slice(source.indexOf("return trimmed + drop"));
+  const leases = ["heartbeat", "reclaim"];
+  expect(body.includes("server_ms()"), name).toBe(leases.includes(name));
+  if (leases.includes(name)) expect(body).not.toContain("now_ms()");
+});
+
+/** Files of the engine that read a clock other than that of runs, and what for. */
+const OTHER_CLOCKS: Record<string, string> = {
+  "engine/redis/client.ts": "asks for the time of runs",
+  "engine/records.ts": "how long ago a worker beat and how old an entry is: the server's time",
+  "engine/redis/private/start.ts": "how long a server may take to start",
+  "engine/blobs/fs.ts": "when a document came",
+  "engine/testing/memory-blobs.ts": "when a document came",
+};
+
+test("the engine reads the time of runs by its scripts and by client.timed() alone", async () => {
+  const found = [...(await readTree())]
+    .filter(([path]) => path.startsWith("engine/") && !path.startsWith("engine/scripts/"))
+    .filter(([, text]) => /\bDate\.now\(|new Date\(\)|"TIME"/.test(text.replaceAll(/^\s*(\/\/|\*).*$/gm, "")))
+    .map(([path]) => path);
+  expect(found.sort()).toEqual(Object.keys(OTHER_CLOCKS).sort());
+});
