@@ -5,7 +5,7 @@ import { script } from "./script.ts";
  * its own for the names of keys, and of all that workers do only their heartbeats go on meanwhile.
  *
  * KEYS  1 timers
- * ARGV  1 a pattern of the streams of all steps
+ * ARGV  1… patterns of the streams of all steps
  * Returns  {the time of runs in ms, how many timer rows are due, the time of the next one that is not or '', the stream and
  *          its number of entries, of each stream that has some}
  */
@@ -16,11 +16,13 @@ local now = now_ms()
 local due = redis.call('ZCOUNT', KEYS[1], '-inf', now)
 local coming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local found = { now, due, coming[2] or '' }
-for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
-  local entries = redis.call('XLEN', key)
-  if entries > 0 then
-    found[#found + 1] = key
-    found[#found + 1] = entries
+for i = 1, #ARGV do
+  for _, key in ipairs(redis.call('KEYS', ARGV[i])) do
+    local entries = redis.call('XLEN', key)
+    if entries > 0 then
+      found[#found + 1] = key
+      found[#found + 1] = entries
+    end
   end
 end
 return found
