@@ -12,6 +12,9 @@ const program = makeProgram({
   runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
   deadLetters: (command) =>
     start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
+  pause: (command) => start(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
+  resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
+  paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
   config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
   schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),

@@ -5,6 +5,7 @@ import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
+import type { PauseCommand } from "./pauses.ts";
 import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
 import type { WorkerCommand } from "./worker.ts";
@@ -14,6 +15,9 @@ export interface Actions extends OperatorActions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
+  pause(command: PauseCommand): Promise<void>;
+  resume(command: PauseCommand): Promise<void>;
+  paused(): Promise<void>;
   config(command: ConfigCommand): Promise<void>;
   schedules(command: SchedulesCommand): Promise<void>;
 }
@@ -54,10 +58,29 @@ export function makeProgram(actions: Actions): Command {
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
 
+  pausable(program.command("pause"))
+    .description("start no more attempts of a workflow, a step of it, or a tenant; what is queued stays")
+    .action((options: PauseCommand) => actions.pause(options));
+
+  pausable(program.command("resume"))
+    .description("let it go on")
+    .action((options: PauseCommand) => actions.resume(options));
+
+  program
+    .command("paused")
+    .description("say what is paused")
+    .action(() => actions.paused());
   addConfig(program.command("config"), actions.config);
   addSchedules(program.command("schedules").description("what starts runs by the clock"), actions);
   addOperatorCommands(program, actions);
   return program;
+}
+
+function pausable(command: Command): Command {
+  return command
+    .option("--workflow <name>", "a workflow, in all its versions")
+    .option("--step <name>", "only this step of it")
+    .option("--tenant <id>", "a tenant, in all workflows");
 }
 
 function addConfig(config: Command, act: Actions["config"]): void {

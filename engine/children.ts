@@ -7,13 +7,14 @@ import { unlessAway } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
 import { validate } from "./schema.ts";
+import { checkTerms } from "./start-options.ts";
 import type { ChildWork, OnFailure, Settled } from "./step.ts";
 import type { Outcome } from "./transition.ts";
 
 /** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
 export async function startChild(
   { entry }: Attempt,
-  { store, values }: Parts,
+  { store, lanes, values }: Parts,
   { workflow, input: inputOf, onCancel }: ChildWork,
   input: unknown,
 ): Promise<Outcome> {
@@ -21,8 +22,11 @@ export async function startChild(
   const child = await childOf(entry, store);
   const stored = await values.keep(child, entry.tenant, "input", encodeInput(valid, "input of the child"));
   const detached = onCancel === "leave";
-  const of = { id: child, graph: workflow.graph, tenant: entry.tenant, input: stored, parent: entry, detached };
-  await unlessAway(store.admit(of));
+  const { graph, settings } = workflow;
+  const priority = entry.stream.lane;
+  await unlessAway(lanes.open(graph, priority));
+  const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, parent: entry, detached };
+  await unlessAway(store.admit({ ...of, terms: checkTerms({}, settings.deadlineMs) }));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

@@ -8,6 +8,7 @@ import { chunkOf, type PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
 import { encodeTimerRow, type TimerRow } from "./timer-rows.ts";
 import type { Parking, Transition } from "./transition.ts";
+import { PRIORITIES, type Priority } from "./views.ts";
 
 /** What a held entry has come to, to be committed. */
 export interface CommitItem {
@@ -31,6 +32,8 @@ type Arg = string | number;
 
 /** How many more entries than those of a group to ask for when looking for owners: others may lie between them. */
 const OWNER_SLACK = 64;
+/** Where among the arguments of a tenant the key is of what it has parked. */
+const PARKED_AT = 7;
 
 /** The KEYS and ARGV of the script `commit` for up to 100 items of one partition. Its contract is in the script. */
 export function commitArgs(
@@ -56,7 +59,7 @@ class Group {
   readonly keys: string[] = [];
   kinds = "";
   readonly tenants = new Map<string, { number: number; args: Arg[] }>();
-  readonly graphs = new Map<Graph, { number: number; args: Arg[] }>();
+  readonly graphs = new Map<string, { number: number; args: Arg[] }>();
   readonly streams = new Map<
     StepStream,
     { number: number; args: Arg[]; first: string; last: string; count: number; place: Arg[] }
@@ -102,31 +105,34 @@ class Group {
     return this.#key(this.#partition.chunk(entry.run, entry.stream.step.name, chunkOf(item)), "h");
   }
 
-  tenant(name: string): number {
+  tenant(name: string, shape: GraphShape): number {
     let tenant = this.tenants.get(name);
     if (tenant === undefined) {
       const indexes = ["queued", "running", "waiting", "completed", "failed"].map((status) =>
         this.#key(this.#partition.runsByStatus(name, status), "z"),
       );
-      const args = [name, ...indexes, this.#key(this.#partition.deadLetters(name), "z")];
+      const args = [name, ...indexes, this.#key(this.#partition.deadLetters(name), "z"), 0];
       tenant = { number: this.tenants.size + 1, args };
       this.tenants.set(name, tenant);
     }
+    // Where a step fails, others of its run may be parked; in a chain of tasks there are none.
+    if (!shape.plain) tenant.args[PARKED_AT] = this.#key(this.#partition.parked(name), "z");
     return tenant.number;
   }
 
-  /** A graph's number. */
-  #graph(graph: Graph, { steps, ends }: GraphShape): number {
-    let known = this.graphs.get(graph);
+  /** The number of a graph in a lane. */
+  #graph(graph: Graph, { steps, ends }: GraphShape, lane: Priority): number {
+    const field = `${lane} ${workflowVersion(graph)}`;
+    let known = this.graphs.get(field);
     if (known === undefined) {
       const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
       for (const { name, after, items, limits, next } of steps) {
-        args.push(name, this.#key(this.#partition.step(graph, name), "s"), after.length, items);
+        args.push(name, this.#key(this.#partition.step(graph, name, lane), "s"), after.length, items);
         args.push(limits ? this.#gate(graph, name) : 0, next.length);
         for (const index of next) args.push(index + 1);
       }
       known = { number: this.graphs.size + 1, args };
-      this.graphs.set(graph, known);
+      this.graphs.set(field, known);
     }
     return known.number;
   }
@@ -144,7 +150,7 @@ class Group {
       const { graph, step } = stream;
       const dead = this.#key(this.#partition.dead(graph, step.name), "s");
       const args = [this.#key(stream.key, "s"), step.name, dead, delayedField(graph, step.name)];
-      const place = this.#place(graph, step.name);
+      const place = this.#place(stream);
       known = { number: this.streams.size + 1, args, first: entry, last: entry, count: 0, place };
       this.streams.set(stream, known);
     }
@@ -155,18 +161,18 @@ class Group {
   }
 
   /** Where a step stands: which step of which graph; in a chain of tasks, which comes next. */
-  #place(graph: Graph, name: string): Arg[] {
+  #place({ graph, lane, step: { name } }: StepStream): Arg[] {
     const shape = shapeOf(graph);
     const step = shape.byName.get(name)!;
-    if (!shape.plain) return [this.#graph(graph, shape), step.index + 1];
+    if (!shape.plain) return [this.#graph(graph, shape, lane), step.index + 1];
     const next = step.next.map((index) => shape.steps[index]!.name);
-    return [0, next.length, ...next.flatMap((each) => [this.#key(this.#partition.step(graph, each), "s"), each])];
+    return [0, next.length, ...next.flatMap((each) => [this.#key(this.#partition.step(graph, each, lane), "s"), each])];
   }
 }
 
 const KINDS = {
   ...{ complete: "completed", skip: "skipped", park: "parked", expand: "expanded" },
-  ...{ gate: "gated", retry: "retrying", collect: "collected", dead: "failed", release: "released" },
+  ...{ gate: "gated", leave: "left", retry: "retrying", collect: "collected", dead: "failed", release: "released" },
 } as const;
 
 function pushItem(body: Arg[], group: Group, committed: CommitItem): void {
@@ -175,7 +181,8 @@ function pushItem(body: Arg[], group: Group, committed: CommitItem): void {
   const kind = end === undefined ? "events" : KINDS[end.kind];
   const failed = failures + (end?.kind === "retry" ? 1 : 0);
   body.push(item === undefined ? kind : `${kind}#`, group.stream(stream, id), id, count);
-  body.push(group.run(run, shapeOf(stream.graph)), group.tenant(tenant), `${attemptOf(entry)} ${failed} ${crashes}`);
+  const shape = shapeOf(stream.graph);
+  body.push(group.run(run, shape), group.tenant(tenant, shape), `${attemptOf(entry)} ${failed} ${crashes}`);
   body.push(startedAgoMs ?? "", events.length);
   if (item !== undefined) {
     const thousandths = progress === undefined || stream.step.work.kind !== "map" ? "" : progress.progress * 1_000;
@@ -194,9 +201,10 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
       if (item !== "") body.push(end.turn ?? collecting(entry));
       break;
     case "gate":
-      body.push(end.key, entry.input);
+      body.push(end.key, entry.input, PRIORITIES.indexOf(entry.stream.lane) + 1);
       break;
     case "release":
+    case "leave":
       body.push(failures, crashes, entry.input, item, wake);
       break;
     case "park":
@@ -207,7 +215,7 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
       break;
     case "retry": {
       // What it was woken by is not forgotten when the step is tried again.
-      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : wake, entry, entry.id));
+      const row = encodeTimerRow(wakeRow(wake === "" ? "retry" : `retry:${wake}`, entry, entry.id));
       const data = { error: brief(end.error), delayMs: end.delayMs };
       body.push(JSON.stringify(end.error), stepEvent("step.retrying", entry, data), end.delayMs, row);
       break;

@@ -11,7 +11,9 @@ import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
+import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
+import { queuesOf } from "./queues.ts";
 import { Records } from "./records.ts";
 import { type Client, openClient, openReader } from "./redis/client.ts";
 import { Subscriber } from "./redis/subscriber.ts";
@@ -21,9 +23,12 @@ import { Schedules } from "./schedules/schedules.ts";
 import { Ticks } from "./schedules/ticks.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
+import { LaneStore } from "./store/lane-store.ts";
 import { OperationStore } from "./store/operation-store.ts";
+import { PauseStore } from "./store/pause-store.ts";
 import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
+import { StartStore } from "./store/start-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
@@ -34,6 +39,8 @@ import type { AnyWorkflow } from "./workflow.ts";
 interface Internals {
   client: Client;
   store: Store;
+  /** Of the partition that runs are in. */
+  lanes: LaneStore;
   records: Records;
   blobs: BlobStore;
   deletion: Deletion;
@@ -42,6 +49,8 @@ interface Internals {
   allGraphs: () => Promise<Graph[]>;
   values: Values;
   runs: RunsApi;
+  starts: StartStore;
+  graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
   openReader: () => Client;
@@ -86,7 +95,13 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   const records = new Records(client, store);
   const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
+  const starts = new StartStore(client, store);
   const values = new Values(store, blobs);
+  const pauses = new Pauses(
+    store.allPartitions.map((keys) => new PauseStore(client, keys)),
+    () => space.graphs(),
+  );
+  const lanes = new LaneStore(client, first!);
   const deletion = new Deletion(new DeletionStore(client, store), blobs);
   const deadLetters = new DeadLetters({
     ...{ store, records, graphs, values, definitions },
@@ -94,7 +109,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     timers: new TimerStore(client, first!),
   });
   const runs = new Runs({
-    ...{ store, records, values, workflows, definitions, graphs, deletion },
+    ...{ store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     durability: () => space.durability,
   });
@@ -113,11 +128,14 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     blobs,
     runs,
     deadLetters,
+    pause: (what) => pauses.pause(what),
+    resume: (what) => pauses.resume(what),
+    paused: () => pauses.paused(),
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     schedules: new Schedules({ schedules, store, records, runs, workflows }),
-    queues: () => queues(space, store, records),
+    queues: () => queues(client, space, store, records),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
@@ -128,8 +146,8 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     },
   };
   internals.set(millrace, {
-    ...{ client, store, records, blobs, values, runs, deletion, bulk: deadLetters.bulk, definitions },
-    ...{ subscriber: subscribe, config, cache },
+    ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
+    ...{ definitions, subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphs(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
@@ -137,10 +155,10 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   return millrace;
 }
 
-async function queues(space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
+async function queues(client: Client, space: Namespace, store: Store, records: Records): Promise<QueueView[]> {
   const graphs = await space.graphs();
   graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
-  const parts = await Promise.all(store.allPartitions.map((keys) => records.queues(graphs, keys)));
+  const parts = await Promise.all(store.allPartitions.map((keys) => queuesOf(client, records, graphs, keys)));
   return parts.flat();
 }
 

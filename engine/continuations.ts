@@ -2,22 +2,32 @@ import type { Bulk } from "./bulk.ts";
 import type { Deletion } from "./deletion.ts";
 import { ConflictError, NotFoundError } from "./errors.ts";
 import type { RunsApi } from "./millrace.ts";
+import { overdue } from "./overdue.ts";
+import type { Graphs } from "./runs.ts";
 import type { Ticks } from "./schedules/ticks.ts";
 import type { GateStore } from "./store/gate-store.ts";
+import type { PauseStore } from "./store/pause-store.ts";
+import type { StartStore } from "./store/start-store.ts";
 import type { Continuations } from "./timers.ts";
 
+/** What continuations work with. */
 interface Parts {
   runs: RunsApi;
+  starts: StartStore;
+  graphs: Graphs;
   ticks: Ticks;
   deletion: Deletion;
   bulk: Bulk;
+  pauses: PauseStore;
   gates: GateStore;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs, ticks, deletion, bulk, gates }: Parts): Continuations {
+export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pauses, gates }: Parts): Continuations {
   return {
+    overdue: overdue(starts, graphs),
     tick: ticks.goOn,
+    unpark: async ({ tenant }) => ((await pauses.unpark(tenant)) > 0 ? 0 : undefined),
     delete: deletion.goOn,
     bulk: bulk.goOn,
     async cancel({ tenant, run }) {

@@ -11,9 +11,10 @@ import type { Records } from "./records.ts";
 import type { RunRecord } from "./run-record.ts";
 import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
+import type { DeadLetterPlace } from "./step-places.ts";
 import type { OperationStore } from "./store/operation-store.ts";
 import type { TimerStore } from "./store/timer-store.ts";
-import { type DeadLetterPlace, Reply, type Store } from "./store.ts";
+import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import type { DeadLetterDetails, DeadLetterView, OperationView, Page, PageOptions } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -128,7 +129,7 @@ export class DeadLetters implements DeadLettersApi {
     const [place] = await this.#parts.records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#parts.graphs.of(place.workflow, place.version);
-    return { place: { ...parsed, id, tenant, step: place.step, graph }, letter: place.letter };
+    return { place: { ...parsed, id, tenant, step: place.step, graph, lane: place.lane }, letter: place.letter };
   }
 
   /** As Redis holds it. A step that takes the run's input gets what the workflow's schema makes of it. */

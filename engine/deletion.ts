@@ -26,9 +26,9 @@ export class Deletion {
   /** @returns Done; UnknownRun; Stale if it has not ended, or not when it is said to have; WrongType */
   async delete(place: EndedRunPlace): Promise<Reply> {
     const { run, tenant, graph, endedAt } = place;
-    const items = await this.#store.items(run, graph);
-    if (this.#blobs === noBlobs && items === "") return this.#store.delete(place, items);
-    const reply = await this.#store.delete(place, items, REST_WITHIN_MS);
+    const { tags, items } = await this.#store.belongings(run, graph);
+    if (this.#blobs === noBlobs && items === "") return this.#store.delete({ ...place, tags });
+    const reply = await this.#store.delete({ ...place, tags }, items, REST_WITHIN_MS);
     if (reply !== Reply.Done) return reply;
     try {
       if (items !== "") await this.#store.deleteItems(run, items);

@@ -1,10 +1,13 @@
 import type { Graph } from "./graph.ts";
 import type { Step } from "./step.ts";
+import type { Priority } from "./views.ts";
 
-/** One step of one workflow version as a worker serves it. */
+/** One step of one workflow version as a worker serves it, in one lane. */
 export interface StepStream {
   readonly graph: Graph;
   readonly step: Step;
+  /** The priority of the runs whose entries are in it. */
+  readonly lane: Priority;
   /** Of a step with limits: whether its entries are yet to pass the gate, or have. */
   readonly gate?: "before" | "passed";
   /** The key of its stream. */

@@ -1,8 +1,9 @@
-import { compareIds, type StepStream } from "./entry.ts";
+import { compareIds } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import { Loop, type Service } from "./service.ts";
+import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
 
 const log = logger("heartbeat");
@@ -12,14 +13,14 @@ export class Heartbeat implements Service {
   readonly #loop: Loop;
   readonly #store: Store;
   readonly #consumer: string;
-  readonly #streams: readonly StepStream[];
+  readonly #sources: Sources;
   readonly #held: HeldAttempts;
   readonly #leaseMs: number;
 
-  constructor(store: Store, consumer: string, streams: readonly StepStream[], held: HeldAttempts, leaseMs: number) {
+  constructor(store: Store, consumer: string, sources: Sources, held: HeldAttempts, leaseMs: number) {
     this.#store = store;
     this.#consumer = consumer;
-    this.#streams = streams;
+    this.#sources = sources;
     this.#held = held;
     this.#leaseMs = leaseMs;
     this.#loop = new Loop("heartbeat", leaseMs / 3, () => this.runOnce());
@@ -39,8 +40,9 @@ export class Heartbeat implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const held = this.#streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
-    for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, this.#streams, held)) {
+    const streams = this.#sources.all;
+    const held = streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
+    for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held)) {
       const attempt = this.#held.find(entry);
       // One that has just been committed is not this worker's any more either.
       if (attempt === undefined || attempt.entry !== entry || attempt.over) continue;

@@ -1,79 +1,86 @@
 import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
+import type { Step } from "./step.ts";
 
-/** So many of a step with limits are looked at at once, to find out whose they are: that takes no slot. */
+/** So many of a stream before a gate are looked at at once, to find out whose they are: that takes no slot. */
 const LOOKED_AT_ONCE = 50;
 /** So many are remembered of each step. Others took them over long ago. */
 const UNSETTLED_LIMIT = 1_000;
 
+interface OfStream {
+  attempts: Map<string, Attempt>;
+  unsettled: Map<string, Entry>;
+}
+
 /** What this worker holds: every attempt from its delivery until its end is stored, and the slots they take. */
 export class HeldAttempts {
-  readonly #streams: readonly StepStream[];
   readonly #concurrency: number;
-  readonly #attempts: Map<string, Attempt>[];
-  readonly #unsettled: Map<string, Entry>[];
-  readonly #running: number[];
+  readonly #streams = new Map<StepStream, OfStream>();
+  readonly #running = new Map<Step, number>();
   readonly #slots = new Set<Attempt>();
-  readonly #lookedAt = new Set<Attempt>();
+  readonly #lookedAt = new Map<StepStream, Set<Attempt>>();
   #waiting: (() => void)[] = [];
   #onFreed: ((stream: StepStream) => void) | undefined;
 
-  constructor(streams: readonly StepStream[], concurrency: number) {
-    this.#streams = streams;
+  constructor(concurrency: number) {
     this.#concurrency = concurrency;
-    this.#attempts = streams.map(() => new Map());
-    this.#unsettled = streams.map(() => new Map());
-    this.#running = streams.map(() => 0);
   }
 
   free(): number {
     return this.#concurrency - this.#slots.size;
   }
 
+  /** How many of them its step may have, in whichever lane. */
   freeOf(stream: StepStream): number {
-    if (stream.gate === "before") return LOOKED_AT_ONCE - this.#running[this.#index(stream)]!;
-    const own = stream.step.concurrency ?? this.#concurrency;
-    return Math.min(this.free(), own - this.#running[this.#index(stream)]!);
+    const { step, gate } = stream;
+    if (gate === "before") return LOOKED_AT_ONCE - this.#lookedAtOf(stream).size;
+    const own = step.concurrency ?? this.#concurrency;
+    return Math.min(this.free(), own - (this.#running.get(step) ?? 0));
   }
 
   of(stream: StepStream): Entry[] {
-    return Array.from(this.#attempts[this.#index(stream)]!.values(), (attempt) => attempt.entry);
+    return Array.from(this.#of(stream).attempts.values(), (attempt) => attempt.entry);
   }
 
   /** The entries that were begun here and may still be pending for this worker. What is pending beyond them was never begun. */
   begun(stream: StepStream): Entry[] {
-    return [...this.of(stream), ...this.#unsettled[this.#index(stream)]!.values()];
+    return [...this.of(stream), ...this.#of(stream).unsettled.values()];
   }
 
   all(): Attempt[] {
-    return this.#attempts.flatMap((attempts) => [...attempts.values()]);
+    return [...this.#streams.values()].flatMap(({ attempts }) => [...attempts.values()]);
   }
 
   find(entry: Entry): Attempt | undefined {
-    return this.#attempts[this.#index(entry.stream)]!.get(entry.id);
+    return this.#of(entry.stream).attempts.get(entry.id);
   }
 
   /** From here on the attempt is kept alive. */
   add(attempt: Attempt): void {
-    const index = this.#index(attempt.entry.stream);
-    this.#attempts[index]!.set(attempt.entry.id, attempt);
-    this.#unsettled[index]!.delete(attempt.entry.id);
+    const { attempts, unsettled } = this.#of(attempt.entry.stream);
+    attempts.set(attempt.entry.id, attempt);
+    unsettled.delete(attempt.entry.id);
   }
 
   /** Takes a slot for an attempt. False if there is none for its step. */
   takeSlot(attempt: Attempt): boolean {
     const { stream } = attempt.entry;
     if (this.freeOf(stream) <= 0) return false;
-    this.#running[this.#index(stream)]! += 1;
-    (stream.gate === "before" ? this.#lookedAt : this.#slots).add(attempt);
+    if (stream.gate === "before") {
+      this.#lookedAtOf(stream).add(attempt);
+      return true;
+    }
+    this.#run(stream, 1);
+    this.#slots.add(attempt);
     return true;
   }
 
   /** Its handler is done: the slot is free, while its end is still to be stored. Idempotent. */
   freeSlot(attempt: Attempt): void {
-    if (!this.#slots.delete(attempt) && !this.#lookedAt.delete(attempt)) return;
-    this.#running[this.#index(attempt.entry.stream)]! -= 1;
-    this.#onFreed?.(attempt.entry.stream);
+    const { stream } = attempt.entry;
+    if (this.#slots.delete(attempt)) this.#run(stream, -1);
+    else if (stream.gate !== "before" || !this.#lookedAtOf(stream).delete(attempt)) return;
+    this.#onFreed?.(stream);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -81,14 +88,14 @@ export class HeldAttempts {
 
   remove(attempt: Attempt): void {
     this.freeSlot(attempt);
-    const attempts = this.#attempts[this.#index(attempt.entry.stream)]!;
+    const { attempts } = this.#of(attempt.entry.stream);
     if (attempts.get(attempt.entry.id) === attempt) attempts.delete(attempt.entry.id);
   }
 
   /** As `remove`, where Redis did not say what became of it: its lease runs out, and only then is it delivered again. */
   abandon(attempt: Attempt): void {
     this.remove(attempt);
-    const unsettled = this.#unsettled[this.#index(attempt.entry.stream)]!;
+    const { unsettled } = this.#of(attempt.entry.stream);
     unsettled.set(attempt.entry.id, attempt.entry);
     if (unsettled.size > UNSETTLED_LIMIT) for (const oldest of unsettled.keys()) return void unsettled.delete(oldest);
   }
@@ -102,7 +109,25 @@ export class HeldAttempts {
     this.#onFreed = listener;
   }
 
-  #index(stream: StepStream): number {
-    return this.#streams.indexOf(stream);
+  #of(stream: StepStream): OfStream {
+    let known = this.#streams.get(stream);
+    if (known === undefined) {
+      known = { attempts: new Map(), unsettled: new Map() };
+      this.#streams.set(stream, known);
+    }
+    return known;
+  }
+
+  #lookedAtOf(stream: StepStream): Set<Attempt> {
+    let known = this.#lookedAt.get(stream);
+    if (known === undefined) {
+      known = new Set();
+      this.#lookedAt.set(stream, known);
+    }
+    return known;
+  }
+
+  #run({ step }: StepStream, more: number): void {
+    this.#running.set(step, (this.#running.get(step) ?? 0) + more);
   }
 }

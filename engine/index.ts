@@ -8,11 +8,20 @@ export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";
-export type { ConnectOptions, DeadLetterFilter, Millrace, RerunOptions, StartOptions, Tenanted } from "./millrace.ts";
+export type {
+  ConnectOptions,
+  DeadLetterFilter,
+  Millrace,
+  RerunOptions,
+  RunFilter,
+  StartOptions,
+  Tenanted,
+} from "./millrace.ts";
 export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
+export { type Dedupe, START_LIMITS, type StartTerms } from "./start-options.ts";
 export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";

@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.ts";
 import { workflowVersion } from "./graph.ts";
+import type { Priority } from "./views.ts";
 
 /** The consumer group of every step stream. */
 export const GROUP = "workers";
@@ -67,6 +68,10 @@ export class NamespaceKeys {
   }
 }
 
+function inLane(key: string, lane: Priority): string {
+  return lane === "normal" ? key : `${key}:${lane}`;
+}
+
 /** Every key and channel of one partition. They share a hash tag, so one script may touch them all. */
 export class PartitionKeys {
   readonly #prefix: string;
@@ -90,14 +95,14 @@ export class PartitionKeys {
     return `${this.#prefix}:log:${id}`;
   }
 
-  /** Stream with the group `workers`: the entries of a step. */
-  step(version: Version, step: string): string {
-    return `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
+  /** Stream with the group `workers`: the entries of a step in one lane. */
+  step(version: Version, step: string, lane: Priority = "normal"): string {
+    return inLane(`${this.#prefix}:step:${workflowVersion(version)}:${step}`, lane);
   }
 
   /** Stream with the group `workers`: the entries of a step with limits that have a slot. */
-  slots(version: Version, step: string): string {
-    return `${this.#prefix}:slots:${workflowVersion(version)}:${step}`;
+  slots(version: Version, step: string, lane: Priority = "normal"): string {
+    return inLane(`${this.#prefix}:slots:${workflowVersion(version)}:${step}`, lane);
   }
 
   /** Hash: the limits of a step, who holds its slots, and what each key has used up. */
@@ -145,6 +150,21 @@ export class PartitionKeys {
     return `${this.#prefix}:delayed`;
   }
 
+  /** Hash: `workflow@version:lane` that is in use beside the normal one, to since when in ms. */
+  lanes(): string {
+    return `${this.#prefix}:lanes`;
+  }
+
+  /** Hash: `workflow:W`, `step:W:S` or `tenant:T` that is paused, to since when in ms. */
+  paused(): string {
+    return `${this.#prefix}:paused`;
+  }
+
+  /** Sorted set: the steps that a tenant's pause has parked, as timer rows by when they were queued, in ms. */
+  parked(tenant: string): string {
+    return `${this.#prefix}:parked:${tenant}`;
+  }
+
   /** Hash: consumer name to `SEEN_MS JSON` of a worker process. */
   workers(): string {
     return `${this.#prefix}:workers`;
@@ -170,6 +190,11 @@ export class PartitionKeys {
     return `${this.#prefix}:runs:${tenant}:workflow:${workflow}`;
   }
 
+  /** Sorted set: a tenant's runs with a tag by the time they were made. */
+  runsByTag(tenant: string, tag: string): string {
+    return `${this.#prefix}:runs:${tenant}:tag:${tag}`;
+  }
+
   /** Sorted set: a tenant's dead letters by the time they died. */
   deadLetters(tenant: string): string {
     return `${this.#prefix}:dead-letters:${tenant}`;
@@ -178,6 +203,11 @@ export class PartitionKeys {
   /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
+  }
+
+  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
+  dedupe(tenant: string, hash: string): string {
+    return `${this.#prefix}:dedupe:${tenant}:${hash}`;
   }
 
   /** Hash: work on many dead letters: what is done with which, and how far it has come. */
@@ -200,7 +230,7 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
-  /** Channel: `cancelled RUN`, so that handlers at work hear of it at once. */
+  /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it; `paused`, `lanes`: read again which. */
   control(): string {
     return `${this.#prefix}:control`;
   }

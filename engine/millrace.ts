@@ -1,6 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
+import type { StartTerms } from "./start-options.ts";
 import type {
   DeadLetterDetails,
   DeadLetterView,
@@ -8,6 +9,9 @@ import type {
   OperationView,
   Page,
   PageOptions,
+  Pausable,
+  PausedView,
+  Priority,
   QueueView,
   RunStatus,
   RunSummary,
@@ -28,10 +32,12 @@ export interface ConnectOptions {
   blobs?: BlobStore;
 }
 
-export interface StartOptions {
+export interface StartOptions extends StartTerms {
   tenant?: string;
   /** Kept with the run and shown with it. */
   metadata?: Record<string, unknown>;
+  /** How soon its steps are read where much waits; the lower ones have their share all the same. Default normal. */
+  priority?: Priority;
   /**
    * Makes starting safe to repeat: the first call with this key in this scope makes the run, every later one gets it.
    * `digest` is of what was sent; the same key with another digest is a ConflictError `idempotency_mismatch`.
@@ -54,6 +60,13 @@ export interface Tenanted {
   tenant?: string;
 }
 
+/** Which runs to list: those that fit all of it. */
+export interface RunFilter {
+  workflow?: string;
+  status?: RunStatus;
+  tag?: string;
+}
+
 /** What can be done with runs from outside. */
 export interface RunsApi {
   /**
@@ -67,7 +80,7 @@ export interface RunsApi {
   /** The run without its input, output and steps. @throws NotFoundError, UnavailableError */
   summary(id: string, options?: Tenanted): Promise<RunSummary>;
   /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
-  list(options?: Tenanted & PageOptions & { workflow?: string; status?: RunStatus }): Promise<Page<RunSummary>>;
+  list(options?: Tenanted & PageOptions & RunFilter): Promise<Page<RunSummary>>;
   /**
    * No step of the run is delivered any more; a handler at work sees its signal abort.
    *
@@ -143,8 +156,23 @@ export interface DeadLettersApi {
   operation(id: string, options?: Tenanted): Promise<OperationView>;
 }
 
+/** What operators do with work that must wait for a while. */
+export interface PausesApi {
+  /**
+   * Of a workflow or a step, no attempt starts any more: what is queued stays so, what is at work goes on. A tenant's
+   * steps are parked as they come up. Nothing is charged an attempt. Pausing twice is fine.
+   *
+   * @throws NotFoundError for an unknown workflow or step, InvalidInputError for a bad tenant, UnavailableError
+   */
+  pause(what: Pausable): Promise<void>;
+  /** Ends that pause, and no other: a step stays paused with its workflow. @throws as `pause` */
+  resume(what: Pausable): Promise<void>;
+  /** @throws UnavailableError */
+  paused(): Promise<PausedView[]>;
+}
+
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
-export interface Millrace {
+export interface Millrace extends PausesApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
   readonly runs: RunsApi;

@@ -40,14 +40,19 @@ export async function storeValue(blobs: BlobStore, tenant: string, name: string,
 
 /** The value again. @throws FatalError `value_lost` if its blob is gone */
 export async function loadValue(blobs: BlobStore, tenant: string, stored: string): Promise<unknown> {
-  if (!stored.startsWith(BLOB_MARK)) return JSON.parse(stored);
-  const id = stored.slice(BLOB_MARK.length);
+  const id = blobOf(stored);
+  if (id === undefined) return JSON.parse(stored);
   try {
     return JSON.parse(new TextDecoder().decode(await readBlob(blobs, tenant, id)));
   } catch (cause) {
     if (!(cause instanceof NotFoundError)) throw cause;
     throw new FatalError(`The value in blob ${id} is gone.`, { code: "value_lost", cause });
   }
+}
+
+/** The id of the blob that a stored value is in; undefined if it is none. */
+export function blobOf(stored: string): string | undefined {
+  return stored.startsWith(BLOB_MARK) ? stored.slice(BLOB_MARK.length) : undefined;
 }
 
 /** The value as an entry carries it; empty if the worker must read it from the run. */

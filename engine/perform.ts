@@ -10,6 +10,7 @@ import { limitKey } from "./limits.ts";
 import { entryInput } from "./payload.ts";
 import { validate } from "./schema.ts";
 import { type Handler, type Signalled, type Step, sleepTime, type Work } from "./step.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Outcome } from "./transition.ts";
 import type { Values } from "./values.ts";
@@ -17,6 +18,7 @@ import type { Values } from "./values.ts";
 /** What performing a step takes. */
 export interface Parts {
   store: Store;
+  lanes: LaneStore;
   values: Values;
   inputs: Inputs;
   consumer: string;

@@ -1,10 +1,11 @@
+import { Asks } from "./asks.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { UnavailableError } from "./errors.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import { pauseMs } from "./retry.ts";
-import { Shares } from "./shares.ts";
+import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
 import { ensureGroups, take, takeOne } from "./streams.ts";
 
@@ -22,7 +23,7 @@ const BACKOFF_TO_MS = 2_000;
 export interface ReaderOptions {
   store: Store;
   consumer: string;
-  streams: readonly StepStream[];
+  sources: Sources;
   held: HeldAttempts;
   /** Opens a connection of the reader's own; it blocks. */
   connect(): Client;
@@ -47,7 +48,11 @@ export class Reader {
   #connection = 0;
   #running: Promise<void> | undefined;
   #stopping = false;
-  readonly #shares: Shares;
+  #asks = new Asks([]);
+  /** What `#asks` is for. */
+  #open: readonly StepStream[] = [];
+  /** The streams that had nothing since something came last. */
+  readonly #dry = new Set<StepStream>();
   /** How many more reads block before the streams are asked for all that is at hand. */
   #trickle = 0;
   /** The streams that the blocking read leaves out, because they had no free slot. */
@@ -58,9 +63,12 @@ export class Reader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    this.#shares = new Shares(options.streams.length);
     options.held.onFreed((stream) => {
       if (this.#blocking && this.#leftOut.has(stream)) void this.#unblock();
+    });
+    options.sources.onChange(() => {
+      if (this.#blocking) void this.#unblock();
+      this.#wake?.();
     });
   }
 
@@ -114,11 +122,11 @@ export class Reader {
   }
 
   async #connect(again: boolean): Promise<Client> {
-    const { streams, connect, onReconnect } = this.#options;
+    const { sources, connect, onReconnect } = this.#options;
     const client = connect();
     this.#client = client;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
-    await bounded(ensureGroups(client, streams), GRACE_MS);
+    await bounded(ensureGroups(client, sources.all), GRACE_MS);
     if (again) {
       onReconnect();
       await this.#recoverOwn();
@@ -128,8 +136,8 @@ export class Reader {
 
   /** Entries that were delivered to a connection that broke are pending for this worker, and nobody works on them. */
   async #recoverOwn(): Promise<void> {
-    const { store, streams, consumer, held, begin } = this.#options;
-    for (const stream of streams) {
+    const { store, sources, consumer, held, begin } = this.#options;
+    for (const stream of sources.all) {
       for (let found = RECOVERED_AT_ONCE; found === RECOVERED_AT_ONCE && !this.#stopping; ) {
         const own = await store.reclaim(stream, consumer, "own", 0, RECOVERED_AT_ONCE, held.begun(stream));
         begin(own);
@@ -139,40 +147,45 @@ export class Reader {
   }
 
   async #readOnce(client: Client): Promise<void> {
-    const { held, consumer, streams, backlog, begin } = this.#options;
-    const shares = this.#shares.of(
-      held.free(),
-      streams.map((stream) => (stream.gate === "before" ? 0 : Math.max(0, held.freeOf(stream)))),
-    );
-    for (const [i, stream] of streams.entries())
-      if (stream.gate === "before") shares[i] = Math.max(0, held.freeOf(stream));
-    const wanted = streams.flatMap((stream, i): [StepStream, number][] =>
-      shares[i]! > 0 ? [[stream, shares[i]!]] : [],
-    );
-    const full = wanted.length === 0 ? held.freed() : backlog();
-    if (full !== undefined) {
+    const { held, consumer, sources, backlog, begin } = this.#options;
+    if (this.#open !== sources.open) {
+      this.#open = sources.open;
+      this.#asks = new Asks(this.#open);
+      this.#dry.clear();
+    }
+    const open = this.#open.filter((stream) => held.freeOf(stream) > 0);
+    // When all is paused, nothing that is freed helps.
+    const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.freed() : undefined;
+    if (open.length === 0 || full !== undefined) {
       // A loop that only ever awaits what has come already would let nothing else run.
       await this.#pause(BLOCK_MS, full);
       this.#readAt = performance.now();
       return;
     }
     if (this.#trickle === 0) {
+      const wanted = this.#asks.of(held, this.#dry);
       const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
       this.#readAt = performance.now();
-      for (const [i, stream] of streams.entries())
-        if (shares[i]! > 0) this.#shares.gave(i, shares[i]!, taken.filter((entry) => entry.stream === stream).length);
+      for (const [stream, asked] of wanted)
+        this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
       begin(taken);
+      if (taken.length > 0) this.#dry.clear();
       if (taken.length > 0 || this.#stopping) return;
+      // With fewer slots than streams only some of them were asked.
+      for (const [stream] of wanted) this.#dry.add(stream);
+      if (open.some((stream) => !this.#dry.has(stream))) return;
+      this.#dry.clear();
       this.#trickle = TRICKLE;
     }
     this.#trickle -= 1;
 
-    const open = streams.filter((stream) => held.freeOf(stream) > 0);
-    if (open.length === 0) return;
-    this.#leftOut = new Set(streams.filter((stream) => !open.includes(stream)));
+    this.#leftOut = new Set(this.#open.filter((stream) => !open.includes(stream)));
     this.#blocking = true;
     try {
-      begin(await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS));
+      const taken = await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS);
+      // More streams than one have something: it is to be shared out.
+      if (taken.length > 1) this.#trickle = 0;
+      begin(taken);
     } finally {
       this.#blocking = false;
     }

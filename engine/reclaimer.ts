@@ -1,8 +1,9 @@
-import { type Entry, isOnLastChance, type StepStream } from "./entry.ts";
+import { type Entry, isOnLastChance } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Records } from "./records.ts";
 import { Loop, type Service } from "./service.ts";
+import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
 
 const log = logger("reclaimer");
@@ -18,14 +19,15 @@ export interface ReclaimerOptions {
   store: Store;
   records: Records;
   consumer: string;
-  streams: readonly StepStream[];
+  sources: Sources;
   held: HeldAttempts;
   leaseMs: number;
   begin(entries: Entry[]): void;
 }
 
 /**
- * Takes over, for free slots, what workers that died had in hand; and takes them off the list. Of what is on its last
+ * Takes over, for free slots, what workers that died had in hand, but for steps that are paused, whose turn comes when
+ * they are resumed; and takes them off the list. Of what is on its last
  * chance it has one at a time, so that a step that kills its worker is told from those that ran beside it.
  */
 export class Reclaimer implements Service {
@@ -47,10 +49,10 @@ export class Reclaimer implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const { store, consumer, streams, held, leaseMs, begin } = this.#options;
+    const { store, consumer, sources, held, leaseMs, begin } = this.#options;
     if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();
     let lastChances = held.all().some(({ entry }) => isOnLastChance(entry)) ? 0 : 1;
-    for (const stream of streams) {
+    for (const stream of sources.open) {
       const free = held.freeOf(stream);
       if (free <= 0) continue;
       const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream), lastChances);
@@ -64,8 +66,8 @@ export class Reclaimer implements Service {
 
   /** What was delivered to this worker in a reply that never came is not the fault of any attempt. */
   async #recoverOwn(): Promise<void> {
-    const { store, consumer, streams, held, leaseMs, begin } = this.#options;
-    for (const stream of streams) {
+    const { store, consumer, sources, held, leaseMs, begin } = this.#options;
+    for (const stream of sources.all) {
       const free = held.freeOf(stream);
       if (free > 0) begin(await store.reclaim(stream, consumer, "own", leaseMs / 2, free, held.begun(stream)));
     }

@@ -1,12 +1,10 @@
-import { delayedField } from "./commit-args.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { Graph } from "./graph.ts";
-import { GROUP, type PartitionKeys } from "./keys.ts";
+import type { PartitionKeys } from "./keys.ts";
 import type { Call, Client } from "./redis/client.ts";
 import { serverTimeMs } from "./redis/time.ts";
 import { iso, pairs, type RunRecord } from "./run-record.ts";
 import type { Store } from "./store.ts";
-import type { DeadLetterView, QueueView } from "./views.ts";
+import type { DeadLetterView, Priority } from "./views.ts";
 
 /** A worker process as the others see it. */
 export interface WorkerInfo {
@@ -15,9 +13,6 @@ export interface WorkerInfo {
   /** The keys of the streams that it serves. */
   streams: string[];
 }
-
-/** A worker that was not heard of for this long is no longer counted as alive. */
-const ALIVE_MS = 30_000;
 
 /** What lists show of a run, in the order in which they are read. */
 const SUMMARY_FIELDS = [
@@ -29,8 +24,25 @@ const SUMMARY_FIELDS = [
   "endedAt",
   "error",
   "metadata",
+  "priority",
   "trimmed",
+  "startsAt",
+  "ttlMs",
+  "deadlineMs",
+  "tags",
 ];
+
+const PLACE_FIELDS = ["tenant", "workflow", "version", "priority"];
+
+/** Where a dead letter is, and the lane of its run. */
+interface LetterPlace {
+  tenant: string;
+  workflow: string;
+  version: number;
+  step: string;
+  letter: string;
+  lane: Priority;
+}
 
 /** The reads that change nothing and need no script. */
 export class Records {
@@ -76,18 +88,16 @@ export class Records {
   }
 
   /** Where a dead letter is: its run's graph version, step, and its entry in the dead-letter stream. */
-  async deadLetterPlaces(
-    letters: readonly { run: string; entry: string }[],
-  ): Promise<({ tenant: string; workflow: string; version: number; step: string; letter: string } | undefined)[]> {
+  async deadLetterPlaces(letters: readonly { run: string; entry: string }[]): Promise<(LetterPlace | undefined)[]> {
     if (letters.length === 0) return [];
     const calls = letters.map(({ run, entry }): Call => {
-      return ["HMGET", this.#store.partitionKeys(run).run(run), "tenant", "workflow", "version", `dead:${entry}`];
+      return ["HMGET", this.#store.partitionKeys(run).run(run), ...PLACE_FIELDS, `dead:${entry}`];
     });
     const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
-    return replies.map(([tenant, workflow, version, place]) => {
+    return replies.map(([tenant, workflow, version, priority, place]) => {
       if (tenant == null || workflow == null || place == null) return undefined;
       const [step, letter] = place.split(" ") as [string, string];
-      return { tenant, workflow, version: Number(version), step, letter };
+      return { tenant, workflow, version: Number(version), step, letter, lane: (priority ?? "normal") as Priority };
     });
   }
 
@@ -125,77 +135,4 @@ export class Records {
       return { consumer, seenAgoMs: now - Number(value.slice(0, space)), streams };
     });
   }
-
-  /** The figures of every step of these graphs in one partition. */
-  async queues(graphs: readonly Graph[], keys: PartitionKeys): Promise<QueueView[]> {
-    const steps = graphs.flatMap((graph) =>
-      graph.steps.map(({ name, limits }) => {
-        const stream = keys.step(graph, name);
-        return { graph, step: name, streams: limits ? [stream, keys.slots(graph, name)] : [stream] };
-      }),
-    );
-    const alive = (await this.workers(keys)).filter((worker) => worker.seenAgoMs < ALIVE_MS);
-    const [time, ...counts] = await this.#client.pipeline([
-      ["TIME"],
-      ...steps.flatMap(({ graph, step }): Call[] => [
-        ["XLEN", keys.dead(graph, step)],
-        ["HGET", keys.delayed(), delayedField(graph, step)],
-        ["ZCARD", keys.gateWaiting(graph, step)],
-      ]),
-    ]);
-    const now = serverTimeMs(time as [string, string]);
-    const loads = await this.#loads(steps.flatMap(({ streams }) => streams));
-    return steps.map(({ graph, step, streams }, i) => {
-      const [dead, delayed, limited] = counts.slice(3 * i, 3 * i + 3);
-      const of = streams.map((stream) => loads.get(stream)!);
-      const inFlight = of.reduce((sum, each) => sum + each.inFlight, 0);
-      const length = of.reduce((sum, each) => sum + each.length, 0);
-      const oldest_ms = Math.min(...of.map((each) => each.oldest_ms));
-      return {
-        workflow: graph.workflow,
-        version: graph.version,
-        step,
-        depth: Math.max(0, length - inFlight),
-        inFlight,
-        delayed: Number(delayed ?? 0),
-        limited: limited as number,
-        dead: dead as number,
-        oldestAgeMs: Math.max(0, now - Math.min(oldest_ms, now)),
-        workers: alive.filter((worker) => worker.streams.includes(streams[0]!)).length,
-      };
-    });
-  }
-
-  /** How long each of these streams is, how much of it is in some worker's hands, and when its oldest entry came. */
-  async #loads(
-    streams: readonly string[],
-  ): Promise<Map<string, { length: number; inFlight: number; oldest_ms: number }>> {
-    const calls = streams.flatMap((stream): Call[] => [
-      ["XLEN", stream],
-      ["XINFO", "GROUPS", stream],
-      ["XRANGE", stream, "-", "+", "COUNT", 1],
-    ]);
-    const replies = await this.#client.replies(calls);
-    const failed = replies.find((reply, i) => reply instanceof Error && i % 3 !== 1);
-    if (failed !== undefined) throw failed;
-    return new Map(
-      streams.map((stream, i) => {
-        const [length, groups, oldest] = replies.slice(3 * i, 3 * i + 3);
-        const first = (oldest as [string, unknown][])[0]?.[0];
-        // A stream that nobody has touched yet has no group to tell of: the server answers with an error.
-        const inFlight = groups instanceof Error ? 0 : pendingOf(groups as unknown[][]);
-        const oldest_ms = first === undefined ? Number.POSITIVE_INFINITY : Number(first.slice(0, first.indexOf("-")));
-        return [stream, { length: length as number, inFlight, oldest_ms }];
-      }),
-    );
-  }
-}
-
-function pendingOf(groups: unknown[][]): number {
-  for (const group of groups) {
-    const fields = new Map<unknown, unknown>();
-    for (let i = 0; i + 1 < group.length; i += 2) fields.set(group[i], group[i + 1]);
-    if (fields.get("name") === GROUP) return Number(fields.get("pending"));
-  }
-  return 0;
 }

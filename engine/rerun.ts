@@ -9,10 +9,11 @@ import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
 import { type RunRecord, stepStatus } from "./run-record.ts";
 import type { Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
-import type { Durability, StartedRun } from "./views.ts";
+import type { Durability, Priority, StartedRun } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** How long a run has to be admitted once its blobs are there, before these are deleted. */
@@ -22,6 +23,8 @@ export interface RerunParts {
   store: Store;
   reruns: RerunStore;
   values: Values;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
   graphs: Graphs;
   /** The newest version of each. */
   workflows: ReadonlyMap<string, AnyWorkflow>;
@@ -63,7 +66,9 @@ export async function rerun(
   // Its blobs were shared in time if the run is still there now: they are deleted after it.
   if ((await store.readRun(id, tenant)) === undefined) throw new NotFoundError("run", id);
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
-  const reply = await reruns.admit({ id: own, graph, tenant, metadata, start, fields, blobsDueAt });
+  const priority = (record.fields.priority ?? "normal") as Priority;
+  await parts.lanes.open(graph, priority);
+  const reply = await reruns.admit({ id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt });
   if (reply === Reply.WrongType)
     throw new ConflictError("wrong_type", `A key of run ${own} holds another type than Millrace keeps there.`);
   if (reply === Reply.Stale)
@@ -119,7 +124,7 @@ async function keptFields(
   const tenant = fields.tenant!;
   const perStep = keep.flatMap((step) => ["step", "output", "input", "progress"].map((kind) => `${kind}:${step}`));
   const kept: Record<string, string> = {};
-  for (const name of ["input", `input:${from}`, ...perStep]) {
+  for (const name of ["input", "priority", `input:${from}`, ...perStep]) {
     const stored = fields[name];
     if (stored === undefined) continue;
     // The results of a map are with the items of the run that is left behind.

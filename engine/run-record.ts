@@ -1,9 +1,9 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { keyOfTicket } from "./limits.ts";
-import { parseTimerRow } from "./timer-rows.ts";
+import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import type { Values } from "./values.ts";
-import type { RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
+import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
 
 /** A run as its hash holds it, and how long its log is. */
 export interface RunRecord {
@@ -53,7 +53,13 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
     createdAt: iso(fields.createdAt!),
   };
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
+  const startable = Number(fields.startsAt ?? fields.createdAt);
+  if (fields.startsAt !== undefined) summary.startsAt = iso(startable);
+  if (fields.ttlMs !== undefined) summary.expiresAt = iso(startable + Number(fields.ttlMs));
+  if (fields.deadlineMs !== undefined) summary.deadlineAt = iso(startable + Number(fields.deadlineMs));
   if (fields.endedAt !== undefined) summary.endedAt = iso(fields.endedAt);
+  if (fields.priority !== undefined) summary.priority = fields.priority as Priority;
+  if (fields.tags !== undefined) summary.tags = JSON.parse(fields.tags);
   if (fields.metadata !== undefined) summary.metadata = JSON.parse(fields.metadata);
   return summary;
 }
@@ -99,7 +105,7 @@ async function stepView(
   if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
-  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`]));
+  if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`], fields.startsAt));
   if (startedAt !== "-") view.startedAt = iso(startedAt);
   if (endedAt !== "-") view.endedAt = iso(endedAt);
   return view;
@@ -108,16 +114,18 @@ async function stepView(
 const GATE = "gate:";
 
 /** What the place of a waiting step, a timer row or a ticket at its gate, says of what it waits for. */
-function waiting(place: string, due: string | undefined): Pick<StepView, "waitingFor"> {
+function waiting(place: string, due: string | undefined, startsAt: string | undefined): Pick<StepView, "waitingFor"> {
   if (place.startsWith(GATE)) {
     const key = keyOfTicket(place.slice(GATE.length));
     return { waitingFor: key === undefined ? { reason: "limit" } : { reason: "limit", key } };
   }
   const row = parseTimerRow(place.slice("timer:".length));
-  const until = due === undefined ? {} : { until: iso(due) };
   if (row?.kind !== "wake") return {};
+  if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };
+  const until = due === undefined ? {} : { until: iso(due) };
   if (row.reason === "child" || row.reason === "detached") return { waitingFor: { reason: "child", run: row.entry } };
-  const reason = row.reason === "timeout" ? "signal" : (row.reason as "sleep" | "delay");
+  if (row.reason.startsWith(PARKED)) return { waitingFor: { reason: "tenant_paused" } };
+  const reason = row.reason === "timeout" ? "signal" : "sleep";
   return { waitingFor: { reason, ...until } };
 }
 

@@ -5,14 +5,20 @@ import { type Graph, shapeOf } from "./graph.ts";
 import { ID_PATTERN, newId, newRunId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
-import type { RerunOptions, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { RerunOptions, RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
+import type { Pauses } from "./pauses.ts";
 import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
+import { fits, smallestIndex } from "./run-filter.ts";
 import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
+import { checkRunAt, checkTerms } from "./start-options.ts";
+import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
+import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
+import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import {
@@ -20,7 +26,8 @@ import {
   type ItemView,
   type Page,
   type PageOptions,
-  RUN_STATUSES,
+  PRIORITIES,
+  type Priority,
   type RunStatus,
   type RunSummary,
   type RunView,
@@ -38,6 +45,10 @@ export interface Graphs {
 
 export interface RunsParts {
   store: Store;
+  /** Of the partition that new runs are in. */
+  lanes: LaneStore;
+  pauses: Pauses;
+  starts: StartStore;
   records: Records;
   values: Values;
   /** The newest version of each. */
@@ -58,36 +69,41 @@ export class Runs implements RunsApi {
     this.#parts = parts;
   }
 
-  /** @param wanted the run's id: starting it again is then safe by itself */
+  /** @param wanted the id of the run, if it is to be a new one: starting it again is then safe by itself */
   async start(
     which: string | AnyWorkflow,
     input: unknown,
     options: StartOptions = {},
-    wanted = newRunId(0),
+    wanted?: string,
   ): Promise<StartedRun> {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
-    const { tenant = DEFAULT_TENANT, metadata, idempotency } = options;
+    const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
+    if (!PRIORITIES.includes(priority)) throw badPriority();
+    const terms = checkTerms(options, workflow.settings.deadlineMs);
+    if (terms.start !== undefined && "atMs" in terms.start)
+      checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
     const valid = await validate(workflow.input, input, "input");
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
-    let id = wanted;
-    if (idempotency !== undefined) {
-      const hash = await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`);
-      id = await this.#parts.store.reserve(tenant, hash, idempotency.digest, id);
-    }
-    const stored = await this.#parts.values.keep(id, tenant, "input", json);
-    const { graph } = workflow;
-    const admission = { id, graph, tenant, input: stored };
-    const created = await this.#parts.store.admit(kept === undefined ? admission : { ...admission, metadata: kept });
+    const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
+    let id = wanted ?? newRunId(0);
+    if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
+    const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
+    const repeatable = once !== undefined || wanted !== undefined;
+    const started = await startRun(this.#parts, { workflow, tenant, id, payload, priority, terms, repeatable });
+    // The key stands for what the deduplication gave, whatever that would give another time.
+    if (once !== undefined && started.id !== id)
+      await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
     const { version } = workflow;
     const durability = this.#parts.durability();
-    if (created) return { id, workflow: name, version, status: "queued", durability, created };
-    const { fields } = await this.#find(id, tenant);
+    if (started.created) return { ...started, workflow: name, version, status: "queued", durability };
+    const { fields } = await this.#find(started.id, tenant);
     return {
-      ...{ id, durability, created },
+      ...started,
+      durability,
       workflow: fields.workflow!,
       version: Number(fields.version),
       status: fields.status as RunStatus,
@@ -97,39 +113,24 @@ export class Runs implements RunsApi {
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    return viewOf(record, graph, this.#parts.values);
+    const view = await viewOf(record, graph, this.#parts.values);
+    await this.#parts.pauses.explain(view);
+    return view;
   }
 
   async summary(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunSummary> {
     return summaryOf(await this.#find(id, tenant));
   }
 
-  async list(
-    options: Tenanted & PageOptions & { workflow?: string; status?: RunStatus } = {},
-  ): Promise<Page<RunSummary>> {
-    const { tenant = DEFAULT_TENANT, workflow, status } = options;
-    const statuses = status === undefined ? RUN_STATUSES : [status];
-    const indexes = this.#parts.store.allPartitions.map((keys) => ({
-      byStatus: statuses.map((each) => keys.runsByStatus(tenant, each)),
-      byWorkflow: workflow === undefined ? [] : [keys.runsByWorkflow(tenant, workflow)],
-    }));
-    const byStatus = indexes.flatMap((each) => each.byStatus);
-    const byWorkflow = indexes.flatMap((each) => each.byWorkflow);
-    // With two filters the smaller index is read, and the other filter applied to what it gives.
-    let chosen = workflow === undefined ? byStatus : byWorkflow;
-    if (workflow !== undefined && status !== undefined) {
-      const sizes = await this.#parts.records.sizes([...byStatus, ...byWorkflow]);
-      const total = (from: number, to: number) => sizes.slice(from, to).reduce((sum, size) => sum + size, 0);
-      if (total(0, byStatus.length) < total(byStatus.length, sizes.length)) chosen = byStatus;
-    }
-    return pageOf(this.#parts.records, chosen, options, async (ids) => {
-      const summaries = new Map(
-        (await this.#parts.records.summaries(ids)).map((record) => [record.id, summaryOf(record)]),
-      );
+  async list(options: Tenanted & PageOptions & RunFilter = {}): Promise<Page<RunSummary>> {
+    const { tenant = DEFAULT_TENANT, ...filter } = options;
+    const { store, records } = this.#parts;
+    const chosen = await smallestIndex(records, store.allPartitions, tenant, filter);
+    return pageOf(records, chosen, options, async (ids) => {
+      const summaries = new Map((await records.summaries(ids)).map((record) => [record.id, summaryOf(record)]));
       return ids.map((id) => {
         const summary = summaries.get(id);
-        const left = summary === undefined || (workflow !== undefined && summary.workflow !== workflow);
-        return left || (status !== undefined && summary.status !== status) ? undefined : summary;
+        return summary !== undefined && fits(summary, filter) ? summary : undefined;
       });
     });
   }
@@ -137,7 +138,7 @@ export class Runs implements RunsApi {
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
     const { fields } = await this.#find(id, tenant);
     const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant);
+    const reply = await this.#parts.store.cancel(id, graph, tenant, laneOf(fields));
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -169,7 +170,7 @@ export class Runs implements RunsApi {
     if (work?.kind === "wait") await validate(work.schema, data, "signal");
     const { values, store } = this.#parts;
     const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
-    const reply = await store.signal(id, graph, tenant, name, key, stored);
+    const reply = await store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
     if (reply === Reply.Stale)
@@ -199,6 +200,15 @@ export class Runs implements RunsApi {
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
+}
+
+function laneOf(fields: Record<string, string>): Priority {
+  return (fields.priority ?? "normal") as Priority;
+}
+
+function badPriority(): InvalidInputError {
+  const message = `Expected one of ${PRIORITIES.join(", ")}`;
+  return new InvalidInputError("There is no such priority.", [{ path: ["priority"], message }]);
 }
 
 function refuseWrongType(reply: Reply, id: string): void {

@@ -1,17 +1,24 @@
 /** How many more than last time a stream is asked for, in case it fills up. */
 const PROBE = 4;
+/** What the sums of fractions may be off by. */
+const EPSILON = 1e-9;
 
 /**
- * Shares out free slots among streams. Each is asked for about as much as it gave last time, so that those with little at
- * hand leave the slots to those with much; when all have much, they share alike.
+ * Shares out free slots among streams by their weights. Each is asked for about as much as it gave last time, so that those
+ * with little at hand leave the slots to those with much; when all have much, each has its weight's part. What cannot be
+ * divided goes to whoever is owed most, so that none waits for ever.
  */
 export class Shares {
+  readonly #weights: readonly number[];
   /** What each stream is thought to have at hand. */
   readonly #expected: number[];
-  #rotation = 0;
+  /** The parts of slots that each stream has had too little so far. */
+  readonly #owed: number[];
 
-  constructor(streams: number) {
-    this.#expected = Array.from({ length: streams }, () => PROBE);
+  constructor(weights: readonly number[]) {
+    this.#weights = weights;
+    this.#expected = weights.map(() => PROBE);
+    this.#owed = weights.map(() => 0);
   }
 
   /**
@@ -21,11 +28,9 @@ export class Shares {
    */
   of(free: number, freeOf: readonly number[]): number[] {
     const shares = freeOf.map(() => 0);
-    const order = freeOf.map((_, i) => (i + this.#rotation) % freeOf.length);
-    this.#rotation += 1;
-    let left = this.#deal(order, shares, free, (i) => Math.min(freeOf[i]!, this.#expected[i]!));
+    const left = this.#deal(shares, free, (i) => Math.min(freeOf[i]!, this.#expected[i]!));
     // What nobody is thought to need goes to whoever may have it: a guess may be wrong.
-    left = this.#deal(order, shares, left, (i) => freeOf[i]!);
+    if (left > 0) this.#deal(shares, left, (i) => freeOf[i]!);
     return shares;
   }
 
@@ -34,15 +39,31 @@ export class Shares {
     this.#expected[stream] = given === asked ? 2 * asked : given + PROBE;
   }
 
-  /** Raises the shares up to each stream's limit, evenly, for as long as there is something left. */
-  #deal(order: readonly number[], shares: number[], left: number, limit: (stream: number) => number): number {
-    const room = (stream: number) => limit(stream) - shares[stream]!;
-    const wanting = order.filter((i) => room(i) > 0).sort((a, b) => room(a) - room(b));
-    for (const [at, i] of wanting.entries()) {
-      const fair = Math.ceil(left / (wanting.length - at));
-      const more = Math.max(0, Math.min(room(i), fair, left));
-      shares[i]! += more;
-      left -= more;
+  /** Raises the shares up to each stream's limit, by weight, for as long as there is something left. */
+  #deal(shares: number[], free: number, limit: (stream: number) => number): number {
+    const room = (i: number) => limit(i) - shares[i]!;
+    const weight = (i: number) => this.#weights[i]!;
+    const wanting = [...shares.keys()].filter((i) => room(i) > 0);
+    wanting.sort((a, b) => room(a) / weight(a) - room(b) / weight(b));
+    let left = free;
+    let part = free;
+    let weights = wanting.reduce((sum, i) => sum + weight(i), 0);
+    const fractions: [stream: number, fraction: number][] = [];
+    for (const i of wanting) {
+      const fair = Math.min(room(i), (part * weight(i)) / weights);
+      part -= fair;
+      weights -= weight(i);
+      const whole = Math.floor(fair + EPSILON);
+      shares[i]! += whole;
+      left -= whole;
+      if (fair - whole > EPSILON) fractions.push([i, fair - whole]);
+    }
+    for (const [i, fraction] of fractions) this.#owed[i]! += fraction;
+    fractions.sort(([a], [b]) => this.#owed[b]! - this.#owed[a]!);
+    for (const [i] of fractions.slice(0, left)) {
+      shares[i]! += 1;
+      this.#owed[i]! -= 1;
+      left -= 1;
     }
     return left;
   }

@@ -4,23 +4,41 @@ import { type Graph, shapeOf } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
 import type { Step } from "./step.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
+import type { Priority } from "./views.ts";
 
-/** What a worker reads of a step: its stream, and with limits that of what has passed its gate. */
-export function streamsOf(keys: PartitionKeys, graph: Graph, step: Step): StepStream[] {
-  const key = keys.step(graph, step.name);
-  if (step.limits === undefined) return [{ graph, step, key }];
+/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
+export interface DeadLetterPlace {
+  id: string;
+  run: string;
+  entry: string;
+  graph: Graph;
+  tenant: string;
+  step: string;
+  /** The run's lane; default normal. */
+  lane?: Priority;
+}
+
+/** What a worker reads of a step in a lane: its stream, and with limits that of what has passed its gate. */
+export function streamsOf(keys: PartitionKeys, graph: Graph, step: Step, lane: Priority): StepStream[] {
+  const key = keys.step(graph, step.name, lane);
+  if (step.limits === undefined) return [{ graph, step, lane, key }];
   return [
-    { graph, step, key, gate: "before" },
-    { graph, step, key: keys.slots(graph, step.name), gate: "passed" },
+    { graph, step, lane, key, gate: "before" },
+    { graph, step, lane, key: keys.slots(graph, step.name, lane), gate: "passed" },
   ];
 }
 
 /** Where the steps of a run are, as the scripts that end a run and let it go on again want it: keys and names. */
-export function stepPlaces(keys: PartitionKeys, run: string, graph: Graph): { keys: string[]; args: string[] } {
+export function stepPlaces(
+  keys: PartitionKeys,
+  run: string,
+  graph: Graph,
+  lane: Priority,
+): { keys: string[]; args: string[] } {
   const steps = shapeOf(graph).steps.map((step) => ({ ...step, hasItems: step.items > 0 }));
   return {
     keys: steps.flatMap(({ name, hasItems }) => [
-      keys.step(graph, name),
+      keys.step(graph, name, lane),
       hasItems ? keys.items(run, name) : keys.run(run),
     ]),
     args: steps.flatMap(({ name, hasItems }) => [name, hasItems ? "items" : ""]),

@@ -2,8 +2,7 @@ import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
-import { gatePlaces } from "./gate-places.ts";
-import { firstSteps, type Graph, shapeOf, workflowVersion } from "./graph.ts";
+import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
@@ -23,10 +22,13 @@ import { reserve } from "./scripts/reserve.ts";
 import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
-import { parentOf, stepPlaces } from "./step-places.ts";
+import type { CheckedTerms } from "./start-options.ts";
+import { type DeadLetterPlace, parentOf, stepPlaces } from "./step-places.ts";
+import { endingArgs } from "./store/ending.ts";
+import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
-import type { RunStatus } from "./views.ts";
+import type { Priority, RunStatus } from "./views.ts";
 
 export { Reply };
 
@@ -46,20 +48,25 @@ export interface Admission {
   /** As Redis holds it. */
   input: string;
   metadata?: string;
+  /** Default normal. Of any other the lane is open: see `LaneStore`. */
+  priority?: Priority;
+  terms?: CheckedTerms;
   /** What waits for its end. */
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
   detached?: boolean;
 }
 
-/** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
-export interface DeadLetterPlace {
-  id: string;
+/** What is sent to a step of a run: under which key, and as Redis holds it. */
+export interface Signal {
   run: string;
-  entry: string;
   graph: Graph;
   tenant: string;
+  /** The run's lane; default normal. */
+  lane?: Priority;
   step: string;
+  key: string;
+  stored: string;
 }
 
 /** Every read and write of what Redis holds of runs. */
@@ -87,10 +94,12 @@ export class Store {
   }
 
   /** Stores a run. True if it is new, false if it was there. */
-  async admit({ id, graph, tenant, input, metadata, parent, detached }: Admission): Promise<boolean> {
+  async admit(admission: Admission): Promise<boolean> {
+    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached, terms = {} } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
+    const more = termsArgs(keys, { id, graph, tenant }, terms);
     const reply = (await this.#run(
       admit,
       [
@@ -98,7 +107,8 @@ export class Store {
         keys.log(id),
         keys.runsByStatus(tenant, "queued"),
         keys.runsByWorkflow(tenant, graph.workflow),
-        ...firsts.map((step) => keys.step(graph, step)),
+        ...firsts.map((step) => keys.step(graph, step, priority)),
+        ...more.keys,
       ],
       [
         id,
@@ -111,18 +121,25 @@ export class Store {
         encodeEvent({ type: "run.queued" }),
         shapeOf(graph).plain ? "" : "counted",
         parent === undefined ? "" : parentOf(parent, detached === true),
+        priority === "normal" ? "" : priority,
+        firsts.length,
         ...firsts,
+        ...more.args,
       ],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
   }
 
-  /** The run id that an idempotency key stands for: `run`, if the key is new. @throws ConflictError */
-  async reserve(tenant: string, hash: string, digest: string, run: string): Promise<string> {
+  /**
+   * The run id that an idempotency key stands for: `run`, if the key is new or stood for `instead` so far.
+   *
+   * @throws ConflictError
+   */
+  async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
     const row = encodeTimerRow({ kind: "forget", tenant, hash });
     const keys = [this.#first.once(tenant, hash), this.#first.timers()];
-    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row])) as [Reply, string, string?];
+    const reply = (await this.#run(reserve, keys, [digest, run, ONCE_MS, row, instead])) as [Reply, string, string?];
     this.#refuseWrongType(reply[0], "the idempotency key");
     if (reply[0] === Reply.Already && reply[2] !== digest)
       throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
@@ -208,20 +225,20 @@ export class Store {
   }
 
   /** Hands a signal to the step that waits for it, or keeps it until one does. */
-  async signal(run: string, graph: Graph, tenant: string, step: string, key: string, stored: string): Promise<Reply> {
+  async signal({ run, graph, tenant, lane = "normal", step, key, stored }: Signal): Promise<Reply> {
     const keys = this.partitionKeys(run);
     const indexes = ["waiting", "running"].map((status) => keys.runsByStatus(tenant, status));
     return (await this.#run(
       signal,
-      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step), ...indexes],
+      [keys.run(run), keys.timers(), keys.delayed(), keys.step(graph, step, lane), ...indexes],
       [run, step, key, stored, delayedField(graph, step)],
     )) as Reply;
   }
 
   /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
-  async replay({ id, run, entry, graph, tenant, step }: DeadLetterPlace, input = ""): Promise<Reply> {
+  async replay({ id, run, entry, graph, tenant, step, lane = "normal" }: DeadLetterPlace, input = ""): Promise<Reply> {
     const keys = this.partitionKeys(run);
-    const steps = stepPlaces(keys, run, graph);
+    const steps = stepPlaces(keys, run, graph, lane);
     return (await this.#run(
       replay,
       [
@@ -245,26 +262,10 @@ export class Store {
   }
 
   /** Ends a run by wish, and tells the workers. */
-  async cancel(run: string, graph: Graph, tenant: string): Promise<Reply> {
-    const keys = this.partitionKeys(run);
-    const steps = stepPlaces(keys, run, graph);
-    const gates = gatePlaces(keys, graph);
-    return (await this.#run(
-      cancel,
-      [
-        keys.run(run),
-        keys.log(run),
-        keys.timers(),
-        keys.delayed(),
-        ...["queued", "running", "waiting", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
-        ...steps.keys,
-        ...gates.keys,
-      ],
-      [
-        ...[run, keys.control(), encodeEvent({ type: "run.cancelled" }), workflowVersion(graph)],
-        ...[graph.steps.length, ...steps.args, ...gates.args],
-      ],
-    )) as Reply;
+  async cancel(run: string, graph: Graph, tenant: string, lane: Priority = "normal"): Promise<Reply> {
+    const of = { run, graph, tenant, lane };
+    const { keys, args, steps } = endingArgs(this.partitionKeys(run), of, "cancelled", { type: "run.cancelled" });
+    return (await this.#run(cancel, keys, [...args, ...steps])) as Reply;
   }
 
   /** Takes a worker off the list. False while entries are pending for it. */

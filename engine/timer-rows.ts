@@ -1,12 +1,18 @@
 /**
  * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
  * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
- * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key.
+ * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key, a `lapse` row a
+ * deduplication's key once its run has ended. An `expire` row looks whether a run has kept its `limit`, `ttl` or `deadline`.
  */
 const SCRIPTED = {
   wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
+  lapse: ["tenant", "hash", "run"],
+  expire: ["run", "workflow", "version", "limit"],
 } as const;
+
+/** The reason of a `wake` row that stands for what a tenant's pause has parked; behind a `:` what had woken the step. */
+export const PARKED = "parked";
 
 /** Rows that stand for work larger than a script: a continuation does a bounded part of it at a time. */
 const CONTINUED = {
@@ -16,6 +22,10 @@ const CONTINUED = {
   cancel: ["tenant", "run"],
   /** Starts what waits at a gate for a time. */
   gate: ["workflow", "version", "step"],
+  /** Puts back what a pause of the tenant has parked. */
+  unpark: ["tenant"],
+  /** Ends a run that an `expire` row has found live past its limit. */
+  overdue: ["run", "workflow", "version", "limit"],
   /** Stands for the items (`STEP:CHUNKS`, joined by `,`) and the blobs of a run that is gone. */
   delete: ["tenant", "run", "items"],
   /** Stands for work on many dead letters. */

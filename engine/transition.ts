@@ -51,6 +51,8 @@ export type Transition =
   | { kind: "complete"; output: string; turn?: "turn" | "last" }
   | { kind: "skip" }
   | { kind: "gate"; key: string }
+  /** Its slot is given up, and it is to pass the gate of its step again. */
+  | { kind: "leave" }
   | { kind: "park"; parking: Parking }
   | { kind: "expand"; total: number; limit: number; first: string }
   | { kind: "retry"; error: ErrorRecord; delayMs: number }

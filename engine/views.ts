@@ -14,6 +14,10 @@ export type StepStatus =
   | "cancelled"
   | "skipped";
 
+/** How soon a run's steps are read where much waits: each priority is a lane beside the others. */
+export const PRIORITIES = ["high", "normal", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
 /** How well an accepted run is stored: `disk` is fsynced before the reply, `memory` is not. */
 export type Durability = "memory" | "disk";
 
@@ -24,7 +28,7 @@ export interface StartedRun {
   version: number;
   status: RunStatus;
   durability: Durability;
-  /** False if this is the run of an earlier call with the same idempotency key. */
+  /** False if this is the run of an earlier call with the same idempotency key or deduplication key. */
   created: boolean;
 }
 
@@ -37,8 +41,16 @@ export interface StepView {
   error?: ErrorRecord;
   /** What has become of the items of a map or a loop so far. The total of a loop is the most turns that it may take. */
   items?: { total: number; done: number; failed: number };
-  /** What a waiting step waits for, and until when at the latest. `key`: whose limit it is. */
-  waitingFor?: { reason: "sleep" | "signal" | "child" | "delay" | "limit"; until?: string; run?: string; key?: string };
+  /**
+   * What a waiting step waits for, and until when at the latest; `tenant_paused`: for its tenant to be resumed. A queued
+   * step has it if it is `paused`, or its workflow is. `key`: whose limit it is.
+   */
+  waitingFor?: {
+    reason: "sleep" | "signal" | "child" | "delay" | "limit" | "tenant_paused" | "paused";
+    until?: string;
+    run?: string;
+    key?: string;
+  };
   startedAt?: string;
   endedAt?: string;
 }
@@ -66,7 +78,16 @@ export interface RunView {
   seq: number;
   steps: Record<string, StepView>;
   createdAt: string;
+  /** When it starts, or was to start, if that was not at once. */
+  startsAt?: string;
+  /** It fails if it has not started by then. */
+  expiresAt?: string;
+  /** It fails if it has not ended by then. */
+  deadlineAt?: string;
   endedAt?: string;
+  /** Absent if it is normal. */
+  priority?: Priority;
+  tags?: string[];
   metadata?: Record<string, unknown>;
 }
 
@@ -135,7 +156,7 @@ export interface QueueView {
   /** Entries that no worker has taken yet. */
   depth: number;
   inFlight: number;
-  /** Waiting for a time to come: retries. */
+  /** Waiting for a time to come: retries, and runs that start later; or for their tenant to be resumed. */
   delayed: number;
   /** Waiting for a limit of the step. */
   limited: number;
@@ -144,7 +165,19 @@ export interface QueueView {
   oldestAgeMs: number;
   /** Live worker processes that serve it. */
   workers: number;
+  /** Where lanes are used, how much of the depth is in each. */
+  lanes?: Record<Priority, number>;
+  /** It, or its whole workflow, is paused: workers leave what is queued where it is. */
+  paused: boolean;
 }
+
+/** What can be paused: a workflow in all its versions, one step of it, or a tenant. */
+export type Pausable =
+  | { workflow: string; step?: string | undefined; tenant?: undefined }
+  | { tenant: string; workflow?: undefined; step?: undefined };
+
+/** What is paused. `since` is ISO 8601 with milliseconds. */
+export type PausedView = Pausable & { since: string };
 
 /** The log no longer reaches back to where the watcher was, or is another one: start again from this snapshot. */
 export interface Reset {

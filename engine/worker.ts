@@ -13,11 +13,14 @@ import { Inputs } from "./inputs.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
+import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Retention } from "./retention.ts";
+import { Sources } from "./sources.ts";
 import { streamsOf } from "./step-places.ts";
 import { GateStore } from "./store/gate-store.ts";
+import { PauseStore } from "./store/pause-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
@@ -39,6 +42,8 @@ export interface WorkerOptions {
   drainMs?: number;
 }
 
+/** What is said on the control channel when a run is cancelled; all else is of what there is to read. */
+const CANCELLED = /^cancelled /;
 /** How long a start of an attempt may stay untold: a shorter attempt tells it together with its end. */
 const TELL_START_MS = 5;
 /** How long what is left is given to be stored once the handlers are done. */
@@ -50,8 +55,10 @@ export class Worker {
   readonly id = newId();
   readonly #options: Required<Omit<WorkerOptions, "steps">>;
   readonly #streams: StepStream[];
+  readonly #sources: Sources;
   readonly #held: HeldAttempts;
   readonly #committer: Committer;
+  readonly #parker: Parker;
   readonly #executor: Executor;
   readonly #reader: Reader;
   readonly #heartbeat: Heartbeat;
@@ -77,23 +84,27 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, records, blobs, values, config, cache, deletion } = this.#internals;
+    const { client, store, lanes, records, blobs, values, config, cache, deletion } = this.#internals;
     const [keys] = store.allPartitions;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
         .filter((step) => steps(workflow.name, step.name))
-        .flatMap((step) => streamsOf(keys!, workflow.graph, step)),
+        .flatMap((step) => streamsOf(keys!, workflow.graph, step, "normal")),
     );
     if (this.#streams.length === 0) throw new MillraceError("bad_option", "There is no step for this worker to serve.");
 
     const consumer = this.id;
-    const streams = this.#streams;
-    this.#held = new HeldAttempts(streams, concurrency);
+    const pauses = new PauseStore(client, keys!);
+    const sources = new Sources({ client, keys: keys!, lanes, pauses, streams: this.#streams });
+    this.#sources = sources;
+    this.#held = new HeldAttempts(concurrency);
     const wake = (inMs: number) => this.#timers.wake(inMs);
     this.#committer = new Committer(store, consumer, () => wake(0));
+    this.#parker = new Parker(pauses, consumer);
     this.#gates = new GateStore(client, store);
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, gates: this.#gates }));
-    const parts = { store, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
+    const continued = { ...this.#internals, pauses, gates: this.#gates };
+    this.#timers = new Timers(new TimerStore(client, keys!), continuations(continued));
+    const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = { committer: this.#committer, blobs, env, config, cache, lost };
@@ -102,14 +113,14 @@ export class Worker {
       store: new RetentionStore(client, store.keys, keys!),
       policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
     });
-    this.#heartbeat = new Heartbeat(store, consumer, streams, this.#held, leaseMs);
+    this.#heartbeat = new Heartbeat(store, consumer, sources, this.#held, leaseMs);
     const begin = (entries: Entry[]) => this.#begin(entries);
     this.#reclaimer = new Reclaimer({
-      ...{ store, records, consumer, streams, leaseMs, begin },
+      ...{ store, records, consumer, sources, leaseMs, begin },
       held: this.#held,
     });
     this.#reader = new Reader({
-      ...{ store, consumer, streams, begin },
+      ...{ store, consumer, sources, begin },
       held: this.#held,
       connect: this.#internals.openReader,
       unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
@@ -152,17 +163,22 @@ export class Worker {
   async #start(): Promise<void> {
     const { client, store, subscriber, config } = this.#internals;
     await ensureGroups(client, this.#streams);
-    await config.ready();
+    await Promise.all([this.#sources.runOnce(), config.ready()]);
     const [keys] = store.allPartitions;
     for (const { gate, graph, step } of this.#streams)
       if (gate === "before") await this.#gates.setLimits(graph, step.name, step.limits!);
     const { heard, leave } = subscriber().listen(keys!.control(), {
-      message: () => this.#heartbeat.wake(),
-      missed: () => this.#heartbeat.wake(),
+      message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
+      missed: () => {
+        this.#sources.wake();
+        this.#heartbeat.wake();
+      },
     });
     this.#stopListening = leave;
     await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
+    await this.#timers.catchUp();
     if (this.#stopping) return;
+    this.#sources.start();
     this.#heartbeat.start();
     this.#timers.start();
     this.#retention.start();
@@ -182,18 +198,20 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    await Promise.all([this.#reader.stop(), this.#reclaimer.stop(), this.#timers.stop(), this.#retention.stop()]);
+    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention];
+    await Promise.all(loops.map((loop) => loop.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);
     this.#committer.close();
+    this.#parker.close();
     clearTimeout(this.#telling);
     await this.#heartbeat.stop();
     this.#stopListening?.();
     try {
       await this.#internals.store.retire(
         this.id,
-        this.#streams.map((stream) => stream.key),
+        this.#sources.all.map((stream) => stream.key),
       );
     } catch (error) {
       log.info("not taken off the list, which others will do: {error}", { error });
@@ -207,17 +225,27 @@ export class Worker {
       if (known !== undefined) this.#drop(known);
       const attempt = new Attempt(entry, this.#setting);
       this.#held.add(attempt);
-      if (this.#stopping || !this.#held.takeSlot(attempt)) {
+      if (this.#stopping || this.#sources.isPaused(entry.stream) || !this.#held.takeSlot(attempt)) {
         this.#track(attempt, this.#giveBack(entry));
         continue;
       }
-      this.#untold.push(attempt);
-      this.#track(
-        attempt,
-        this.#executor.run(attempt, () => this.#held.freeSlot(attempt)),
-      );
+      this.#track(attempt, this.#sources.isTenantPaused(entry.tenant) ? this.#park(attempt) : this.#run(attempt));
     }
-    if (this.#untold.length > 0) this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+  }
+
+  #run(attempt: Attempt): Promise<Reply | undefined> {
+    this.#untold.push(attempt);
+    this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+    return this.#executor.run(attempt, () => this.#held.freeSlot(attempt));
+  }
+
+  /** It holds its slot meanwhile, so that no more is read than can be parked. */
+  async #park(attempt: Attempt): Promise<Reply | undefined> {
+    // What has a slot gives it up first, and is parked before the gate.
+    if (attempt.entry.stream.gate === "passed") return this.#giveBack(attempt.entry, "leave");
+    const reply = await this.#parker.park(attempt.entry);
+    // The tenant was resumed just now.
+    return reply === Reply.Already ? this.#run(attempt) : reply;
   }
 
   /** Its lease was lost and came back with a new delivery count. */
@@ -245,9 +273,9 @@ export class Worker {
     for (const attempt of untold) attempt.tellStart();
   }
 
-  /** An entry for which there was no slot: another worker may have one. */
-  #giveBack(entry: Entry): Promise<Reply | undefined> {
-    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind: "release" } });
+  /** An entry for which there was no slot, which another worker may have; or one whose step was paused just now. */
+  #giveBack(entry: Entry, kind: "release" | "leave" = "release"): Promise<Reply | undefined> {
+    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind } });
   }
 }
 

@@ -33,9 +33,14 @@ import type {
   Simplify,
 } from "./workflow-types.ts";
 
+/** A year. */
+const LONGEST_DEADLINE_MS = 31_536_000_000;
+
 /** What holds for every run of a workflow. */
 export interface WorkflowSettings {
   readonly retention: RetentionPolicy;
+  /** How long its runs may take where their start does not say otherwise. */
+  readonly deadlineMs: number | undefined;
 }
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
@@ -339,20 +344,24 @@ type Added<
  *
  * @param name 1 to 48 of `A-Z a-z 0-9 _ -`
  * @param options `input`: a Standard Schema of what a run is started with (valibot, zod, arktype …);
- *   `version`: a whole number, raised whenever the steps change. Default 1; `retention`: how long ended runs are kept.
+ *   `version`: a whole number, raised whenever the steps change. Default 1. `deadlineMs`: how long a run may take, from when
+ *   it can start to its end, or it fails with code `run_deadline`; a start may say otherwise. Default: any
+ *   time. `retention`: how long ended runs are kept.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number; retention?: RetentionSettings },
+  options: { input: S; version?: number; deadlineMs?: number; retention?: RetentionSettings },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
-  const version = options.version ?? 1;
+  const { version = 1, deadlineMs } = options;
   if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
   if (!isWhole(version, 1, 999_999))
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
+  if (deadlineMs !== undefined && !isWhole(deadlineMs, 1, LONGEST_DEADLINE_MS))
+    throw new DefinitionError(`${where}: deadlineMs must be a whole number from 1 to ${LONGEST_DEADLINE_MS}, a year`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
   const retention = retentionPolicy(where, options.retention ?? {});
-  return new Workflow(name, version, input, [], { retention });
+  return new Workflow(name, version, input, [], { retention, deadlineMs });
 }

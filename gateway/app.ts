@@ -13,6 +13,7 @@ import { documentRoutes } from "./routes/documents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
+import { pauseRoutes } from "./routes/pauses.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", pauseRoutes(gateway));
   app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 

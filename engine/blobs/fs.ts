@@ -71,8 +71,10 @@ export class FsBlobStore implements BlobStore {
   async delete(tenant: string, id: string): Promise<void> {
     if (!ID_PATTERN.test(id)) return;
     const path = this.#path(tenant, id);
+    const run = (await this.find(tenant, id))?.run;
     await rm(`${path}.json`, { force: true });
     await rm(path, { force: true });
+    if (run !== undefined) await rm(join(this.#runPath(tenant, run), id), { force: true });
   }
 
   async share(tenant: string, from: string, to: string): Promise<void> {

@@ -12,8 +12,9 @@ import { script } from "./script.ts";
  * ARGV  1 consumer  2 a letter per key: its type (h l s z; r for a run, whose type its reading shows)
  *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many graphs  6 how many streams
  *       7 how many items
- *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters
- *       per graph that is more than a chain of tasks: `workflow@version`, how many steps nothing comes after, how many steps;
+ *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
+ *                   key of what it has parked (0 if all graphs are chains of tasks)
+ *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
  *                   of each: name, stream key, how many it comes after, its place among those with items or 0, the first
  *                   key of its gate or 0, how many come next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
@@ -31,7 +32,8 @@ import { script } from "./script.ts";
  *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run), and
  *                     with a `#`: `fail` or `collect` of a map; of a loop `turn` if another follows, else `last`
  *         skipped:    nothing
- *         gated:      the limits' key that it is of, the input for its entry
+ *         left:       as released: it is to pass its gate again
+ *         gated:      the limits' key that it is of, the input for its entry, its lane (1 high 2 normal 3 low)
  *         parked:     timer row, which is its place until it is woken; when that is due: ms from now, `@` and a time, or ''
  *                     (something else wakes it); the field of a signal that wakes it at once ('' for none); the key of a run
  *                     that does, if it has ended (0 for none); item and input of the entry that wakes it
@@ -168,8 +170,8 @@ local function write(i, at)
   elseif kind == 'skipped' then
     status, place, ended, settled, taken = kind, '-', now_text, true, false
     tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
-  elseif kind == 'released' then
-    place = add(stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
+  elseif kind == 'released' or kind == 'left' then
+    place = add(kind == 'left' and graph[stream.index].key or stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
     status, started, batch = 'queued', ARGV[more + 4] == '' and '-' or started, 0
   elseif kind == 'parked' then
     local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])
@@ -189,7 +191,7 @@ local function write(i, at)
     end
   elseif kind == 'gated' then
     local failures, crashes = match(counts, '^%d+ (%d+) (%d+)$')
-    place = enter_gate(gate, ARGV[more], id, item, tenant.name, ARGV[more + 1], failures, crashes, now)
+    place = enter_gate(gate, tonumber(ARGV[more + 2]), ARGV[more], id, item, tenant.name, ARGV[more + 1], failures, crashes, now)
     status = string.sub(place, 1, 5) == 'gate:' and 'waiting' or 'queued'
     if status == 'waiting' and not items then delta = -1 end
   elseif kind == 'expanded' then
@@ -264,7 +266,7 @@ local function write(i, at)
 
   if finish then
     if finish == 'completed' then tell(at_now .. '{"type":"run.completed"}')
-    elseif graph then end_others(run, id, graph, stream.step) end
+    elseif graph then end_others(run, id, tenant.parked, graph, stream.step) end
     move(run, id, tenant[run.status], tenant[finish])
     run.status = finish
     set('status', finish)

@@ -4,9 +4,11 @@ import { script } from "./script.ts";
  * Carries out timer rows that are due, each by itself.
  *
  * KEYS  1 timers  2 delayed  then of each row: for wake its run, its step's stream, what is kept of its step's live items,
- *       its tenant's runs by status `waiting` and `running`; for forget the once key
+ *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for lapse the dedupe key and its
+ *       run; for expire its run
  * ARGV  1 a letter per key: its type  2 how many rows
- *       per row: row, kind (`wake`, `forget`), and for wake: reason, run id, step, item ('' for none), delayed field
+ *       per row: row, kind (`wake`, `forget`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
+ *       delayed field; for lapse: run id; for expire: limit
  * Returns  a Reply per row: Done; Already if it is gone or not due yet; Stale, RunEnded or UnknownRun if it had outlived
  *          what it was for; WrongType (it is tried again in a minute)
  *
@@ -27,15 +29,15 @@ local function due(row)
   return score and tonumber(score) <= now
 end
 
--- A retry and a delayed start are deliveries as any other; what else it was that a step waited for, its entry says.
-local PLAIN = { retry = true, delay = true }
+-- These are deliveries as any other; what else it was that a step waited for, its entry says.
+local PLAIN = { retry = true, delay = true, parked = true }
 -- What wakes these is set when it is due, and not counted before.
 local UNCOUNTED = { child = true, detached = true }
 
 local function wake(row)
   local first, reason, id, step, item, delayed = key + 1, take(), take(), take(), take(), take()
   local run, stream, live = first, first + 1, first + 2
-  key = key + 5
+  key = key + 6
   if not due(row) then return ALREADY end
   redis.call('ZREM', KEYS[1], row)
   for i = first, key do
@@ -61,7 +63,8 @@ local function wake(row)
     started = '-'
   else
     fields[#fields + 1] = 'wake'
-    fields[#fields + 1] = reason
+    -- What had woken it before it was parked, or failed and is tried again.
+    fields[#fields + 1] = string.match(reason, '^%a+:(.+)$') or reason
   end
   local entry = redis.call('XADD', KEYS[stream], '*', unpack(fields))
   redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
@@ -69,9 +72,10 @@ local function wake(row)
     redis.call('HDEL', KEYS[run], 'due:' .. step)
     if got[4] then redis.call('HINCRBY', KEYS[run], 'active', 1) end
     if got[1] == 'waiting' then
-      redis.call('HSET', KEYS[run], 'status', 'running')
-      redis.call('ZREM', KEYS[first + 3], id)
-      redis.call('ZADD', KEYS[first + 4], got[3], id)
+      local queued = redis.call('HDEL', KEYS[run], 'unstarted') == 1
+      redis.call('HSET', KEYS[run], 'status', queued and 'queued' or 'running')
+      redis.call('ZREM', KEYS[first + 5], id)
+      redis.call('ZADD', KEYS[first + (queued and 3 or 4)], got[3], id)
     end
   end
   return DONE
@@ -85,11 +89,53 @@ local function forget(row)
   return DONE
 end
 
+local function later(row, in_ms)
+  redis.call('ZADD', KEYS[1], now + in_ms, row)
+end
+
+local function lapse(row)
+  local held, run, id = key + 1, key + 2, take()
+  key = key + 2
+  if not due(row) then return ALREADY end
+  redis.call('ZREM', KEYS[1], row)
+  if wrong[held] or wrong[run] then
+    later(row, 60000)
+    return WRONG_TYPE
+  end
+  if redis.call('HGET', KEYS[held], 'run') ~= id then return STALE end
+  local got = redis.call('HMGET', KEYS[run], 'status', 'createdAt')
+  -- The key is its run's while that is live. The older that is, the less often it is looked at.
+  if got[1] and LIVE[got[1]] then
+    later(row, math.max(60000, math.floor((now - got[2]) / 4)))
+  else
+    redis.call('DEL', KEYS[held])
+  end
+  return DONE
+end
+
+local function expire(row)
+  local limit = take()
+  key = key + 1
+  if not due(row) then return ALREADY end
+  redis.call('ZREM', KEYS[1], row)
+  if wrong[key] then
+    later(row, 60000)
+    return WRONG_TYPE
+  end
+  local status = redis.call('HGET', KEYS[key], 'status')
+  if not status then return UNKNOWN_RUN end
+  if not LIVE[status] then return RUN_ENDED end
+  if limit == 'ttl' and status ~= 'queued' then return STALE end
+  later('overdue' .. string.sub(row, #'expire' + 1), 0)
+  return DONE
+end
+
+local carry_out = { wake = wake, forget = forget, lapse = lapse, expire = expire }
 local replies = {}
 if wrong[1] or wrong[2] then return redis.error_reply('WRONGTYPE the timers of this namespace are not a sorted set') end
 for i = 1, tonumber(ARGV[2]) do
   local row, kind = take(), take()
-  replies[i] = kind == 'wake' and wake(row) or kind == 'forget' and forget(row)
+  replies[i] = carry_out[kind](row)
 end
 return replies
 `,

@@ -91,11 +91,13 @@ end
 
 ${gate}
 -- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
-local function clear_place(place, stream_key, timers_key, delayed_key, field, now)
+local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field, now)
   local row = string.match(place, '^timer:(.+)$')
   if row then
-    local reason = string.match(row, '^wake|(%a+)|')
+    local reason = string.match(row, '^wake|([^|]+)|')
     local was = redis.call('ZREM', timers_key, row)
+    -- A resume may have made it due already.
+    if was == 0 and string.find(reason or '', '^parked') then was = redis.call('ZREM', parked_key, row) end
     if reason ~= 'child' and reason ~= 'detached' then
       if was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
     elseif reason == 'child' then
@@ -113,7 +115,7 @@ local ENDED = { completed = true, failed = true, cancelled = true, skipped = tru
 -- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
 -- stream, key of its live items if it has items, its gate if it has limits}; 'set' is given fields of the run. What is done
 -- here, a replay undoes.
-local function end_steps(run_key, id, timers_key, delayed_key, version, steps, except, now, set)
+local function end_steps(run_key, id, timers_key, delayed_key, parked_key, version, steps, except, now, set)
   for i = 1, #steps do
     local step = steps[i]
     local record = redis.call('HGET', run_key, 'step:' .. step.name)
@@ -124,14 +126,14 @@ local function end_steps(run_key, id, timers_key, delayed_key, version, steps, e
       for k = 1, #items, 2 do
         local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
         if was and not ENDED[was] then
-          clear_place(at, step.key, timers_key, delayed_key, field, now)
+          clear_place(at, step.key, timers_key, delayed_key, parked_key, field, now)
           if step.gate then clear_gate(step.gate, at, id, items[k], tonumber(now)) end
           redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
         end
       end
     end
     if status and not ENDED[status] and step.name ~= except then
-      clear_place(place, step.key, timers_key, delayed_key, field, now)
+      clear_place(place, step.key, timers_key, delayed_key, parked_key, field, now)
       if step.gate then clear_gate(step.gate, place, id, '', tonumber(now)) end
       set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end

@@ -13,7 +13,7 @@ import { script } from "./script.ts";
 export const setLimits = script(
   "set-limits",
   `
-local _, any = wrong_types('zhzzzs')
+local _, any = wrong_types('zhzzzsss')
 if any then return WRONG_TYPE end
 local gate = open_gate(2, ARGV[1], ARGV[2])
 if redis.call('HGET', gate.hash, 'limits') == ARGV[3] then return ALREADY end

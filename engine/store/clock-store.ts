@@ -96,7 +96,7 @@ export class ClockStore {
   async standing(): Promise<Standing> {
     const any = { workflow: "*", version: "*" };
     const patterns = [this.#keys.step(any, "*"), this.#keys.slots(any, "*")];
-    const found = await this.#client.run(rest, [this.#keys.timers()], patterns);
+    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused()], patterns);
     const [nowMs, due, next, ...streams] = found as [number, number, string, ...(string | number)[]];
     const standing: Standing = { nowMs, due, atWork: [] };
     if (next !== "") standing.nextAt = Number(next);

@@ -27,17 +27,20 @@ export class DeletionStore {
     this.#store = store;
   }
 
-  /** The steps of a run that have items, and in how many chunks, as a timer row tells it. */
-  async items(run: string, graph: Graph): Promise<string> {
+  /**
+   * What of a run its record alone knows: its tags; and which steps have items, in how many chunks, as a timer row tells
+   * it.
+   */
+  async belongings(run: string, graph: Graph): Promise<{ tags: string[]; items: string }> {
     const steps = shapeOf(graph).steps.filter((step) => step.items > 0);
-    if (steps.length === 0) return "";
     const fields = steps.flatMap(({ name }) => [`items:${name}`, `chunks:${name}`]);
-    const found = await this.#store.readFields(run, ...fields);
+    const [tags, ...found] = await this.#store.readFields(run, "tags", ...fields);
     const counts = steps.map(({ name }, i) => {
       const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
       return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
     });
-    return counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+    const items = counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
+    return { tags: JSON.parse(tags ?? "[]"), items };
   }
 
   /** Removes the items of a run that is gone, a hundred keys at a time. */
@@ -52,12 +55,17 @@ export class DeletionStore {
   }
 
   /** @param restWithinMs how long the caller has to delete the run's items and blobs, before a worker does; undefined: there are none */
-  async delete({ run, tenant, graph, endedAt }: EndedRunPlace, items = "", restWithinMs?: number): Promise<Reply> {
+  async delete(
+    { run, tenant, graph, endedAt, tags = [] }: EndedRunPlace & { tags?: readonly string[] },
+    items = "",
+    restWithinMs?: number,
+  ): Promise<Reply> {
     const keys = this.#store.partitionKeys(run);
     const names = graph.steps.map((step) => step.name);
     const indexes = [
       keys.runsByWorkflow(tenant, graph.workflow),
       ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
+      ...tags.map((tag) => keys.runsByTag(tenant, tag)),
     ];
     const row = restWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run, items });
     return (await this.#client.run(

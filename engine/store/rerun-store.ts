@@ -5,6 +5,7 @@ import { admitRerun } from "../scripts/admit-rerun.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import type { Priority } from "../views.ts";
 
 /** A new run that begins with steps of an earlier one. */
 export interface RerunAdmission {
@@ -13,6 +14,8 @@ export interface RerunAdmission {
   tenant: string;
   /** JSON. */
   metadata: string;
+  /** Default normal. */
+  priority?: Priority;
   /** The steps that start. */
   start: readonly string[];
   /** Fields of the run's hash that are kept. */
@@ -49,14 +52,14 @@ export class RerunStore {
   }
 
   /** @returns Done; Already if it is there; Stale if it came too late for its blobs; WrongType */
-  async admit({ id, graph, tenant, metadata, start, fields, blobsDueAt }: RerunAdmission): Promise<Reply> {
+  async admit({ id, graph, tenant, priority, metadata, start, fields, blobsDueAt }: RerunAdmission): Promise<Reply> {
     const keys = this.#store.partitionKeys(id);
     const [reply] = (await this.#client.run(
       admitRerun,
       [
         ...[keys.run(id), keys.log(id), keys.timers()],
         ...[keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)],
-        ...start.map((step) => keys.step(graph, step)),
+        ...start.map((step) => keys.step(graph, step, priority)),
       ],
       [
         ...[id, graph.workflow, graph.version, tenant, metadata, encodeEvent({ type: "run.queued" })],

@@ -5,7 +5,7 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { readJson } from "../json.ts";
 import { sseResponse } from "../live/sse.ts";
-import { unsupportedPriority } from "../schemas.ts";
+import { priority } from "../schemas.ts";
 
 const WORKFLOW = "inference";
 
@@ -16,7 +16,7 @@ const body = v.strictObject({
   system: v.optional(v.string()),
   max_tokens: v.optional(v.number()),
   cache: v.optional(v.boolean()),
-  priority: unsupportedPriority,
+  priority,
 });
 
 /** A prompt as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
@@ -27,10 +27,10 @@ export function inferenceRoutes(gateway: Gateway): Hono<Env> {
   routes.post("/v1/inference", async (c) => {
     const key = idempotencyKey(c);
     const { value, bytes } = await readJson(c, body, limits);
-    const { priority: _, ...input } = value;
+    const { priority, ...input } = value;
     const tenant = tenantOf(c);
     const same = await idempotency(key, WORKFLOW, [bytes]);
-    const started = await millrace.runs.start(WORKFLOW, input, { tenant, ...same });
+    const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
 
     if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
       return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });

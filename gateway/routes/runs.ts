@@ -6,13 +6,13 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { check, plainObject, readJson } from "../json.ts";
-import { pageQuery, unsupportedDelay, unsupportedPriority } from "../schemas.ts";
+import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
   metadata: v.optional(plainObject),
-  priority: unsupportedPriority,
-  delay: unsupportedDelay,
+  priority,
+  ...startTerms,
 });
 
 const rerunBody = v.strictObject({
@@ -25,7 +25,7 @@ const listQuery = v.strictObject({
   ...pageQuery,
   workflow: v.optional(v.string()),
   status: v.optional(v.picklist(RUN_STATUSES)),
-  tag: v.optional(v.never("Runs have no tags yet.")),
+  tag: v.optional(tagName),
 });
 
 /** Starting, seeing, cancelling, deleting and repeating runs. */
@@ -39,9 +39,12 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const started = await millrace.runs.start(workflow, value.input, {
       tenant: tenantOf(c),
       metadata: value.metadata,
+      priority: value.priority,
+      ...termsOf(value),
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });
-    return accepted(c, started);
+    // Only a deduplication may make of two requests one run that the second would not expect.
+    return accepted(c, started, value.dedupe === undefined ? {} : { created: started.created });
   });
 
   routes.get("/v1/runs", async (c) => {

@@ -46,8 +46,32 @@ describe("a body is refused", () => {
     ["an input that does not fit", '{"input":{"name":""}}', 422],
     ["metadata that is a list", '{"input":{"name":"a"},"metadata":[1]}', 422],
     ["metadata that is too long", `{"input":{"name":"a"},"metadata":{"a":"${"x".repeat(9_000)}"}}`, 422],
-    ["a priority that is not there yet", '{"input":{"name":"a"},"priority":"high"}', 422],
-    ["a delay", '{"input":{"name":"a"},"delay":1000}', 422],
+    ["a priority that there is not", '{"input":{"name":"a"},"priority":"urgent"}', 422],
+    ["a delay that is a text", '{"input":{"name":"a"},"delay":"1s"}', 422],
+    ["a delay of more than a year", '{"input":{"name":"a"},"delay":31536000001}', 422],
+    ["a delay before now", '{"input":{"name":"a"},"delay":-1}', 422],
+    ["a time that is none", '{"input":{"name":"a"},"runAt":"tomorrow"}', 422],
+    ["a time of no zone", '{"input":{"name":"a"},"runAt":"2030-01-01T00:00:00"}', 422],
+    ["a time that is far away", '{"input":{"name":"a"},"runAt":"2999-01-01T00:00:00Z"}', 422],
+    ["a delay and a time", '{"input":{"name":"a"},"delay":1,"runAt":"2020-01-01T00:00:00Z"}', 422],
+    ["no time to live", '{"input":{"name":"a"},"ttl":0}', 422],
+    ["a deadline in part of a millisecond", '{"input":{"name":"a"},"deadline":1.5}', 422],
+    ["tags that are no list", '{"input":{"name":"a"},"tags":"blue"}', 422],
+    ["a tag with a blank", '{"input":{"name":"a"},"tags":["dark blue"]}', 422],
+    ["nine tags", '{"input":{"name":"a"},"tags":["1","2","3","4","5","6","7","8","9"]}', 422],
+    ["a deduplication of no known mode", '{"input":{"name":"a"},"dedupe":{"key":"k","mode":"once"}}', 422],
+    ["a deduplication without a key", '{"input":{"name":"a"},"dedupe":{"mode":"simple"}}', 422],
+    ["a throttle without a window", '{"input":{"name":"a"},"dedupe":{"key":"k","mode":"throttle"}}', 422],
+    [
+      "a debounce and a delay",
+      '{"input":{"name":"a"},"delay":1,"dedupe":{"key":"k","mode":"debounce","window":9}}',
+      422,
+    ],
+    [
+      "a wait within its window",
+      '{"input":{"name":"a"},"dedupe":{"key":"k","mode":"debounce","window":9,"maxWait":8}}',
+      422,
+    ],
   ])("%s", async (_, body, status) => {
     expect((await send("POST", startPath, body)).status).toBe(status);
   });
@@ -60,8 +84,20 @@ describe("a body is refused", () => {
       { path: ["input"], message: "Required." },
       { path: ["inptu"], message: "There is no such field." },
     ]);
-    expect((await send("POST", startPath, '{"input":1,"delay":5}')).problem.errors).toEqual([
-      { path: ["delay"], message: "Delayed starts are not supported yet." },
+    expect((await send("POST", startPath, '{"input":1,"delay":-5}')).problem.errors).toEqual([
+      { path: ["delay"], message: "A whole number of milliseconds from 0 to 31536000000." },
+    ]);
+    const dedupe = '{"input":1,"dedupe":{"key":"k","mode":"throttle"}}';
+    expect((await send("POST", startPath, dedupe)).problem.errors).toEqual([
+      { path: ["dedupe", "window"], message: "Required." },
+    ]);
+    const wait = '{"input":1,"dedupe":{"key":"k","mode":"debounce","window":9,"maxWait":8}}';
+    expect((await send("POST", startPath, wait)).problem.errors).toEqual([
+      { path: ["dedupe", "maxWait"], message: "No less than the window." },
+    ]);
+    const mode = '{"input":1,"dedupe":{"key":"k","mode":"once"}}';
+    expect((await send("POST", startPath, mode)).problem.errors).toEqual([
+      { path: ["dedupe", "mode"], message: expect.stringMatching(/throttle/) },
     ]);
   });
 
@@ -150,7 +186,8 @@ describe("a query is refused", () => {
     "/v1/runs?limit=ten",
     "/v1/runs?status=done",
     "/v1/runs?statsu=failed",
-    "/v1/runs?tag=a",
+    "/v1/runs?tag=dark%20blue",
+    "/v1/runs?tag=",
     "/v1/runs?cursor=%00",
     "/v1/dead-letters?limit=-1",
     "/v1/dead-letters?cursor=1",

@@ -21,7 +21,7 @@ const completed = (id: string) =>
 describe("a prompt", () => {
   test("is a run, with everything that the contract names", async () => {
     const { status, headers, body } = await infer({
-      ...{ prompt: "hello", model: "m", user_id: "u", system: "s", max_tokens: 7, priority: "normal" },
+      ...{ prompt: "hello", model: "m", user_id: "u", system: "s", max_tokens: 7, priority: "high" },
     });
     expect(status).toBe(202);
     expect(body).toMatchObject({ workflow: "inference", status: "queued" });
@@ -73,7 +73,7 @@ describe("a prompt", () => {
     expect((await infer({ prompt: "other" }, headers)).status).toBe(422);
   });
 
-  test.each([{}, { prompt: 1 }, { prompt: "a", priority: "high" }, { prompt: "a", temperature: 1 }])(
+  test.each([{}, { prompt: 1 }, { prompt: "a", priority: "urgent" }, { prompt: "a", temperature: 1 }])(
     "is refused: %j",
     async (body) => {
       expect((await infer(body)).status).toBe(422);

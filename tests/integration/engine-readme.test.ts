@@ -38,13 +38,18 @@ const KEYS: Record<string, string> = {
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
   timers: `${keys.timers()} zset`,
   delayed: `${keys.delayed()} hash`,
+  lanes: `${keys.lanes()} hash`,
+  paused: `${keys.paused()} hash`,
+  parked: `${keys.parked("TENANT")} zset`,
   workers: `${keys.workers()} hash`,
   beats: `${keys.beats()} hash`,
   clock: `${keys.clock()} string`,
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
+  runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
+  dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
   operation: `${keys.operation("ID")} hash`,
   sweep: `${keys.sweep()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
@@ -67,7 +72,7 @@ test("the engine's table of scripts has every script", async () => {
   const told = table(readme, "script").map(([name]) => code(name!));
   expect(told.sort()).toEqual(files.filter((name) => name !== "script").sort());
   const words = table(readme, "key").flatMap((row) => row[3]!.replaceAll(/`[^`]*`/g, "").match(/[a-z-]+/g) ?? []);
-  const verbs = ["add", "adds", "claim", "remove", "forget", "once"];
+  const verbs = ["add", "adds", "claim", "remove", "forget", "lapse", "once"];
   for (const word of words) expect([...files, ...verbs]).toContain(word);
 });
 
@@ -134,13 +139,16 @@ describe("what Redis holds after runs of every kind", () => {
 
   beforeAll(async () => {
     await using engine = await engineUnderTest([odd, many, limited]);
+    await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ drainMs: 0 });
     const first = await engine.millrace.runs.start(limited, null);
     await engine.until(first.id, ({ type }) => type === "step.started");
     const behind = await engine.millrace.runs.start(limited, null);
     await engine.until(behind.id, ({ type }) => type === "run.waiting");
     const idempotency = { scope: "a", key: "b", digest: "c" };
-    const good = await engine.millrace.runs.start(odd, { name: "good" }, { metadata: { a: 1 }, idempotency });
+    const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"] };
+    const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
+    const good = await engine.millrace.runs.start(odd, { name: "good" }, options);
     await engine.events(good.id);
     const bad = await engine.run(odd, { name: "bad" });
     const { deadLetters } = engine.millrace;
@@ -155,6 +163,10 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
+    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
+    for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
+      if (type === "run.waiting") break;
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
@@ -168,12 +180,13 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead|slots|gate):\w+@1:\w+/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(runs|dead-letters|once|schedule|schedules):default/, ":$1:TENANT")
+        .replace(/:(step|dead|slots|gate):\w+@1:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
+        .replace(/:tag:blue/, ":tag:TAG")
         .replace(/:TENANT:[0-9a-f]{64}/, ":TENANT:HASH"),
     );
     expect([...new Set(shown)].sort()).toEqual(

@@ -70,7 +70,17 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
   expect(await schedules.pause("early")).toMatchObject({ status: "paused" });
   expect(await schedules.resume("early")).toMatchObject({ status: "active" });
 
+  // What holds work back must work then, too.
+  const { millrace } = gateway;
+  const high = millrace.runs.start(flow, { n: 0 }, { priority: "high" });
+  await expect(high).rejects.toMatchObject({ code: "unavailable" });
+  await millrace.pause({ workflow: "flow" });
+  await millrace.resume({ workflow: "flow" });
+  await millrace.pause({ tenant: "default" });
   await gateway.worker();
+  await eventually(millrace.queues, ([queue]) => queue!.delayed === accepted.length);
+  await millrace.resume({ tenant: "default" });
+
   for (const [n, id] of accepted.entries())
     expect(await gateway.ended(id)).toMatchObject({ status: "completed", output: n });
   expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);

@@ -12,7 +12,7 @@ import { Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
 import { isScripted } from "../../engine/timer-rows.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
-import { type State, stateOf } from "./state.ts";
+import { changes, type Held, type State, stateOf } from "./state.ts";
 
 export const limitedTo = (limits: Limits<unknown>): AnyWorkflow =>
   workflow("flow", { input: any() }).step("work", { limits, retry: { baseMs: 0, maxMs: 0 }, run: () => 0 });
@@ -35,7 +35,7 @@ export class GateBench {
 
   constructor(limits: Limits<unknown>) {
     this.workflow = limitedTo(limits);
-    [this.before, this.passed] = streamsOf(this.keys, this.workflow.graph, this.workflow.steps[0]!) as [
+    [this.before, this.passed] = streamsOf(this.keys, this.workflow.graph, this.workflow.steps[0]!, "normal") as [
       StepStream,
       StepStream,
     ];
@@ -103,5 +103,22 @@ export class GateBench {
 
   state(): Promise<State> {
     return stateOf(this.redis, this.namespace, this.names);
+  }
+
+  /** What something changes, without the log and the indexes of runs. */
+  async change(what: () => Promise<unknown>): Promise<Record<string, Held | "gone">> {
+    const before = await this.state();
+    await what();
+    const changed = changes(before, await this.state());
+    return Object.fromEntries(Object.entries(changed).filter(([key]) => !/^(log|runs|workers|beats)/.test(key)));
+  }
+
+  /** Has ONE be at work, and TWO wait behind it for the key `a`. The entry of ONE. */
+  async two(): Promise<Entry> {
+    await this.come("a", "ONE");
+    const [entry] = await this.take(this.passed);
+    await this.commit({ entry: entry!, startedAgoMs: 0 });
+    await this.come("a", "TWO");
+    return entry!;
   }
 }

@@ -8,8 +8,9 @@ import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type Client, openClient } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
+import { StartStore } from "../../engine/store/start-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
-import { Reply, Store } from "../../engine/store.ts";
+import { type Admission, Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
 import { Values } from "../../engine/values.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
@@ -27,6 +28,7 @@ export class StoreBench {
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
+  readonly starts = new StartStore(this.client, this.store);
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
   readonly run = newRunId(0);
@@ -37,11 +39,11 @@ export class StoreBench {
 
   stream(step: string, definition: AnyWorkflow = two): StepStream {
     const found = definition.steps.find((each) => each.name === step)!;
-    return { graph: definition.graph, step: found, key: this.keys.step(definition.graph, step) };
+    return { graph: definition.graph, step: found, lane: "normal", key: this.keys.step(definition.graph, step) };
   }
 
-  async admit(run = this.run, tenant = "default"): Promise<boolean> {
-    return this.store.admit({ id: run, graph: two.graph, tenant, input: '{"n":1}' });
+  async admit(run = this.run, tenant = "default", terms: Admission["terms"] = {}): Promise<boolean> {
+    return this.store.admit({ id: run, graph: two.graph, tenant, input: '{"n":1}', terms });
   }
 
   /** Has a consumer take what waits for a step. */

@@ -40,7 +40,9 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
   const others = { runs: note("runs"), deadLetters: note("dead-letters") };
-  const program = makeProgram({ ...services, ...others, config: note("config"), schedules: note("schedules") });
+  const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
+  const stored = { config: note("config"), schedules: note("schedules") };
+  const program = makeProgram({ ...services, ...others, ...pausing, ...stored });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

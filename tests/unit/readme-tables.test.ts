@@ -6,6 +6,7 @@ import { makeProgram } from "../../cli/program.ts";
 import { readSettings, VARIABLES } from "../../cli/settings.ts";
 import { connect } from "../../engine/index.ts";
 import { createApp } from "../../gateway/app.ts";
+import { startTerms, termsOf } from "../../gateway/schemas.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
 import { adding } from "../support/programs/definitions.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
@@ -24,11 +25,21 @@ test("the README's table of calls has every route, and no other", async () => {
   expect(told.sort()).toEqual([...new Set(calls)].sort());
 });
 
+test("the README's table of a start's options has every one, with its name in the library", () => {
+  const told = table(readme, "field").map(([field, option]) => [code(field!), code(option!)]);
+  const sent = { delay: 1, runAt: "2030-01-01T00:00:00Z", ttl: 1, deadline: 1, tags: ["a"] };
+  const taken = termsOf({ ...sent, dedupe: { mode: "simple", key: "k" } });
+  const inOrder = (names: (string | undefined)[]) => names.sort();
+  expect(inOrder(told.map(([field]) => field))).toEqual(inOrder(Object.keys(startTerms)));
+  expect(inOrder(told.map(([, option]) => option))).toEqual(inOrder(Object.keys(taken)));
+});
+
 test("the README's table of options has every option of every command, and no other", () => {
   const nothing = async () => {};
   const { commands } = makeProgram({
     ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
     ...{ runs: nothing, deadLetters: nothing },
+    ...{ pause: nothing, resume: nothing, paused: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];

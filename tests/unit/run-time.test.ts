@@ -41,7 +41,8 @@ test.each(scripts)("$name takes the time from the prelude alone, and leases from
 /** Files of the engine that read a clock other than that of runs, and what for. */
 const OTHER_CLOCKS: Record<string, string> = {
   "engine/redis/client.ts": "asks for the time of runs",
-  "engine/records.ts": "how long ago a worker beat and how old an entry is: the server's time",
+  "engine/records.ts": "how long ago a worker beat: the server's time",
+  "engine/queues.ts": "how old an entry is: the server's time",
   "engine/redis/private/start.ts": "how long a server may take to start",
   "engine/blobs/fs.ts": "when a document came",
   "engine/testing/memory-blobs.ts": "when a document came",

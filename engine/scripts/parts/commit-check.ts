@@ -6,10 +6,11 @@ local attempt_of = setmetatable({}, { __index = function(known, counts)
   return known[counts]
 end })
 local OF_ITEM = { ['events#'] = 'events', ['released#'] = 'released', ['completed#'] = 'completed', ['parked#'] = 'parked',
-  ['retrying#'] = 'retrying', ['collected#'] = 'collected', ['failed#'] = 'failed', ['gated#'] = 'gated' }
+  ['retrying#'] = 'retrying', ['collected#'] = 'collected', ['failed#'] = 'failed', ['gated#'] = 'gated',
+  ['left#'] = 'left' }
 -- How many arguments each has of its own.
-local EXTRA = { events = 0, released = 5, completed = 2, skipped = 0, gated = 2, parked = 6, expanded = 3, retrying = 4,
-  failed = 4, ['events#'] = 3, ['released#'] = 8, ['completed#'] = 6, ['gated#'] = 5, ['parked#'] = 9, ['retrying#'] = 7,
+local EXTRA = { events = 0, released = 5, completed = 2, skipped = 0, gated = 3, left = 5, parked = 6, expanded = 3, retrying = 4,
+  failed = 4, ['events#'] = 3, ['released#'] = 8, ['completed#'] = 6, ['gated#'] = 6, ['left#'] = 8, ['parked#'] = 9, ['retrying#'] = 7,
   ['collected#'] = 5, ['failed#'] = 7 }
 local places, stream_of, run_of, was_status, was_counts, was_started, was_batch = {}, {}, {}, {}, {}, {}, {}
 -- Which have waited at a gate, which let them in since.

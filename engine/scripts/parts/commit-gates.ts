@@ -32,13 +32,13 @@ local function turn_gates()
   end
 end
 
-local function end_others(run, id, graph, except)
+local function end_others(run, id, parked, graph, except)
   local steps = {}
   for k = 1, #graph do
     local step = graph[k]
     steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items],
       gate = gate_of(graph, k) }
   end
-  end_steps(run.key, id, KEYS[1], KEYS[2], graph.version, steps, except, now_text, set)
+  end_steps(run.key, id, KEYS[1], KEYS[2], parked, graph.version, steps, except, now_text, set)
 end
 `;

@@ -16,8 +16,8 @@ local at, tenants, graphs, streams = 8, {}, {}, {}
 for i = 1, tonumber(ARGV[4]) do
   tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
     waiting = KEYS[tonumber(ARGV[at + 3])], completed = KEYS[tonumber(ARGV[at + 4])],
-    failed = KEYS[tonumber(ARGV[at + 5])], dead = KEYS[tonumber(ARGV[at + 6])] }
-  at = at + 7
+    failed = KEYS[tonumber(ARGV[at + 5])], dead = KEYS[tonumber(ARGV[at + 6])], parked = KEYS[tonumber(ARGV[at + 7])] }
+  at = at + 8
 end
 for i = 1, tonumber(ARGV[5]) do
   local graph = { version = ARGV[at], ends = tonumber(ARGV[at + 1]) }

@@ -1,19 +1,19 @@
 /**
- * What scripts do at the gates of steps with limits. A gate is five keys: a hash (`limits`, counters, `h RUN ITEM` what
+ * What scripts do at the gates of steps with limits. A gate is seven keys: a hash (`limits`, counters, `h RUN ITEM` what
  * holds a slot, `r KEY` and `t KEY` what a key has used up of its rate and its tokens), the tickets that wait, in the order
  * of their key and then of their number, `KEY|RUN|ITEM` of what holds a slot, the keys that wait for their turn, and the
- * stream of those that have a slot.
+ * streams of those that have a slot, by lane.
  *
  * A key's score among the turns is its turn, if it has one that waits and may start by its own limits; or the ms when it is to
  * be looked at again. It is nowhere if its slots are all taken (the end of one looks again) or nothing is to be told of it.
  */
 export const gate = `
-local LATER, AT_ONCE, LOOK_FOR_LOST_MS = 1000000000000, 100, 60000
+local LATER, AT_ONCE, LOOK_FOR_LOST_MS, LANE_AHEAD = 1000000000000, 100, 60000, 1000000
 local ALL_KEYS = '*'
 
 local function open_gate(first, version, step)
   local gate = { hash = KEYS[first], waiting = KEYS[first + 1], held = KEYS[first + 2], turns = KEYS[first + 3],
-    slots = KEYS[first + 4], row = 'gate|' .. string.gsub(version, '@', '|') .. '|' .. step, own = {}, all = {} }
+    slots = { KEYS[first + 4], KEYS[first + 5], KEYS[first + 6] }, row = 'gate|' .. string.gsub(version, '@', '|') .. '|' .. step, own = {}, all = {} }
   local n = 0
   for word in string.gmatch(redis.call('HGET', gate.hash, 'limits') or '', '%S+') do
     n = n + 1
@@ -104,24 +104,24 @@ local function place_key(gate, key, now)
 end
 
 -- Puts an entry of one that has a slot into the stream of those.
-local function give_slot(gate, key, run, item, tenant, input, failures, crashes, now)
-  local entry
+local function give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now)
+  local entry, slots = nil, gate.slots[lane]
   if item == '' and failures == '0' and crashes == '0' then
-    entry = redis.call('XADD', gate.slots, '*', 'run', run, 'tenant', tenant, 'input', input)
+    entry = redis.call('XADD', slots, '*', 'run', run, 'tenant', tenant, 'input', input)
   else
-    entry = redis.call('XADD', gate.slots, '*', 'run', run, 'tenant', tenant, 'input', input, 'failures', failures,
+    entry = redis.call('XADD', slots, '*', 'run', run, 'tenant', tenant, 'input', input, 'failures', failures,
       'crashes', crashes, 'item', item)
   end
-  redis.call('HSET', gate.hash, 'h ' .. run .. ' ' .. item, key .. ' ' .. entry)
+  redis.call('HSET', gate.hash, 'h ' .. run .. ' ' .. item, key .. ' ' .. entry .. ' ' .. lane)
   redis.call('ZADD', gate.held, 0, key .. '|' .. run .. '|' .. item)
   gate_started(gate, gate.own, key, now)
   gate_started(gate, gate.all, ALL_KEYS, now)
   return entry
 end
 
--- The key whose slot a step or an item holds, and the entry that it got it with.
+-- The key whose slot a step or an item holds, the entry that it got it with, and the lane of that.
 local function slot_of(gate, run, item)
-  return string.match(redis.call('HGET', gate.hash, 'h ' .. run .. ' ' .. item) or '', '^(%S+) (%S+)$')
+  return string.match(redis.call('HGET', gate.hash, 'h ' .. run .. ' ' .. item) or '', '^(%S+) (%S+) (%d)$')
 end
 
 local function leave_gate(gate, run, item, now)
@@ -146,25 +146,26 @@ local function spend_at_gate(gate, run, item, tokens, now)
   place_key(gate, key, now)
 end
 
--- Gives a slot, or a place among those that wait for one: an entry's id, or 'gate:TICKET'. What was tried before goes first.
-local function enter_gate(gate, key, run, item, tenant, input, failures, crashes, now)
+-- Gives a slot, or a place among those that wait for one: an entry's id, or 'gate:TICKET'. What was tried before goes first;
+-- of the others of its key, what is of a higher lane passes up to a million that came before it.
+local function enter_gate(gate, lane, key, run, item, tenant, input, failures, crashes, now)
   leave_gate(gate, run, item, now)
   local mine = redis.call('ZRANGEBYLEX', gate.waiting, '[' .. key .. '|', '(' .. key .. '}', 'LIMIT', 0, 1)[1]
   if not mine and not redis.call('ZRANGEBYSCORE', gate.turns, '-inf', '(' .. LATER, 'LIMIT', 0, 1)[1]
     and gate_wait(gate, gate.own, key, now) == 0 and gate_wait(gate, gate.all, ALL_KEYS, now) == 0 then
-    local entry = give_slot(gate, key, run, item, tenant, input, failures, crashes, now)
+    local entry = give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now)
     place_key(gate, key, now)
     return entry
   end
   local order = (failures == '0' and crashes == '0') and 1 or 0
-  local number = string.format('%d%013d', order, redis.call('HINCRBY', gate.hash, 'tickets', 1))
-  local ticket = table.concat({ key, number, run, item, tenant, failures, crashes }, '|')
+  local number = string.format('%d%013.0f', order, redis.call('HINCRBY', gate.hash, 'tickets', 1) + (lane - 1) * LANE_AHEAD)
+  local ticket = table.concat({ key, number, run, item, tenant, failures, crashes, lane }, '|')
   redis.call('ZADD', gate.waiting, 0, ticket)
   place_key(gate, key, now)
   return 'gate:' .. ticket
 end
 
-local TICKET = '^([^|]*)|%d+|([^|]+)|([^|]*)|([^|]+)|(%d+)|(%d+)$'
+local TICKET = '^([^|]*)|%d+|([^|]+)|([^|]*)|([^|]+)|(%d+)|(%d+)|(%d)$'
 
 -- Starts those whose turn it is, round the keys, up to 100; and has a timer row look again when time alone can change
 -- something. True if that row is news.
@@ -185,8 +186,8 @@ local function turn_gate(gate, timers_key, now)
     local ticket = redis.call('ZRANGEBYLEX', gate.waiting, '[' .. key .. '|', '(' .. key .. '}', 'LIMIT', 0, 1)[1]
     if ticket and gate_wait(gate, gate.own, key, now) == 0 then
       redis.call('ZREM', gate.waiting, ticket)
-      local _, run, item, tenant, failures, crashes = string.match(ticket, TICKET)
-      give_slot(gate, key, run, item, tenant, '', failures, crashes, now)
+      local _, run, item, tenant, failures, crashes, lane = string.match(ticket, TICKET)
+      give_slot(gate, tonumber(lane), key, run, item, tenant, '', failures, crashes, now)
     end
     place_key(gate, key, now)
   end
@@ -207,11 +208,11 @@ local function clear_gate(gate, place, run, item, now)
   if ticket and redis.call('ZREM', gate.waiting, ticket) == 1 then
     return place_key(gate, string.match(ticket, TICKET), now)
   end
-  local key, entry = slot_of(gate, run, item)
+  local key, entry, lane = slot_of(gate, run, item)
   if ticket then place = entry end
   if key and place and string.match(place, '^%d+%-%d+$') then
-    redis.pcall('XACK', gate.slots, GROUP, place)
-    redis.call('XDEL', gate.slots, place)
+    redis.pcall('XACK', gate.slots[tonumber(lane)], GROUP, place)
+    redis.call('XDEL', gate.slots[tonumber(lane)], place)
   end
   leave_gate(gate, run, item, now)
 end

@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Limits } from "../../../engine/index.ts";
 import { Reply } from "../../../engine/store.ts";
 import { GateBench } from "../../support/gate-bench.ts";
-import { changes, type Held } from "../../support/state.ts";
 
 const ONE: Limits<unknown> = { key: String, concurrency: 1 };
 const error = { name: "Error", message: "no" };
@@ -15,40 +14,27 @@ async function open(limits: Limits<unknown> = ONE): Promise<void> {
   bench = await new GateBench(limits).open();
 }
 
-/** What something changes, without the log and the indexes of runs. */
-async function change(what: () => Promise<unknown>): Promise<Record<string, Held | "gone">> {
-  const before = await bench.state();
-  await what();
-  const changed = changes(before, await bench.state());
-  return Object.fromEntries(Object.entries(changed).filter(([key]) => !/^(log|runs|workers|beats)/.test(key)));
-}
-
 const run = (fields: Record<string, string>) => expect.objectContaining(fields);
 const key = {
-  gate: () => bench.keys.gate(bench.workflow.graph, "work"),
   waiting: () => bench.keys.gateWaiting(bench.workflow.graph, "work"),
-  slots: () => bench.keys.slots(bench.workflow.graph, "work"),
+  slots: () => bench.keys.slots(bench.workflow.graph, "work", "normal"),
 };
 /** The ids of entries are named in the order of the keys: those of runs come first. */
-const TICKET = "a|10000000000001|TWO||default|0|0";
+const TICKET = "a|10000001000001|TWO||default|0|0|2";
 
 /** ONE is at work, TWO waits behind it. */
 async function two() {
   await open();
-  await bench.come("a", "ONE");
-  const [entry] = await bench.take(bench.passed);
-  await bench.commit({ entry: entry!, startedAgoMs: 0 });
-  await bench.come("a", "TWO");
-  return entry!;
+  return bench.two();
 }
 
 describe("commit of what is to pass a gate", () => {
   test("with room: it has a slot, and its entry is in the stream of those", async () => {
     await open();
     const one = await bench.admit("ONE");
-    const changed = await change(() => bench.gate(() => "a"));
+    const changed = await bench.change(() => bench.gate(() => "a"));
     expect(changed).toEqual({
-      "gate:flow@1:work": { "h ONE ": "a E1", limits: "1 - - - - - - -" },
+      "gate:flow@1:work": { "h ONE ": "a E1 2", limits: "1 - - - - - - -" },
       "gate:flow@1:work:held": { "a|ONE|": "0" },
       "run:ONE": run({ status: "queued", active: "1", "step:work": "queued 1 0 0 E1 - - 0" }),
       "slots:flow@1:work": ['E1 run=ONE tenant=default input="in"'],
@@ -61,7 +47,7 @@ describe("commit of what is to pass a gate", () => {
     await open();
     await bench.come("a", "ONE");
     await bench.admit("TWO");
-    expect(await change(() => bench.gate(() => "a"))).toEqual({
+    expect(await bench.change(() => bench.gate(() => "a"))).toEqual({
       "gate:flow@1:work": expect.objectContaining({ tickets: "1" }),
       "gate:flow@1:work:waiting": { [TICKET]: "0" },
       "run:TWO": run({
@@ -88,14 +74,14 @@ describe("commit of what is to pass a gate", () => {
     await bench.gate(() => "a");
     const waiting = await bench.redis.zrange(key.waiting(), "0", "-1");
     expect(waiting.map((ticket) => ticket.split("|")[2])).toEqual([again, bench.names.TWO]);
-    expect(waiting[0]).toMatch(/^a\|00000000000002\|.*\|default\|1\|0$/);
+    expect(waiting[0]).toMatch(/^a\|00000001000002\|.*\|default\|1\|0\|2$/);
   });
 
   test("a key of the gate of another type: nothing is written", async () => {
     await open();
     await bench.admit("ONE");
     await bench.redis.set(key.waiting(), "not ours");
-    expect(await change(async () => expect(await bench.gate(() => "a")).toEqual([Reply.WrongType]))).toEqual({
+    expect(await bench.change(async () => expect(await bench.gate(() => "a")).toEqual([Reply.WrongType]))).toEqual({
       "step:flow@1:work": [expect.stringMatching(/^E1 /), "pending E1 ann 1"],
     });
   });
@@ -108,9 +94,9 @@ describe("the end of what has a slot", () => {
     ["is to be tried again", { kind: "retry", error, delayMs: 60_000 }],
   ] as const)("%s: the next has it, in the same script; its run is not touched", async (_, end) => {
     const entry = await two();
-    const changed = await change(() => bench.commit({ entry, end }));
+    const changed = await bench.change(() => bench.commit({ entry, end }));
     expect(changed).toMatchObject({
-      "gate:flow@1:work": { limits: "1 - - - - - - -", "h TWO ": expect.stringMatching(/^a E\d$/) },
+      "gate:flow@1:work": { limits: "1 - - - - - - -", "h TWO ": expect.stringMatching(/^a E\d 2$/) },
       "gate:flow@1:work:held": { "a|TWO|": "0" },
       "gate:flow@1:work:waiting": "gone",
       "slots:flow@1:work": [expect.stringMatching(/^E\d run=TWO tenant=default input=$/)],
@@ -120,7 +106,7 @@ describe("the end of what has a slot", () => {
 
   test("given back: it keeps its slot, and its new entry is in the same stream", async () => {
     const entry = await two();
-    const changed = await change(() => bench.commit({ entry, end: { kind: "release" } }));
+    const changed = await bench.change(() => bench.commit({ entry, end: { kind: "release" } }));
     expect(changed).toEqual({
       "run:ONE": run({ "step:work": expect.stringMatching(/^queued 1 0 0 E\d - - 0$/) }),
       "slots:flow@1:work": [expect.stringMatching(/^E\d run=ONE /)],
@@ -130,7 +116,7 @@ describe("the end of what has a slot", () => {
   test("the first commit of one that was let in: it is at work, and so is its run, which has not begun before", async () => {
     await letIn();
     const [entry] = await bench.take(bench.passed);
-    expect(await change(() => bench.commit({ entry: entry!, startedAgoMs: 0 }))).toEqual({
+    expect(await bench.change(() => bench.commit({ entry: entry!, startedAgoMs: 0 }))).toEqual({
       "run:TWO": run({
         status: "running",
         active: "1",
@@ -149,7 +135,7 @@ describe("the end of what has a slot", () => {
     await bench.redis.xadd(key.slots(), "*", "run", bench.names.TWO!, "tenant", "default", "input", "");
     const [, other] = await bench.take(bench.passed);
     expect(
-      await change(async () => expect(await bench.commit({ entry: other!, end: done })).toBe(Reply.Stale)),
+      await bench.change(async () => expect(await bench.commit({ entry: other!, end: done })).toBe(Reply.Stale)),
     ).toEqual({
       "slots:flow@1:work": [expect.stringMatching(/^E1 run=TWO/), "pending E1 ann 1"],
     });
@@ -158,7 +144,9 @@ describe("the end of what has a slot", () => {
   test("a run that is gone leaves no slot behind", async () => {
     const entry = await two();
     await bench.redis.unlink(bench.keys.run(bench.names.ONE!));
-    const changed = await change(async () => expect(await bench.commit({ entry, end: done })).toBe(Reply.UnknownRun));
+    const changed = await bench.change(async () =>
+      expect(await bench.commit({ entry, end: done })).toBe(Reply.UnknownRun),
+    );
     expect(changed).toMatchObject({ "gate:flow@1:work:held": { "a|TWO|": "0" }, "gate:flow@1:work:waiting": "gone" });
   });
 
@@ -193,7 +181,7 @@ describe("cancel", () => {
 
   test("takes the ticket of what waits", async () => {
     await two();
-    expect(await change(() => cancel("TWO"))).toMatchObject({
+    expect(await bench.change(() => cancel("TWO"))).toMatchObject({
       "gate:flow@1:work:waiting": "gone",
       "run:TWO": run({ status: "cancelled", "step:work": "cancelled 1 0 0 - - T 0" }),
     });
@@ -201,7 +189,7 @@ describe("cancel", () => {
 
   test("takes the entry of what was let in and has not begun, and its slot", async () => {
     await letIn();
-    expect(await change(() => cancel("TWO"))).toMatchObject({
+    expect(await bench.change(() => cancel("TWO"))).toMatchObject({
       "gate:flow@1:work": { limits: "1 - - - - - - -" },
       "gate:flow@1:work:held": "gone",
       "slots:flow@1:work": [],
@@ -210,7 +198,7 @@ describe("cancel", () => {
 
   test("takes what is at work off its entry: its slot is the next one's", async () => {
     await two();
-    expect(await change(() => cancel("ONE"))).toMatchObject({
+    expect(await bench.change(() => cancel("ONE"))).toMatchObject({
       "gate:flow@1:work:held": { "a|TWO|": "0" },
       "slots:flow@1:work": [expect.stringMatching(/^E\d run=TWO/)],
     });
@@ -220,90 +208,6 @@ describe("cancel", () => {
     await two();
     await bench.redis.unlink(key.waiting());
     await bench.redis.set(key.waiting(), "not ours");
-    expect(await change(async () => expect(await cancel("ONE")).toBe(Reply.WrongType))).toEqual({});
-  });
-});
-
-describe("those that wait for a limit over all", () => {
-  test("start round the keys, each key in the order in which its runs came", async () => {
-    await open({ key: String, total: { concurrency: 1 } });
-    for (const [i, each] of ["a", "a", "a", "b", "b", "c"].entries()) await bench.come(each, `${each}${i}`);
-    const order: string[] = [];
-    for (let n = 0; n < 6; n += 1) {
-      const [entry] = await bench.take(bench.passed);
-      order.push(Object.keys(bench.names).find((name) => bench.names[name] === entry!.run)!);
-      await bench.commit({ entry: entry!, startedAgoMs: 0, end: done });
-    }
-    expect(order).toEqual(["a0", "a1", "b3", "c5", "a2", "b4"]);
-  });
-});
-
-describe("turn-gate", () => {
-  const turn = () => bench.gates.turn(bench.workflow.graph, "work");
-
-  test("takes the slots of runs that are gone or have ended", async () => {
-    await two();
-    await bench.redis.unlink(bench.keys.run(bench.names.ONE!));
-    await bench.client.call("DEL", bench.keys.timers());
-    expect(await change(turn)).toMatchObject({ "gate:flow@1:work:held": { "a|TWO|": "0" } });
-  });
-
-  test("sets its row anew while something waits, and not else", async () => {
-    await two();
-    expect(await turn()).toBeUndefined();
-    expect(await bench.redis.zcard(bench.keys.timers())).toBe(1);
-    await bench.store.cancel(bench.names.TWO!, bench.workflow.graph, "default");
-    await turn();
-    expect(await bench.redis.zcard(bench.keys.timers())).toBe(0);
-  });
-
-  test("starts a hundred at most, and is due again for the others", async () => {
-    await open({ key: String, total: { concurrency: 1 } });
-    for (let n = 0; n < 130; n += 1) await bench.admit();
-    let keys = 0;
-    for (let entries = -1; entries !== 0; ) entries = (await bench.gate(() => `k${keys++ % 7}`)).length;
-    await bench.redis.hset(key.gate(), "limits", "- - - - - - - -");
-    await turn();
-    expect(await bench.redis.zcard(key.waiting())).toBe(29);
-    expect((await bench.timers.dueTimers(1)).due).toEqual([
-      { kind: "gate", workflow: "flow", version: "1", step: "work" },
-    ]);
-    await bench.tick();
-    expect(await bench.redis.zcard(key.waiting())).toBe(0);
-  });
-
-  test("with a key of another type it is tried again in a minute", async () => {
-    await two();
-    await bench.redis.unlink(key.waiting());
-    await bench.redis.set(key.waiting(), "not ours");
-    expect(await turn()).toBe(60_000);
-  });
-});
-
-describe("set-limits", () => {
-  const set = (limits: Limits<unknown>) =>
-    bench.gates.setLimits(bench.workflow.graph, "work", { key: undefined, own: limits, total: {} });
-
-  test("the same as before change nothing", async () => {
-    await two();
-    expect(await change(async () => expect(await set({ concurrency: 1 })).toEqual([Reply.Already]))).toEqual({});
-  });
-
-  test("others have all that waits looked at", async () => {
-    await two();
-    expect(await change(async () => expect(await set({ concurrency: 2 })).toEqual([Reply.Done]))).toEqual({
-      "gate:flow@1:work": expect.objectContaining({ limits: "2 - - - - - - -", looked: "" }),
-    });
-    expect((await bench.timers.dueTimers(1)).due).toHaveLength(1);
-    expect(await change(() => bench.tick())).toMatchObject({
-      "gate:flow@1:work:held": { "a|ONE|": "0", "a|TWO|": "0" },
-      timers: "gone",
-    });
-  });
-
-  test("with a key of another type nothing is written", async () => {
-    await open();
-    await bench.redis.set(key.waiting(), "not ours");
-    expect(await change(async () => expect(await set({ concurrency: 2 })).toEqual([Reply.WrongType]))).toEqual({});
+    expect(await bench.change(async () => expect(await cancel("ONE")).toBe(Reply.WrongType))).toEqual({});
   });
 });

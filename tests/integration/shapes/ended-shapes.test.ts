@@ -13,12 +13,14 @@ test("a run is deleted with its items", async () => {
     .repeat("loop", { run: ({ left }) => ({ left: left - 1 }), until: ({ left }) => left <= 0, max: 500 });
   await using engine = await engineUnderTest([items]);
   await engine.worker();
-  const { id } = await engine.run(items, { n: 250 });
+  const { id } = await engine.millrace.runs.start(items, { n: 250 }, { tags: ["blue"] });
+  await engine.ended(id);
   const ofRun = async () => (await leftovers(redisUrl, engine.namespace)).filter((key) => key.includes(id));
   // Three chunks of each, and what is kept of live items, of which there are none.
   expect(await ofRun()).toHaveLength(2 + 3 + 3);
   await engine.millrace.runs.delete(id);
   expect(await ofRun()).toEqual([]);
+  expect((await leftovers(redisUrl, engine.namespace)).filter((key) => key.includes("blue"))).toEqual([]);
 });
 
 test("a run begins again behind a map with the map's results, also when the first one is gone", async () => {

@@ -1,0 +1,46 @@
+import { MillraceError } from "../errors.ts";
+import { type Graph, workflowVersion } from "../graph.ts";
+import type { PartitionKeys } from "../keys.ts";
+import type { Client } from "../redis/client.ts";
+import { openLane } from "../scripts/open-lane.ts";
+import { Reply } from "../scripts/script.ts";
+import type { Priority } from "../views.ts";
+
+/** A lane that this process has opened is taken to be open for so long: a failover may have lost it. */
+const TRUST_MS = 10_000;
+
+/** The lanes of one partition beside the normal one, which is always there. */
+export class LaneStore {
+  readonly #client: Client;
+  readonly #keys: PartitionKeys;
+  /** By field, when it was last seen to be open. At most two for each workflow version of this process. */
+  readonly #openedAt = new Map<string, number>();
+
+  constructor(client: Client, keys: PartitionKeys) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /** Sees to it that the steps of a workflow version have that lane: before anything is put into it. @throws MillraceError */
+  async open(graph: Graph, lane: Priority): Promise<void> {
+    if (lane === "normal") return;
+    const field = laneField(graph, lane);
+    const now = performance.now();
+    if (now - (this.#openedAt.get(field) ?? Number.NEGATIVE_INFINITY) < TRUST_MS) return;
+    const streams = graph.steps.map((step) => this.#keys.step(graph, step.name, lane));
+    const reply = await this.#client.run(openLane, [this.#keys.lanes(), ...streams], [field, this.#keys.control()]);
+    if (reply === Reply.WrongType)
+      throw new MillraceError("wrong_type", `A key of lane ${field} holds another type than Millrace keeps there.`);
+    this.#openedAt.set(field, now);
+  }
+
+  /** The fields of all lanes that are in use. */
+  async used(): Promise<string[]> {
+    return (await this.#client.call("HKEYS", this.#keys.lanes())) as string[];
+  }
+}
+
+/** `workflow@version:lane`, as the lanes in use are listed. */
+export function laneField(version: { workflow: string; version: number | string }, lane: Priority): string {
+  return `${workflowVersion(version)}:${lane}`;
+}
