@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { workflow } from "../../engine/index.ts";
+import { type RunEvent, workflow } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Handlers, input, start, waits } from "../support/limited.ts";
 
@@ -176,6 +176,65 @@ describe("steps of every shape", () => {
     expect(await engine.run(odd, { user: "a", n: 0 })).toMatchObject({
       status: "failed",
       error: { code: "bad_limit_key" },
+    });
+  });
+});
+
+describe("beside priorities and pauses", () => {
+  const definition = (handlers: Handlers) =>
+    workflow("one", { input })
+      .step("work", { limits: { concurrency: 1 }, run: handlers.run })
+      .step("after", (n) => n);
+
+  test("of those that wait for a limit the higher lane is first", async () => {
+    const handlers = new Handlers();
+    const one = definition(handlers);
+    await using engine = await engineUnderTest([one]);
+    await engine.worker();
+    const first = await start(engine, "one", "a", 0);
+    await handlers.begin(1);
+    const runs = [first];
+    for (const [i, priority] of (["low", "normal", "high"] as const).entries()) {
+      const { id } = await engine.millrace.runs.start(one, { user: "a", n: i + 1 }, { priority });
+      await waits(engine, id);
+      runs.push(id);
+    }
+    for (let n = 0; n < 4; n += 1) handlers.gates.open(`a${n}`);
+    for (const run of runs) expect(await engine.ended(run)).toMatchObject({ status: "completed" });
+    expect(handlers.begun).toEqual(["a0", "a3", "a2", "a1"]);
+  });
+
+  test("what has its slot only when its tenant is paused gives it up, and passes the gate again when that is over", async () => {
+    const handlers = new Handlers();
+    const one = definition(handlers);
+    const probe = workflow("probe", { input }).step("only", () => 0);
+    await using engine = await engineUnderTest([one, probe]);
+    await engine.worker();
+    const first = await start(engine, "one", "a", 0);
+    await handlers.begin(1);
+    const second = await start(engine, "one", "a", 1);
+    await waits(engine, second);
+    await engine.millrace.pause({ tenant: "default" });
+    // The worker has heard of it once it parks.
+    for (let status = ""; status !== "waiting"; ) {
+      const id = await start(engine, "probe", "a", 0);
+      await engine.until(id, ({ type }) => type === "run.waiting" || type === "run.completed");
+      status = (await engine.millrace.runs.get(id)).status;
+    }
+    handlers.gates.open("a0");
+    const isParked = ({ type, data }: RunEvent) =>
+      type === "run.waiting" && (data as { reason?: string } | undefined)?.reason === "tenant_paused";
+    await engine.until(second, isParked);
+    const other = (await engine.millrace.runs.start(one, { user: "b", n: 2 }, { tenant: "other" })).id;
+    await handlers.begin(2);
+    expect(handlers.begun).toEqual(["a0", "b2"]);
+    handlers.gates.open("b2");
+    handlers.gates.open("a1");
+    await engine.millrace.resume({ tenant: "default" });
+    expect(await engine.ended(first)).toMatchObject({ status: "completed" });
+    expect(await engine.ended(second)).toMatchObject({ status: "completed", steps: { work: { attempt: 1 } } });
+    expect(await engine.millrace.runs.get(other, { tenant: "other" })).toMatchObject({
+      steps: { work: { attempt: 1 } },
     });
   });
 });

@@ -113,6 +113,15 @@ describe("the end of what has a slot", () => {
     });
   });
 
+  test("sent back before the gate: its slot is the next one's", async () => {
+    const entry = await two();
+    expect(await bench.change(() => bench.commit({ entry, end: { kind: "leave" } }))).toMatchObject({
+      "gate:flow@1:work:held": { "a|TWO|": "0" },
+      "run:ONE": run({ "step:work": expect.stringMatching(/^queued 1 0 0 E\d - - 0$/) }),
+      "step:flow@1:work": [expect.stringMatching(/^E\d run=ONE /)],
+    });
+  });
+
   test("the first commit of one that was let in: it is at work, and so is its run, which has not begun before", async () => {
     await letIn();
     const [entry] = await bench.take(bench.passed);
