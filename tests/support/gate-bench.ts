@@ -14,7 +14,7 @@ import { isScripted } from "../../engine/timer-rows.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
 import { changes, type Held, type State, stateOf } from "./state.ts";
 
-export const limitedTo = (limits: Limits<unknown>): AnyWorkflow =>
+const limitedTo = (limits: Limits<unknown>): AnyWorkflow =>
   workflow("flow", { input: any() }).step("work", { limits, retry: { baseMs: 0, maxMs: 0 }, run: () => 0 });
 
 /** A step with limits as its scripts see it, with a clock that the test moves. */
