@@ -3,7 +3,7 @@ import { hexDigest } from "./digest.ts";
 import type { Entry } from "./entry.ts";
 import { type ErrorRecord, FatalError } from "./errors.ts";
 import { partitionOf } from "./ids.ts";
-import { unlessAway } from "./inputs.ts";
+import { unlessAway, unlessFull } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
 import { validate } from "./schema.ts";
@@ -13,7 +13,7 @@ import type { Outcome } from "./transition.ts";
 
 /** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
 export async function startChild(
-  { entry }: Attempt,
+  { entry, signal }: Attempt,
   { store, lanes, values }: Parts,
   { workflow, input: inputOf, onCancel }: ChildWork,
   input: unknown,
@@ -24,9 +24,10 @@ export async function startChild(
   const detached = onCancel === "leave";
   const { graph, settings } = workflow;
   const priority = entry.stream.lane;
-  await unlessAway(lanes.open(graph, priority));
+  await unlessFull(signal, lanes.open(graph, priority));
   const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, parent: entry, detached };
-  await unlessAway(store.admit({ ...of, terms: checkTerms({}, settings.deadlineMs) }));
+  // A child is there, or its parent waits for nothing any more: the commit says which.
+  await unlessFull(signal, store.admit({ ...of, terms: checkTerms({}, settings.deadlineMs) }));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

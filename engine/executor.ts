@@ -65,14 +65,22 @@ export class Executor {
       });
     const reply = await this.#committer.submit({ ...(await attempt.end()), end });
     if (reply === Reply.Done) {
-      if (end.kind === "retry") this.#onTimer(end.delayMs);
-      else if (end.kind === "park" && "delayMs" in end.parking) this.#onTimer(end.parking.delayMs);
+      const inMs = timerOf(end);
+      if (inMs !== undefined) this.#onTimer(inMs);
     } else {
       if (reply !== undefined) this.#refused += 1;
       log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
     }
     return reply;
   }
+}
+
+/** In how many ms the timer that an end sets is due, if it sets one and says so. */
+function timerOf(end: Transition): number | undefined {
+  if (end.kind === "retry") return end.delayMs;
+  if (end.kind !== "park") return undefined;
+  if (end.parking.reason === "signal") return end.parking.timeoutMs;
+  return "delayMs" in end.parking ? end.parking.delayMs : undefined;
 }
 
 function collects({ item, stream: { step } }: Entry): boolean {

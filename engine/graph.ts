@@ -1,4 +1,5 @@
 import { DefinitionError } from "./errors.ts";
+import { NAME_PATTERN } from "./ids.ts";
 
 /** What a step does when it is its turn. All but `task`, `map` and `repeat` need no handler. */
 export type StepKind = "task" | "map" | "repeat" | "sleep" | "wait" | "child";
@@ -85,6 +86,12 @@ export function firstSteps(graph: Graph): string[] {
   return graph.steps.filter((step) => step.after.length === 0).map((step) => step.name);
 }
 
+/** @throws DefinitionError for what cannot stand in keys, and for the one name that no plain object can hold */
+export function checkName(where: string, name: unknown): void {
+  if (typeof name !== "string" || !NAME_PATTERN.test(name) || name === "__proto__")
+    throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ - and not "__proto__"`);
+}
+
 /**
  * Checks that every step comes after steps that there are, and that none comes after itself.
  *
@@ -94,6 +101,7 @@ export function checkGraph({ workflow, steps }: Graph): void {
   const where = `Workflow ${JSON.stringify(workflow)}`;
   const names = new Set<string>();
   for (const { name } of steps) {
+    checkName(`${where}: step ${JSON.stringify(name)}`, name);
     if (names.has(name)) throw new DefinitionError(`${where} has two steps named ${JSON.stringify(name)}`);
     names.add(name);
   }

@@ -3,17 +3,21 @@ import { FatalError, UnavailableError } from "./errors.ts";
 import { inputFields, shapeOf } from "./graph.ts";
 import { Interrupted } from "./interrupted.ts";
 import { CHUNK, chunkOf } from "./keys.ts";
+import { blobOf } from "./payload.ts";
 import type { Store } from "./store.ts";
 import type { Values } from "./values.ts";
 
 /** So many chunks of items' inputs are kept as read: neighbours come to the same worker. */
 const CHUNKS_KEPT = 64;
+/** Of those that are in the blob store, since they are large, only so many. */
+const BLOBS_KEPT = 4;
 
 /** Where the inputs of held steps, and of their items, come from. */
 export class Inputs {
   readonly #store: Store;
   readonly #values: Values;
   readonly #chunks = new Map<string, Promise<unknown[]>>();
+  readonly #large = new Set<string>();
 
   constructor(store: Store, values: Values) {
     this.#store = store;
@@ -42,10 +46,10 @@ export class Inputs {
     const key = `${entry.run} ${entry.stream.step.name} ${chunk}`;
     let elements = this.#chunks.get(key);
     if (elements === undefined) {
-      elements = this.#chunk(entry, chunk);
+      elements = this.#chunk(entry, chunk, key);
       this.#chunks.set(key, elements);
-      elements.catch(() => this.#chunks.delete(key));
-      if (this.#chunks.size > CHUNKS_KEPT) this.#chunks.delete(this.#chunks.keys().next().value!);
+      elements.catch(() => this.#forget(key));
+      if (this.#chunks.size > CHUNKS_KEPT) this.#forget(this.#chunks.keys().next().value!);
     }
     // Handlers may change what they are given.
     return structuredClone((await elements)[item % CHUNK]);
@@ -59,9 +63,16 @@ export class Inputs {
     return this.#values.join(entry.tenant, [step], [stored ?? null]);
   }
 
-  async #chunk(entry: Entry, chunk: number): Promise<unknown[]> {
+  #forget(key: string): void {
+    this.#chunks.delete(key);
+    this.#large.delete(key);
+  }
+
+  async #chunk(entry: Entry, chunk: number, key: string): Promise<unknown[]> {
     const [stored] = await unlessAway(this.#store.readChunk(entry.run, entry.stream.step.name, chunk, "in"));
     if (stored == null) throw new FatalError("The input of this item is gone.", { code: "value_lost" });
+    if (blobOf(stored) !== undefined) this.#large.add(key);
+    if (this.#large.size > BLOBS_KEPT) this.#forget(this.#large.values().next().value!);
     return (await this.#values.get(entry.tenant, stored)) as unknown[];
   }
 
@@ -78,10 +89,33 @@ export class Inputs {
 }
 
 /** The step has not begun: that Redis is away is none of its failures. */
-export async function unlessAway<T>(read: Promise<T>): Promise<T> {
+export async function unlessAway<T>(work: Promise<T>): Promise<T> {
   try {
-    return await read;
+    return await work;
   } catch (error) {
     throw error instanceof UnavailableError ? new Interrupted() : error;
   }
+}
+
+/** How long a step is kept that Redis takes no more for, before it is given back. */
+const PAUSE_MS = 250;
+
+/** As `unlessAway`, for what Redis refuses over its memory limit: the step is not delivered again and again at once. */
+export async function unlessFull<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return unlessAway(
+    work.catch(async (error: unknown) => {
+      if (error instanceof UnavailableError && !signal.aborted) await pause(signal);
+      throw error;
+    }),
+  );
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, PAUSE_MS);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

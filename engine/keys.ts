@@ -130,7 +130,7 @@ export class PartitionKeys {
     return `${this.#prefix}:dead:${workflowVersion(version)}:${step}`;
   }
 
-  /** Hash: what is kept of the live items of a step: their records by number, and `pN`, how far each is. */
+  /** Hash: what is kept of the live items of a step: their records by number, `pN`, how far each is, and `cN`, its child run. */
   items(run: string, step: string): string {
     return `${this.#prefix}:items:${run}:${step}`;
   }

@@ -9,8 +9,13 @@ const ENTRY_LIMIT = 256;
 
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";
-/** Nor with this: it marks the results of a map, which stay where its items have put them. */
-export const ITEMS_MARK = "#";
+/** Nor with it: it marks the results of a map, which stay where its items have put them. */
+const ITEMS_MARK = "#";
+
+/** Whether a value is the results of a map, spread over its items. */
+export function isSpread(stored: string): boolean {
+  return stored.startsWith(ITEMS_MARK);
+}
 
 /** A value as JSON; `undefined` is null. @throws FatalError `not_json` for what JSON cannot hold */
 export function encodeValue(value: unknown): string {
@@ -57,6 +62,5 @@ export function blobOf(stored: string): string | undefined {
 
 /** The value as an entry carries it; empty if the worker must read it from the run. */
 export function entryInput(stored: string): string {
-  const isElsewhere = stored.startsWith(BLOB_MARK) || stored.startsWith(ITEMS_MARK);
-  return stored.length <= ENTRY_LIMIT && !isElsewhere ? stored : "";
+  return stored.length <= ENTRY_LIMIT && blobOf(stored) === undefined && !isSpread(stored) ? stored : "";
 }

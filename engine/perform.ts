@@ -3,7 +3,7 @@ import { outcomeOfChild, startChild } from "./children.ts";
 import type { Entry } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
-import { unlessAway } from "./inputs.ts";
+import { unlessAway, unlessFull } from "./inputs.ts";
 import { Unwanted } from "./interrupted.ts";
 import { CHUNK } from "./keys.ts";
 import { limitKey } from "./limits.ts";
@@ -40,7 +40,7 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
   if (entry.wake !== undefined) return wakened(attempt, parts, work, entry.wake);
   const input = await parts.inputs.of(entry);
   if (gate !== "passed") {
-    if (step.when !== undefined && !step.when(input)) return { kind: "skipped" };
+    if (step.when !== undefined && !said("when", step.when(input))) return { kind: "skipped" };
     attempt.taken();
   }
   switch (work.kind) {
@@ -52,7 +52,8 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
       return { kind: "expanded", total: work.max, limit: 1, first: entryInput(await parts.inputs.stored(entry)) };
     case "sleep": {
       const time = sleepTime(work.until(input));
-      if (time === undefined) throw new FatalError("A sleep takes from 0 ms to 366 days, or ends at a date.");
+      if (time === undefined)
+        throw new FatalError("A sleep takes from 0 ms to 366 days, or ends at a date.", { code: "bad_time" });
       return { kind: "parked", parking: { reason: "sleep", ...time } };
     }
     case "wait":
@@ -74,7 +75,7 @@ async function toGate({ entry }: Attempt, { inputs }: Parts): Promise<Outcome> {
   const { work, when } = step;
   if (item === undefined) {
     const input = await inputs.of(entry);
-    if (when !== undefined && !when(input)) return { kind: "skipped" };
+    if (when !== undefined && !said("when", when(input))) return { kind: "skipped" };
     return { kind: "gated", key: await limitKey(step.limits!, input) };
   }
   const input = work.kind === "map" ? await inputs.element(entry, item) : await inputs.turn(entry, item);
@@ -115,11 +116,18 @@ async function turn(
   item: number,
 ): Promise<Outcome> {
   const output = await call(attempt, parts, await parts.inputs.turn(attempt.entry, item));
-  const last = until(output, item);
+  const last = said("until", until(output, item));
   if (!last && item + 1 >= max)
     throw new FatalError(`The loop was not done after ${max} turns.`, { code: "too_many_turns" });
   const stored = await parts.values.put(attempt.entry, attempt.step, output);
   return { kind: "completed", output: stored, turn: last ? "last" : "turn" };
+}
+
+/** What a condition says. A promise would always hold. */
+function said(what: string, holds: unknown): boolean {
+  if (holds instanceof Promise)
+    throw new FatalError(`${what} must say so at once, not by a promise.`, { code: "async_condition" });
+  return Boolean(holds);
 }
 
 async function handle(attempt: Attempt, parts: Parts, input: unknown): Promise<Outcome> {
@@ -142,7 +150,7 @@ async function call(attempt: Attempt, { handlers }: Parts, input: unknown): Prom
 
 /** Stores the elements of a map's list, and says how many there are. */
 async function expand(
-  { entry, step }: Attempt,
+  { entry, step, signal }: Attempt,
   { store, values, consumer }: Parts,
   { over, limit }: Work & { kind: "map" },
   input: unknown,
@@ -157,7 +165,7 @@ async function expand(
   let batch: string[] = [];
   let size = 0;
   const put = async (next: number) => {
-    const reply = await unlessAway(store.putItems(consumer, entry, next - batch.length, batch));
+    const reply = await unlessFull(signal, store.putItems(consumer, entry, next - batch.length, batch));
     if (reply !== Reply.Done) throw new Unwanted();
     batch = [];
     size = 0;

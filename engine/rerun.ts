@@ -4,7 +4,7 @@ import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import type { RerunOptions } from "./millrace.ts";
-import { encodeInput } from "./payload.ts";
+import { encodeInput, isSpread } from "./payload.ts";
 import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
 import { type RunRecord, stepStatus } from "./run-record.ts";
 import type { Graphs } from "./runs.ts";
@@ -128,9 +128,7 @@ async function keptFields(
     const stored = fields[name];
     if (stored === undefined) continue;
     // The results of a map are with the items of the run that is left behind.
-    kept[name] = values.isSpread(stored)
-      ? await values.put({ tenant, run }, name, await values.get(tenant, stored))
-      : stored;
+    kept[name] = isSpread(stored) ? await values.put({ tenant, run }, name, await values.get(tenant, stored)) : stored;
   }
   return kept;
 }

@@ -1,6 +1,7 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { keyOfTicket } from "./limits.ts";
+import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import type { Values } from "./values.ts";
 import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
@@ -101,7 +102,7 @@ async function stepView(
   const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
   if (items !== undefined) view.items = { total, done, failed };
   const output = fields[`output:${name}`];
-  const isShown = output !== undefined && !(values.isSpread(output) && total > SHOWN_ITEMS);
+  const isShown = output !== undefined && !(isSpread(output) && total > SHOWN_ITEMS);
   if (isShown) view.output = await values.get(tenant, output);
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);

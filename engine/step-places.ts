@@ -49,3 +49,14 @@ export function stepPlaces(
 export function parentOf(entry: Entry, detached: boolean): string {
   return encodeTimerRow(wakeRow(detached ? "detached" : "child", entry, "")).slice("wake|".length, -"|".length);
 }
+
+/** Where the script that starts a child run finds what is to wait for it, and where it remembers the child. */
+export function waitingFor(keys: PartitionKeys, entry: Entry, detached: boolean): { keys: string[]; args: string[] } {
+  const { run, item, stream } = entry;
+  const { name } = stream.step;
+  const [holder, record, child] =
+    item === undefined
+      ? [keys.run(run), `step:${name}`, `child:${name}`]
+      : [keys.items(run, name), `${item}`, `c${item}`];
+  return { keys: [keys.run(run), holder], args: [entry.id, record, detached ? "" : child] };
+}

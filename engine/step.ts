@@ -195,19 +195,25 @@ export function checkSchema(where: string, what: string, schema: unknown): void 
 /** A sleep's length in ms, or when it is over. */
 export type SleepTime = { delayMs: number } | { at_ms: number };
 
-const LONGEST_SLEEP_MS = 366 * 86_400_000;
+export const LONGEST_SLEEP_MS = 366 * 86_400_000;
 
-/** Reads milliseconds, a Date or an ISO 8601 text; undefined if it is none of those, or above a year away. */
+/** What Date.parse reads besides differs from runtime to runtime; a time without a zone, from machine to machine. */
+const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** Reads milliseconds up to a year, a Date or an ISO 8601 date, or time with its zone; undefined if it is none of those. */
 export function sleepTime(value: unknown): SleepTime | undefined {
   if (typeof value === "number")
     return value >= 0 && value <= LONGEST_SLEEP_MS ? { delayMs: Math.round(value) } : undefined;
-  const at_ms = value instanceof Date ? value.getTime() : typeof value === "string" ? Date.parse(value) : Number.NaN;
+  const isText = typeof value === "string" && ISO_TIME.test(value);
+  const at_ms = value instanceof Date ? value.getTime() : isText ? Date.parse(value) : Number.NaN;
   return Number.isFinite(at_ms) && at_ms >= 0 ? { at_ms } : undefined;
 }
 
 export function checkSleep(where: string, value: unknown): void {
   if (sleepTime(value) === undefined)
-    throw new DefinitionError(`${where}: a time is from 0 ms to 366 days, or a date, not ${String(value)}`);
+    throw new DefinitionError(
+      `${where}: a time is from 0 ms to 366 days, a Date, or ISO 8601 with its zone, not ${String(value)}`,
+    );
 }
 
 export function isWhole(value: unknown, from: number, to = Number.POSITIVE_INFINITY): boolean {
@@ -224,6 +230,7 @@ function loader(where: string, definition: Partial<Record<"run" | "load", unknow
     if (typeof handler !== "function") throw new DefinitionError(`${where}: no handler function was found`);
     return handler as Handler<unknown, unknown>;
   };
+  if ("run" in definition && "load" in definition) throw new DefinitionError(`${where}: give run or load, not both`);
   if ("run" in definition) {
     const handler = check(definition.run);
     return async () => handler;

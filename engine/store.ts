@@ -23,7 +23,7 @@ import { retire } from "./scripts/retire.ts";
 import { Reply, type Script } from "./scripts/script.ts";
 import { signal } from "./scripts/signal.ts";
 import type { CheckedTerms } from "./start-options.ts";
-import { type DeadLetterPlace, parentOf, stepPlaces } from "./step-places.ts";
+import { type DeadLetterPlace, parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
 import { decodeEntries } from "./streams.ts";
@@ -93,39 +93,23 @@ export class Store {
     return [this.#first];
   }
 
-  /** Stores a run. True if it is new, false if it was there. */
+  /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
   async admit(admission: Admission): Promise<boolean> {
-    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached, terms = {} } = admission;
+    const { id, graph, tenant, input, metadata, priority = "normal", parent, detached = false, terms = {} } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
     const more = termsArgs(keys, { id, graph, tenant }, terms);
+    const waiting = parent === undefined ? { keys: [], args: [] } : waitingFor(keys, parent, detached);
+    const indexes = [keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)];
+    const streams = firsts.map((step) => keys.step(graph, step, priority));
+    const of = [id, graph.workflow, graph.version, tenant, input, metadata ?? "", entryInput(input)];
+    const how = [shapeOf(graph).plain ? "" : "counted", parent === undefined ? "" : parentOf(parent, detached)];
+    how.push(priority === "normal" ? "" : priority);
     const reply = (await this.#run(
       admit,
-      [
-        keys.run(id),
-        keys.log(id),
-        keys.runsByStatus(tenant, "queued"),
-        keys.runsByWorkflow(tenant, graph.workflow),
-        ...firsts.map((step) => keys.step(graph, step, priority)),
-        ...more.keys,
-      ],
-      [
-        id,
-        graph.workflow,
-        graph.version,
-        tenant,
-        input,
-        metadata ?? "",
-        entryInput(input),
-        encodeEvent({ type: "run.queued" }),
-        shapeOf(graph).plain ? "" : "counted",
-        parent === undefined ? "" : parentOf(parent, detached === true),
-        priority === "normal" ? "" : priority,
-        firsts.length,
-        ...firsts,
-        ...more.args,
-      ],
+      [keys.run(id), keys.log(id), ...indexes, ...streams, ...more.keys, ...waiting.keys],
+      [...of, encodeEvent({ type: "run.queued" }), ...how, firsts.length, ...firsts, ...more.args, ...waiting.args],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;

@@ -2,7 +2,7 @@ import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { FatalError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { CHUNK } from "./keys.ts";
-import { encodeValue, ITEMS_MARK, loadValue, storeValue } from "./payload.ts";
+import { encodeValue, isSpread, loadValue, storeValue } from "./payload.ts";
 import type { Settled } from "./step.ts";
 import type { Store } from "./store.ts";
 
@@ -19,11 +19,6 @@ export class Values {
     this.blobs = blobs;
   }
 
-  /** Whether a value is the results of a map, spread over its items. */
-  isSpread(stored: string): boolean {
-    return stored.startsWith(ITEMS_MARK);
-  }
-
   /** What Redis holds for a value of a run's. @throws FatalError `not_json` */
   put({ tenant, run }: { tenant: string; run: string }, name: string, value: unknown): Promise<string> {
     return this.keep(run, tenant, name, encodeValue(value));
@@ -36,7 +31,7 @@ export class Values {
 
   /** The value again. @throws FatalError `value_lost` if it is gone */
   async get(tenant: string, stored: string): Promise<unknown> {
-    return this.isSpread(stored) ? this.#items(tenant, stored) : loadValue(this.blobs, tenant, stored);
+    return isSpread(stored) ? this.#items(tenant, stored) : loadValue(this.blobs, tenant, stored);
   }
 
   /**
@@ -49,9 +44,10 @@ export class Values {
       if (stored == null) throw new FatalError("The input of this step is gone.", { code: "value_lost" });
       return this.get(tenant, stored);
     }
-    const input: Record<string, unknown> = {};
-    for (const [i, name] of after.entries()) if (fields[i] != null) input[name] = await this.get(tenant, fields[i]);
-    return input;
+    const input: [string, unknown][] = [];
+    for (const [i, name] of after.entries())
+      if (fields[i] != null) input.push([name, await this.get(tenant, fields[i])]);
+    return Object.fromEntries(input);
   }
 
   /** What a completed run comes to, from its fields: undefined if nothing of it was taken. */
@@ -63,7 +59,7 @@ export class Values {
   }
 
   async #items(tenant: string, mark: string): Promise<unknown[]> {
-    const [run, step, count, mode] = mark.slice(ITEMS_MARK.length).split("|") as [string, string, string, string];
+    const [run, step, count, mode] = mark.slice(1).split("|") as [string, string, string, string];
     const total = Number(count);
     const results: unknown[] = [];
     for (let from = 0; from < total; from += CHUNKS_AT_ONCE * CHUNK) {

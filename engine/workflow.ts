@@ -1,7 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { DefinitionError } from "./errors.ts";
-import { checkGraph, type Graph } from "./graph.ts";
-import { NAME_PATTERN } from "./ids.ts";
+import { checkGraph, checkName, type Graph } from "./graph.ts";
 import type { Limited } from "./limits.ts";
 import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type Handler,
   type HandlerSource,
   isWhole,
+  LONGEST_SLEEP_MS,
   makeStep,
   type OnFailure,
   type Placing,
@@ -163,10 +163,12 @@ export class Workflow<
     HandlerOf<N, E, O>
   > {
     const where = this.#where(name);
-    const { over, limit = 10, onItemFailure = "fail" } = definition;
+    const { over, limit = 10, onItemFailure = "fail" } = settingsOf(where, definition);
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
     if (!isWhole(limit, 1, 1_000)) throw new DefinitionError(`${where}: limit must be a whole number from 1 to 1000`);
     checkFailure(where, "onItemFailure", onItemFailure);
+    if ("workflow" in definition && ("run" in definition || "load" in definition))
+      throw new DefinitionError(`${where}: give a handler or a workflow, not both`);
     const child = "workflow" in definition ? { child: childWork(where, definition) } : {};
     const work: Work = { kind: "map", over: over as (input: unknown) => unknown, limit, onItemFailure, ...child };
     return this.#add(name, work, definition);
@@ -196,7 +198,7 @@ export class Workflow<
       },
   ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     const where = this.#where(name);
-    const { until, max } = definition;
+    const { until, max } = settingsOf(where, definition);
     if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
     if (!isWhole(max, 1, 10_000)) throw new DefinitionError(`${where}: max must be a whole number from 1 to 10000`);
     return this.#add(name, { kind: "repeat", until: until as (output: unknown) => boolean, max }, definition);
@@ -222,10 +224,12 @@ export class Workflow<
             | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
           )),
   ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
-    const settings = typeof definition === "number" ? { for: definition } : definition;
+    const where = this.#where(name);
+    const settings = typeof definition === "number" ? { for: definition } : settingsOf(where, definition);
+    if ("for" in settings === "until" in settings) throw new DefinitionError(`${where}: give for or until`);
     const given: unknown = "for" in settings ? settings.for : settings.until;
     const until = typeof given === "function" ? (given as (input: unknown) => unknown) : () => given;
-    if (typeof given !== "function") checkSleep(this.#where(name), given);
+    if (typeof given !== "function") checkSleep(where, given);
     return this.#add(name, { kind: "sleep", until }, settings);
   }
 
@@ -256,9 +260,10 @@ export class Workflow<
     C
   > {
     const where = this.#where(name);
-    const { schema, timeoutMs } = definition;
+    const { schema, timeoutMs } = settingsOf(where, definition);
     checkSchema(where, "schema", schema);
-    if (timeoutMs !== undefined) checkSleep(where, timeoutMs);
+    if (timeoutMs !== undefined && !isWhole(timeoutMs, 1, LONGEST_SLEEP_MS))
+      throw new DefinitionError(`${where}: timeoutMs must be a whole number of ms, from 1 to 366 days`);
     return this.#add(name, { kind: "wait", schema, timeoutMs }, definition);
   }
 
@@ -296,7 +301,7 @@ export class Workflow<
     C
   > {
     const where = this.#where(name);
-    const { onFailure = "fail" } = definition;
+    const { onFailure = "fail" } = settingsOf(where, definition);
     checkFailure(where, "onFailure", onFailure);
     return this.#add(name, { kind: "child", child: childWork(where, definition), onFailure }, definition);
   }
@@ -307,7 +312,7 @@ export class Workflow<
 
   #add(name: string, work: Work, definition: unknown): never {
     const where = this.#where(name);
-    if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
+    checkName(where, name);
     if (this.steps.some((step) => step.name === name)) throw new DefinitionError(`${where}: the name is taken`);
     if (this.steps.length >= 100) throw new DefinitionError(`${where}: a workflow has 100 steps at the most`);
     const last = this.steps.at(-1);
@@ -316,6 +321,11 @@ export class Workflow<
     const step = makeStep(where, name, after, work, definition);
     return new Workflow(this.name, this.version, this.input, [...this.steps, step], this.settings) as never;
   }
+}
+
+function settingsOf<D>(where: string, definition: D): D {
+  if (typeof definition !== "object" || definition === null) throw new DefinitionError(`${where}: give its settings`);
+  return definition;
 }
 
 /** The definition with one step more. */
@@ -355,7 +365,7 @@ export function workflow<S extends StandardSchemaV1>(
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const { version = 1, deadlineMs } = options;
-  if (!NAME_PATTERN.test(name)) throw new DefinitionError(`${where}: a name is 1 to 48 of A-Z a-z 0-9 _ -`);
+  checkName(where, name);
   if (!isWhole(version, 1, 999_999))
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);

@@ -17,6 +17,7 @@ import { pauseRoutes } from "./routes/pauses.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
+import { stepRoutes } from "./routes/steps.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -53,6 +54,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   });
 
   app.route("/", runRoutes(gateway));
+  app.route("/", stepRoutes(gateway));
   app.route("/", documentRoutes(gateway));
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));

@@ -17,14 +17,34 @@ export async function readJson<S extends v.GenericSchema>(
   schema: S,
   limits: Limits,
 ): Promise<{ value: v.InferOutput<S>; bytes: Uint8Array<ArrayBuffer> }> {
+  checkType(c);
+  const bytes = await readBytes(c, limits);
+  return { value: check(schema, check(plainObject, parseJson(decode(bytes), "body"), "body"), "body"), bytes };
+}
+
+/**
+ * The JSON body of a request, whatever it holds; undefined if there is none.
+ *
+ * @throws ProblemError 415 for another Content-Type, 413, 400 if it is not JSON
+ */
+export async function readAnyJson(c: Context<Env>, limits: Limits): Promise<unknown> {
+  const bytes = await readBytes(c, limits);
+  if (bytes.byteLength === 0 && c.req.header("content-type") === undefined) return undefined;
+  checkType(c);
+  return parseJson(decode(bytes), "body");
+}
+
+function checkType(c: Context<Env>): void {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type))
     throw new ProblemError(415, "content_type", "Send JSON, with Content-Type: application/json.");
+}
+
+async function readBytes(c: Context<Env>, limits: Limits): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }))
     chunks.push(chunk);
-  const bytes = concat(chunks);
-  return { value: check(schema, check(plainObject, parseJson(decode(bytes), "body"), "body"), "body"), bytes };
+  return concat(chunks);
 }
 
 /** What valibot takes for an object may still be a list. */

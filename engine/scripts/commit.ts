@@ -163,7 +163,7 @@ local function write(i, at)
       local turn = ARGV[more + 2]
       settled = end_item(run, id, tenant, stream, items, item, turn == 'last', turn == 'turn' and input)
       if turn == 'fail' or turn == 'collect' then
-        output, input, mean = '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|' .. turn, '', not settled
+        output, input, mean = '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|' .. turn, '', true
       end
     end
     if settled then set(stream.output, output) end
@@ -213,7 +213,7 @@ local function write(i, at)
     status, place, ended = 'failed', '-', now_text
     items.failed = items.failed + 1
     settled = end_item(run, id, tenant, stream, items, item, false)
-    mean = not settled
+    mean = true
     if settled then set(stream.output, '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|collect') end
   elseif kind == 'failed' then
     local letter = { 'id', ARGV[more + 3], 'run', id, 'tenant', tenant.name, 'attempt', match(counts, '^%d+'), 'error', ARGV[more] }

@@ -70,6 +70,8 @@ local function wake(row)
   redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
   if item == '' and was == 'waiting' then
     redis.call('HDEL', KEYS[run], 'due:' .. step)
+    -- From here on it is the time-out that counts: a signal comes too late.
+    if reason == 'timeout' then redis.call('HSET', KEYS[run], 'signalled:' .. step, '') end
     if got[4] then redis.call('HINCRBY', KEYS[run], 'active', 1) end
     if got[1] == 'waiting' then
       local queued = redis.call('HDEL', KEYS[run], 'unstarted') == 1

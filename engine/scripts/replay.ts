@@ -48,6 +48,8 @@ for i = 1, count do
     string.match(redis.call('HGET', KEYS[1], 'step:' .. step) or '', STEP)
   if status == 'cancelled' or step == dead_step then
     again = again + 1
+    -- A wait that was over may be signalled again.
+    if redis.call('HGET', KEYS[1], 'signalled:' .. step) == '' then redis.call('HDEL', KEYS[1], 'signalled:' .. step) end
     if live and redis.call('HEXISTS', KEYS[1], 'items:' .. step) == 1 then
       local items = redis.call('HGETALL', live)
       for k = 1, #items, 2 do

@@ -90,20 +90,15 @@ local function append(run_key, log_key, trimmed, lines, n)
 end
 
 ${gate}
--- Takes a live step or item from its place. A child run that it waits for is cancelled, by a timer row, with it.
-local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field, now)
+-- Takes a live step or item from its place.
+local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field)
   local row = string.match(place, '^timer:(.+)$')
   if row then
     local reason = string.match(row, '^wake|([^|]+)|')
     local was = redis.call('ZREM', timers_key, row)
     -- A resume may have made it due already.
     if was == 0 and string.find(reason or '', '^parked') then was = redis.call('ZREM', parked_key, row) end
-    if reason ~= 'child' and reason ~= 'detached' then
-      if was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
-    elseif reason == 'child' then
-      local tenant, child = string.match(row, '^wake|child|([^|]+)|.*|([^|]+)$')
-      redis.call('ZADD', timers_key, now, 'cancel|' .. tenant .. '|' .. child)
-    end
+    if reason ~= 'child' and reason ~= 'detached' and was == 1 then redis.call('HINCRBY', delayed_key, field, -1) end
   elseif string.match(place, '^%d+%-%d+$') then
     redis.pcall('XACK', stream_key, GROUP, place)
     redis.call('XDEL', stream_key, place)
@@ -116,6 +111,10 @@ local ENDED = { completed = true, failed = true, cancelled = true, skipped = tru
 -- stream, key of its live items if it has items, its gate if it has limits}; 'set' is given fields of the run. What is done
 -- here, a replay undoes.
 local function end_steps(run_key, id, timers_key, delayed_key, parked_key, version, steps, except, now, set)
+  -- A child run that was started is cancelled by a timer row.
+  local function cancel_child(child)
+    redis.call('ZADD', timers_key, now, 'cancel|' .. redis.call('HGET', run_key, 'tenant') .. '|' .. child)
+  end
   for i = 1, #steps do
     local step = steps[i]
     local record = redis.call('HGET', run_key, 'step:' .. step.name)
@@ -124,16 +123,21 @@ local function end_steps(run_key, id, timers_key, delayed_key, parked_key, versi
     if status and (status == 'running' and place == 'items' or step.name == except) and step.live then
       local items = redis.call('HGETALL', step.live)
       for k = 1, #items, 2 do
+        if string.match(items[k], '^c') then cancel_child(items[k + 1]) end
         local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
         if was and not ENDED[was] then
-          clear_place(at, step.key, timers_key, delayed_key, parked_key, field, now)
+          clear_place(at, step.key, timers_key, delayed_key, parked_key, field)
           if step.gate then clear_gate(step.gate, at, id, items[k], tonumber(now)) end
           redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
         end
       end
     end
+    if status and not ENDED[status] then
+      local child = redis.call('HGET', run_key, 'child:' .. step.name)
+      if child then cancel_child(child) end
+    end
     if status and not ENDED[status] and step.name ~= except then
-      clear_place(place, step.key, timers_key, delayed_key, parked_key, field, now)
+      clear_place(place, step.key, timers_key, delayed_key, parked_key, field)
       if step.gate then clear_gate(step.gate, place, id, '', tonumber(now)) end
       set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end

@@ -199,7 +199,7 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|input|progress|error|join|items|chunks|due|signal|signalled):\w+$/, "$1:STEP")
+        .replace(/^(step|output|input|progress|error|join|items|chunks|due|signal|signalled|child):\w+$/, "$1:STEP")
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

@@ -3,8 +3,10 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { createContext, runInContext } from "node:vm";
+import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { workflow } from "../../engine/workflow.ts";
 import { shipped } from "../../workflows/index.ts";
 import { madePdf } from "../support/analysis.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
@@ -103,6 +105,7 @@ const CURL = {
   start: ["curl", "/v1/workflows/greet/runs"],
   letters: ["curl", "/v1/dead-letters?"],
   replay: ["curl", "/v1/dead-letters/replay"],
+  signal: ["curl -X POST", "/v1/runs/$RUN/signals/answer"],
 };
 const noCurl = await execute("curl", ["--version"]).then(
   () => undefined,
@@ -142,6 +145,16 @@ describe.skipIf(noCurl)("the curl commands, with the shipped workflows", () => {
     expect(answer).toMatchObject({ status: "completed", output: { model: "millrace-extractive-1" } });
     expect(answer.output.text).toContain("The bridge was built in 1894.");
   });
+});
+
+test.skipIf(noCurl)("the curl command for a signal sends it", async () => {
+  const asking = workflow("asking", { input: v.any() }).waitFor("answer", { schema: v.string() });
+  const gateway = await startGateway({ workflows: [asking] });
+  const { id } = (await gateway.call("POST", "/v1/workflows/asking/runs", { input: null })).body;
+  expect(JSON.parse(await run(command(...CURL.signal), gateway.url, id))).toMatchObject({ id });
+  await (await fetch(`${gateway.url}/v1/runs/${id}/events`)).text();
+  expect(await gateway.millrace.runs.get(id)).toMatchObject({ status: "completed", output: "yes" });
+  await gateway.close();
 });
 
 describe.skipIf(noCurl)("the commands for processes of their own", () => {

@@ -61,9 +61,11 @@ function rename(state: State, names: Record<string, string>): State {
   return JSON.parse(text.replace(/\b\d{13}\b/g, "T")) as State;
 }
 
+export type Changes = Record<string, Held | "gone">;
+
 /** What is different after: keys that are new or changed as they are now, keys that are gone as `gone`. */
-export function changes(before: State, after: State): Record<string, Held | "gone"> {
-  const changed: Record<string, Held | "gone"> = {};
+export function changes(before: State, after: State): Changes {
+  const changed: Changes = {};
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     if (JSON.stringify(before[key]) === JSON.stringify(after[key])) continue;
     changed[key] = after[key] ?? "gone";

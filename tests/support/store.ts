@@ -12,9 +12,10 @@ import { StartStore } from "../../engine/store/start-store.ts";
 import { TimerStore } from "../../engine/store/timer-store.ts";
 import { type Admission, Reply, Store } from "../../engine/store.ts";
 import { ensureGroups, take } from "../../engine/streams.ts";
+import type { Transition } from "../../engine/transition.ts";
 import { Values } from "../../engine/values.ts";
 import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
-import { type State, stateOf } from "./state.ts";
+import { type Changes, changes, type State, stateOf } from "./state.ts";
 
 export const two = workflow("two", { input: any() })
   .step("a", () => null)
@@ -32,25 +33,30 @@ export class StoreBench {
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
   readonly run = newRunId(0);
+  readonly definition: AnyWorkflow;
+
+  constructor(definition: AnyWorkflow = two) {
+    this.definition = definition;
+  }
 
   close(): void {
     this.client.close();
   }
 
-  stream(step: string, definition: AnyWorkflow = two): StepStream {
+  stream(step: string, definition = this.definition): StepStream {
     const found = definition.steps.find((each) => each.name === step)!;
     return { graph: definition.graph, step: found, lane: "normal", key: this.keys.step(definition.graph, step) };
   }
 
   async admit(run = this.run, tenant = "default", terms: Admission["terms"] = {}): Promise<boolean> {
-    return this.store.admit({ id: run, graph: two.graph, tenant, input: '{"n":1}', terms });
+    return this.store.admit({ id: run, graph: this.definition.graph, tenant, input: '{"n":1}', terms });
   }
 
   /** Has a consumer take what waits for a step. */
-  async take(step: string, consumer = "ann"): Promise<Entry[]> {
-    const stream = this.stream(step);
+  async take(step: string, consumer = "ann", count = 100, definition = this.definition): Promise<Entry[]> {
+    const stream = this.stream(step, definition);
     await ensureGroups(this.client, [stream]);
-    return take(this.client, consumer, [[stream, 100]]);
+    return take(this.client, consumer, [[stream, count]]);
   }
 
   /** Admits the run and has ann take its first entry. */
@@ -58,6 +64,29 @@ export class StoreBench {
     await this.admit();
     const [entry] = await this.take("a");
     return entry!;
+  }
+
+  /** The first entry that waits for a step, taken. */
+  async next(step: string, consumer = "ann", definition = this.definition): Promise<Entry> {
+    const [entry] = await this.take(step, consumer, 1, definition);
+    if (entry === undefined) throw new Error(`Nothing waits for ${step}.`);
+    return entry;
+  }
+
+  /** Takes the next entry of a step and commits that it has come to this. @throws Error if that is refused */
+  async come(step: string, end: Transition): Promise<Entry> {
+    const entry = await this.next(step);
+    const reply = await this.commit({ entry, startedAgoMs: 0, end });
+    if (reply !== Reply.Done) throw new Error(`refused: ${reply}`);
+    return entry;
+  }
+
+  /** What an action changes of the namespace, checked to have been answered so. */
+  async change<R>(act: () => Promise<R>, expected: R, names: Record<string, string> = {}): Promise<Changes> {
+    const before = await this.state(names);
+    const reply = await act();
+    if (reply !== expected) throw new Error(`answered ${reply}, not ${expected}`);
+    return changes(before, await this.state(names));
   }
 
   async commit(item: Partial<CommitItem> & { entry: Entry }, consumer = "ann"): Promise<Reply> {

@@ -4,7 +4,6 @@ import { parseFile, readTree } from "../support/tree.ts";
 
 /** Files of more than 300 lines, and why each is better whole. */
 const LONG_FILES: Record<string, string> = {
-  "engine/store.ts": "one class is all that happens to a run: a method for each script of the run path",
   "engine/workflow.ts": "one class is the vocabulary of definitions: a method for each kind of step",
 };
 
@@ -93,7 +92,6 @@ describe("inside the engine", () => {
       "engine/workflow.ts",
       'import type { BlobStore } from "./blobs/blob-store.ts"; import "./graph.ts"; import "uuid"',
     ],
-    ["engine/store.ts", 'import "./scripts/index.ts"; import "./redis/connect.ts"; import "./keys.ts"'],
     ["engine/redis/connect.ts", 'import { Redis } from "ioredis"; import "../log.ts"; import "./url.ts"'],
     ["engine/redis/private/start.ts", 'import "./find.ts"; import "../../errors.ts"; import "node:fs/promises"'],
     ["engine/testing/kit.ts", 'import "../redis/private/index.ts"; import "../worker.ts"; import "./clock.ts"'],

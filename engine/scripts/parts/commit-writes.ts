@@ -99,7 +99,7 @@ end
 -- Ends an item: the next ones begin, the step's progress is the mean of theirs. True if it was the last.
 local function end_item(run, id, tenant, stream, items, item, last, input)
   progress_item(items, item, 0)
-  call('HDEL', items.live, item, 'p' .. item)
+  call('HDEL', items.live, item, 'p' .. item, 'c' .. item)
   local ended = items.done + items.failed
   if last or ended == items.total then return true end
   if input then
@@ -114,12 +114,13 @@ local function end_item(run, id, tenant, stream, items, item, last, input)
   return false
 end
 
--- The mean, at most four times a second.
+-- The mean, at most four times a second; that it is whole, the end of the step tells.
 local function tell_mean(stream, items)
-  if now - items.told < 250 then return end
+  local whole = items.done + items.failed == items.total
+  if now - items.told < 250 and not whole then return end
   items.told = now
   local mean = string.format('{"progress":%.4g}', ((items.done + items.failed) * 1000 + items.sum) / (items.total * 1000))
   set('progress:' .. stream.step, mean)
-  tell(at_now .. '{"type":"step.progress","step":"' .. stream.step .. '","data":' .. mean .. '}')
+  if not whole then tell(at_now .. '{"type":"step.progress","step":"' .. stream.step .. '","data":' .. mean .. '}') end
 end
 `;
