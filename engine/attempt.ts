@@ -3,7 +3,7 @@ import type { CommitItem } from "./commit-args.ts";
 import type { Committer } from "./committer.ts";
 import type { Config } from "./config.ts";
 import type { ConfigReader } from "./config-reader.ts";
-import { attemptOf, type Entry } from "./entry.ts";
+import { attemptOf, type Entry, isUndo } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
@@ -68,10 +68,10 @@ export class Attempt implements StepContext {
     this.attempt = attemptOf(entry);
     this.#setting = setting;
     // A step that was woken has told of its start before it waited.
-    this.#startTold = entry.wake !== undefined;
+    this.#startTold = entry.wake !== undefined && !isUndo(entry);
     const { step, gate } = entry.stream;
     const isConditional = step.when !== undefined && entry.wake === undefined && entry.item === undefined;
-    this.#undecided = gate === "before" || (isConditional && gate === undefined);
+    this.#undecided = (gate === "before" && !isUndo(entry)) || (isConditional && gate === undefined);
   }
 
   get run(): StepContext["run"] {
@@ -103,6 +103,7 @@ export class Attempt implements StepContext {
 
   get idempotencyKey(): string {
     const { run, item } = this.entry;
+    if (isUndo(this.entry)) return `${run}:${this.step}:undo`;
     return item === undefined ? `${run}:${this.step}` : `${run}:${this.step}:${item}`;
   }
 
@@ -157,7 +158,7 @@ export class Attempt implements StepContext {
   #emitText(text: string): void {
     this.#text += text;
     while (this.#text.length > TEXT_LIMIT) {
-      this.#push({ text: this.#text.slice(0, TEXT_LIMIT) });
+      this.#push(this.#marked({ text: this.#text.slice(0, TEXT_LIMIT) }));
       this.#text = this.#text.slice(TEXT_LIMIT);
     }
   }
@@ -171,8 +172,13 @@ export class Attempt implements StepContext {
   }
 
   #closeText(): void {
-    if (this.#text !== "") this.#push({ text: this.#text });
+    if (this.#text !== "") this.#push(this.#marked({ text: this.#text }));
     this.#text = "";
+  }
+
+  /** What an undo says is told from what its step said. */
+  #marked(data: object): object {
+    return isUndo(this.entry) ? { ...data, undo: true } : data;
   }
 
   #push(data: object): void {
@@ -263,7 +269,7 @@ export class Attempt implements StepContext {
     const item: CommitItem = { entry: this.entry, batch: this.#batch, events };
     if (this.#progress !== undefined) {
       item.progress = this.#progress;
-      events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#progress }));
+      events.push(encodeEvent({ type: "step.progress", ...this.#of, data: this.#marked(this.#progress) }));
       this.#progress = undefined;
     }
     if (events.length > 0) item.batch = ++this.#batch;

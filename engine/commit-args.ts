@@ -1,6 +1,6 @@
 import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
-import { encodeEvent } from "./events.ts";
+import { encodeEvent, type StepEventType } from "./events.ts";
 import { GATE_KINDS, gateKeys } from "./gate-places.ts";
 import { type Graph, type GraphShape, shapeOf, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
@@ -126,9 +126,9 @@ class Group {
     let known = this.graphs.get(field);
     if (known === undefined) {
       const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
-      for (const { name, after, items, limits, next } of steps) {
-        args.push(name, this.#key(this.#partition.step(graph, name, lane), "s"), after.length, items);
-        args.push(limits ? this.#gate(graph, name) : 0, next.length);
+      for (const { name, after, items, undo, limits, next } of steps) {
+        const key = this.#key(this.#partition.step(graph, name, lane), "s");
+        args.push(name, key, after.length, items, undo ? 1 : 0, limits ? this.#gate(graph, name) : 0, next.length);
         for (const index of next) args.push(index + 1);
       }
       known = { number: this.graphs.size + 1, args };
@@ -263,14 +263,14 @@ function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
   body.push(encodeEvent({ type: "run.failed", data }), deadLetter);
 }
 
-function stepEvent(type: "step.retrying" | "step.failed", entry: Entry, data: unknown): string {
+export function stepEvent(type: StepEventType, entry: Entry, data: unknown): string {
   const { item, stream } = entry;
   const of = item === undefined ? { step: stream.step.name } : { step: stream.step.name, item };
   return encodeEvent({ type, ...of, attempt: attemptOf(entry), data });
 }
 
 /** Clients are shown what went wrong, not where in the code: that is for the reader of the dead letter. */
-function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
+export function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
   return error;
 }
 

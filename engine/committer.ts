@@ -1,4 +1,5 @@
 import type { CommitItem } from "./commit-args.ts";
+import { isUndo } from "./entry.ts";
 import { UnavailableError } from "./errors.ts";
 import { logger } from "./log.ts";
 import { pauseMs } from "./retry.ts";
@@ -86,11 +87,20 @@ export class Committer {
   }
 
   async #send(group: Waiting[]): Promise<void> {
+    if (group.length > 1 && group.some(({ item }) => isUndo(item.entry))) return this.#sendApart(group);
     const replies = await this.#commit(group.map((waiting) => waiting.item));
     // What cannot be stored, because of a key of the wrong type or otherwise, spoils its whole group: one by one, only itself.
     const spoilt = replies === undefined || replies[0] === Reply.WrongType;
     if (group.length > 1 && spoilt && !this.#closed) for (const waiting of group) await this.#send([waiting]);
     else for (const [i, waiting] of group.entries()) waiting.resolve(this.#done(replies?.[i]));
+  }
+
+  /** What undoes a step is stored by a script of its own, one at a time. */
+  async #sendApart(group: Waiting[]): Promise<void> {
+    const others = group.filter(({ item }) => !isUndo(item.entry));
+    const undos = group.filter(({ item }) => isUndo(item.entry));
+    if (others.length > 0) await this.#send(others);
+    for (const undo of undos) await this.#send([undo]);
   }
 
   #done(reply: Reply | undefined): Reply | undefined {

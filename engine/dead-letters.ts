@@ -77,7 +77,7 @@ export class DeadLetters implements DeadLettersApi {
     const record = await store.readRun(run, tenant);
     if (view === undefined || record === undefined) throw new NotFoundError("dead letter", id);
     const input = await this.#input(record, graph, step, view.item);
-    return { ...view, ...input, history: await historyOf(store, record, step, view.item) };
+    return { ...view, ...input, history: await historyOf(store, record, { step, item: view.item, undo: view.undo }) };
   }
 
   async replay(
@@ -85,6 +85,8 @@ export class DeadLetters implements DeadLettersApi {
     { tenant = DEFAULT_TENANT, input }: Tenanted & { input?: unknown } = {},
   ): Promise<{ run: string; step: string }> {
     const { place } = await this.#find(id, tenant);
+    if (input !== undefined && place.undo)
+      throw new ConflictError("input_of_undo", `The undo of step ${place.step} is given what the step was given.`);
     if (input !== undefined && (await this.#parts.store.hasItems(place.run, place.step)))
       throw new ConflictError(
         "input_of_items",
@@ -129,7 +131,8 @@ export class DeadLetters implements DeadLettersApi {
     const [place] = await this.#parts.records.deadLetterPlaces([parsed]);
     if (place === undefined || place.tenant !== tenant) throw new NotFoundError("dead letter", id);
     const graph = await this.#parts.graphs.of(place.workflow, place.version);
-    return { place: { ...parsed, id, tenant, step: place.step, graph, lane: place.lane }, letter: place.letter };
+    const { step, undo, lane, letter } = place;
+    return { place: { ...parsed, id, tenant, step, undo, graph, lane }, letter };
   }
 
   /** As Redis holds it. A step that takes the run's input gets what the workflow's schema makes of it. */
@@ -170,6 +173,8 @@ export class DeadLetters implements DeadLettersApi {
 
   #refuse(id: string, reply: Reply): void {
     if (reply === Reply.UnknownRun) throw new NotFoundError("dead letter", id);
+    if (reply === Reply.RunEnded)
+      throw new ConflictError("run_undone", "What the run had done was undone when it failed: start it again instead.");
     if (reply === Reply.Stale)
       throw new ConflictError("run_moved_on", "The run is no longer at the step that this dead letter is of.");
     if (reply === Reply.WrongType)

@@ -39,6 +39,11 @@ export function attemptOf(entry: Entry): number {
   return entry.failures + entry.crashes + 1;
 }
 
+/** Whether it is to undo its step, and not to run it. */
+export function isUndo(entry: Entry): boolean {
+  return entry.wake === "undo";
+}
+
 /** Whether its step has taken down workers, and may take down only one more. */
 export function isOnLastChance({ crashes, stream }: Entry): boolean {
   return crashes > 0 && crashes === stream.step.crashes - 1;

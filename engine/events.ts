@@ -45,6 +45,7 @@ export interface NewEvent {
 export interface RetryingData {
   error: ErrorRecord;
   delayMs: number;
+  undo?: true;
 }
 
 const TERMINAL: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.cancelled"]);
@@ -65,8 +66,8 @@ export function decodeEvent(run: string, seq: number, line: string): RunEvent {
   const at_ms = Number(line.slice(0, space));
   const event = JSON.parse(line.slice(space + 1)) as NewEvent;
   if (event.type === "step.retrying") {
-    const { error, delayMs } = event.data as RetryingData;
-    event.data = { error, retryAt: new Date(at_ms + delayMs).toISOString() };
+    const { error, delayMs, ...rest } = event.data as RetryingData;
+    event.data = { error, retryAt: new Date(at_ms + delayMs).toISOString(), ...rest };
   }
   const { type, ...rest } = event;
   return { seq, cursor: encodeCursor(seq, at_ms), run, type, at: new Date(at_ms).toISOString(), ...rest };

@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Committer } from "./committer.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, isUndo } from "./entry.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import { type Parts, perform } from "./perform.ts";
@@ -50,14 +50,15 @@ export class Executor {
     }
     settled();
     const held = { failures, collects: collects(attempt.entry) };
-    return this.#report(attempt, decide(stream.step.retry, held, outcome, Math.random()));
+    const policy = isUndo(attempt.entry) ? stream.step.undo!.retry : stream.step.retry;
+    return this.#report(attempt, decide(policy, held, outcome, Math.random()));
   }
 
   async #report(attempt: Attempt, end: Transition): Promise<Reply | undefined> {
     const { run, id } = attempt.entry;
     if (end.kind === "retry" || end.kind === "dead" || end.kind === "collect")
       log.warn("{step} of run {run} failed, {next}: {message}", {
-        step: attempt.step,
+        step: isUndo(attempt.entry) ? `the undo of ${attempt.step}` : attempt.step,
         run,
         next: end.kind === "retry" ? "and is tried again" : "for good",
         message: end.error.message,

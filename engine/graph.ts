@@ -13,6 +13,8 @@ export interface GraphStep {
   when?: true;
   /** Whether it passes a gate before it starts. */
   limits?: true;
+  /** Whether what it has done can be undone. */
+  undo?: true;
 }
 
 /** The shape of a workflow version, without its handlers: what is stored, drawn and decided on. */
@@ -34,6 +36,7 @@ export interface StepShape {
   /** Its place among the steps that have items, from 1; 0 if it has none. */
   readonly items: number;
   readonly limits: boolean;
+  readonly undo: boolean;
 }
 
 export interface GraphShape {
@@ -41,7 +44,7 @@ export interface GraphShape {
   readonly byName: ReadonlyMap<string, StepShape>;
   /** The steps that nothing comes after. The run completes with the last of them. */
   readonly ends: readonly string[];
-  /** A chain of tasks without limits: nothing runs beside anything, nothing waits or is skipped, nothing is counted. */
+  /** A chain of tasks without limits: nothing runs beside anything, nothing waits, is skipped or is undone, nothing is counted. */
   readonly plain: boolean;
 }
 
@@ -63,14 +66,15 @@ function makeShape({ steps }: Graph): GraphShape {
     const kind: StepKind = step.kind ?? "task";
     const items = kind === "map" || kind === "repeat" ? ++withItems : 0;
     const next = steps.flatMap((each, i) => (each.after.includes(name) ? [i] : []));
-    return { name, index, kind, after, next, items, limits: step.limits === true };
+    return { name, index, kind, after, next, items, undo: step.undo === true, limits: step.limits === true };
   });
   const plain = shaped.every(
-    ({ kind, after, next, index, limits }) =>
+    ({ kind, after, next, index, undo, limits }) =>
       kind === "task" &&
       next.length <= 1 &&
       after.length === Math.min(index, 1) &&
       steps[index]!.when === undefined &&
+      !undo &&
       !limits,
   );
   return {

@@ -22,7 +22,17 @@ export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";
 export { validate } from "./schema.ts";
 export { type Dedupe, START_LIMITS, type StartTerms } from "./start-options.ts";
-export type { CachedResult, Handler, Settled, Signalled, Step, StepContext, StepLog, StepSettings } from "./step.ts";
+export type {
+  CachedResult,
+  Handler,
+  Settled,
+  Signalled,
+  Step,
+  StepContext,
+  StepLog,
+  StepSettings,
+  Undo,
+} from "./step.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -82,7 +82,8 @@ export interface RunsApi {
   /** Newest first. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
   list(options?: Tenanted & PageOptions & RunFilter): Promise<Page<RunSummary>>;
   /**
-   * No step of the run is delivered any more; a handler at work sees its signal abort.
+   * No step of the run is delivered any more; a handler at work sees its signal abort. Completed steps with an undo are
+   * undone, the last one first, and then the run is cancelled.
    *
    * @throws NotFoundError; ConflictError `run_ended` if it had ended otherwise. Cancelling twice is fine.
    */
@@ -132,10 +133,10 @@ export interface DeadLettersApi {
   /** All that is known of one. @throws NotFoundError */
   get(id: string, options?: Tenanted): Promise<DeadLetterDetails>;
   /**
-   * The run goes on from the step that failed, its attempts counted anew.
+   * The run goes on from the step that failed, its attempts counted anew; or the undo that failed is tried again.
    *
    * @param options `input`: what the step is given from now on, instead of what it was; undefined: the same
-   * @throws NotFoundError; ConflictError `run_moved_on`; InvalidInputError for an input that does not fit the workflow's
+   * @throws NotFoundError; ConflictError `run_moved_on`, or `run_undone` if what the run had done was undone; InvalidInputError for an input that does not fit the workflow's
    *   schema, where the step is one that takes the run's input
    */
   replay(id: string, options?: Tenanted & { input?: unknown }): Promise<{ run: string; step: string }>;

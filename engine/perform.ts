@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, isUndo } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
@@ -13,6 +13,7 @@ import { type Handler, type Signalled, type Step, sleepTime, type Work } from ".
 import type { LaneStore } from "./store/lane-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Outcome } from "./transition.ts";
+import { undo } from "./undo.ts";
 import type { Values } from "./values.ts";
 
 /** What performing a step takes. */
@@ -34,6 +35,7 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
   const { entry } = attempt;
   const { step, gate } = entry.stream;
   const { work } = step;
+  if (isUndo(entry)) return undo(attempt, parts);
   if (gate === "passed") attempt.taken();
   else if (gate === "before" && isToStart(entry)) return toGate(attempt, parts);
   if (entry.item !== undefined) return performItem(attempt, parts, work, entry.item);

@@ -26,6 +26,7 @@ const SUMMARY_FIELDS = [
   "metadata",
   "priority",
   "trimmed",
+  "ending",
   "startsAt",
   "ttlMs",
   "deadlineMs",
@@ -34,13 +35,14 @@ const SUMMARY_FIELDS = [
 
 const PLACE_FIELDS = ["tenant", "workflow", "version", "priority"];
 
-/** Where a dead letter is, and the lane of its run. */
+/** Where a dead letter is, whether it is of its step's undo, and the lane of its run. */
 interface LetterPlace {
   tenant: string;
   workflow: string;
   version: number;
   step: string;
   letter: string;
+  undo: boolean;
   lane: Priority;
 }
 
@@ -96,8 +98,9 @@ export class Records {
     const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
     return replies.map(([tenant, workflow, version, priority, place]) => {
       if (tenant == null || workflow == null || place == null) return undefined;
-      const [step, letter] = place.split(" ") as [string, string];
-      return { tenant, workflow, version: Number(version), step, letter, lane: (priority ?? "normal") as Priority };
+      const [step, letter, of] = place.split(" ") as [string, string, string?];
+      const lane = (priority ?? "normal") as Priority;
+      return { tenant, workflow, version: Number(version), step, letter, undo: of === "undo", lane };
     });
   }
 
@@ -114,10 +117,10 @@ export class Records {
     return replies.flatMap(([entry], i) => {
       if (entry === undefined) return [];
       const { run, workflow, version, step } = places[i]!;
-      const { id, attempt, error, item } = pairs(entry[1]);
+      const { id, attempt, error, item, undo } = pairs(entry[1]);
       const at = iso(entry[0].slice(0, entry[0].indexOf("-")));
       const record = JSON.parse(error!) as ErrorRecord;
-      const of = item ? { item: Number(item) } : {};
+      const of = item ? { item: Number(item) } : undo ? { undo: true as const } : {};
       return [{ id: id!, run, workflow, version, step, ...of, attempt: Number(attempt), error: record, at }];
     });
   }

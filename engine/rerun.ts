@@ -6,7 +6,7 @@ import { newRunId } from "./ids.ts";
 import type { RerunOptions } from "./millrace.ts";
 import { encodeInput, isSpread } from "./payload.ts";
 import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
-import { type RunRecord, stepStatus } from "./run-record.ts";
+import { type RunRecord, statusOf, stepStatus } from "./run-record.ts";
 import type { Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
 import type { LaneStore } from "./store/lane-store.ts";
@@ -54,8 +54,7 @@ export async function rerun(
   const { workflow, version } = graph;
   const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
   const earlier = own !== fresh ? await store.readRun(own, tenant) : undefined;
-  if (earlier !== undefined)
-    return { ...accepted, status: earlier.fields.status as StartedRun["status"], created: false };
+  if (earlier !== undefined) return { ...accepted, status: statusOf(earlier.fields), created: false };
   const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
   await blobs.share(tenant, id, own);
   const fields = {
@@ -92,8 +91,9 @@ async function graphFor({ graphs, workflows }: RerunParts, { fields }: RunRecord
   return workflow.graph;
 }
 
+/** What was undone is not there to be kept. */
 function statusIn({ fields }: RunRecord): (step: string) => string {
-  return (step) => stepStatus(fields, step);
+  return (step) => (fields[`undo:${step}`] === undefined ? stepStatus(fields, step) : "undone");
 }
 
 function planFor(record: RunRecord, graph: Graph, from: string): RerunPlan {
@@ -105,6 +105,12 @@ function planFor(record: RunRecord, graph: Graph, from: string): RerunPlan {
     throw new InvalidInputError(message, [{ path: ["from"], message }]);
   }
   const plan = rerunPlan(graph, from, statusIn(record));
+  const undone = plan.missing.filter((step) => record.fields[`undo:${step}`] !== undefined);
+  if (undone.length > 0)
+    throw new ConflictError(
+      "run_undone",
+      `Run ${record.id} cannot begin again from ${from}: before it, ${undone.join(", ")} was undone. Begin from there.`,
+    );
   if (plan.missing.length > 0)
     throw new ConflictError(
       "step_not_reached",

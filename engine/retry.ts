@@ -22,17 +22,17 @@ const DEFAULT_RETRY: RetryPolicy = {
   ...{ backoff: "exponential", jitter: "full" },
 };
 
-/** Checks a policy where it is written. @throws DefinitionError */
-export function retryPolicy(where: string, given: Partial<RetryPolicy> = {}): RetryPolicy {
+/** Checks a policy where it is written; `what` is how it is called there. @throws DefinitionError */
+export function retryPolicy(where: string, given: Partial<RetryPolicy> = {}, what = "retry"): RetryPolicy {
   const policy = { ...DEFAULT_RETRY, ...given };
   if (!Number.isInteger(policy.attempts) || policy.attempts < 1 || policy.attempts > 1_000)
-    throw new DefinitionError(`${where}: retry.attempts must be a whole number from 1 to 1000`);
+    throw new DefinitionError(`${where}: ${what}.attempts must be a whole number from 1 to 1000`);
   if (!(policy.baseMs >= 0) || !(policy.maxMs >= policy.baseMs) || policy.maxMs > 30 * 86_400_000)
-    throw new DefinitionError(`${where}: retry needs 0 <= baseMs <= maxMs <= 30 days`);
+    throw new DefinitionError(`${where}: ${what} needs 0 <= baseMs <= maxMs <= 30 days`);
   if (policy.backoff !== "exponential" && policy.backoff !== "fixed" && typeof policy.backoff !== "function")
-    throw new DefinitionError(`${where}: retry.backoff must be "exponential", "fixed" or a function`);
+    throw new DefinitionError(`${where}: ${what}.backoff must be "exponential", "fixed" or a function`);
   if (policy.jitter !== "full" && policy.jitter !== "none")
-    throw new DefinitionError(`${where}: retry.jitter must be "full" or "none"`);
+    throw new DefinitionError(`${where}: ${what}.jitter must be "full" or "none"`);
   return policy;
 }
 

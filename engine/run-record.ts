@@ -4,7 +4,7 @@ import { keyOfTicket } from "./limits.ts";
 import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import type { Values } from "./values.ts";
-import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView } from "./views.ts";
+import type { Priority, RunStatus, RunSummary, RunView, StepStatus, StepView, UndoView } from "./views.ts";
 
 /** A run as its hash holds it, and how long its log is. */
 export interface RunRecord {
@@ -39,6 +39,11 @@ export function stepWords(record: string) {
   };
 }
 
+/** A run that is being undone is at work for those who look at it. */
+export function statusOf({ status }: Record<string, string>): RunStatus {
+  return status === "undoing" ? "running" : (status as RunStatus);
+}
+
 export function stepStatus(fields: Record<string, string>, step: string): StepStatus {
   return stepWords(fields[`step:${step}`] ?? PENDING).status;
 }
@@ -49,10 +54,11 @@ export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
     id,
     workflow: fields.workflow!,
     version: Number(fields.version),
-    status: fields.status as RunStatus,
+    status: statusOf(fields),
     seq: Number(fields.trimmed ?? 0) + logLength,
     createdAt: iso(fields.createdAt!),
   };
+  if (fields.status === "undoing") summary.undoing = fields.ending!.split(" ", 1)[0] as "failed" | "cancelled";
   if (fields.error !== undefined) summary.error = withoutStack(fields.error);
   const startable = Number(fields.startsAt ?? fields.createdAt);
   if (fields.startsAt !== undefined) summary.startsAt = iso(startable);
@@ -107,6 +113,17 @@ async function stepView(
   const error = fields[`error:${name}`];
   if (error !== undefined && status !== "completed") view.error = withoutStack(error);
   if (status === "waiting") Object.assign(view, waiting(place, fields[`due:${name}`], fields.startsAt));
+  if (startedAt !== "-") view.startedAt = iso(startedAt);
+  if (endedAt !== "-") view.endedAt = iso(endedAt);
+  const undo = fields[`undo:${name}`];
+  if (undo !== undefined) view.undo = undoView(undo, fields[`undoError:${name}`]);
+  return view;
+}
+
+function undoView(record: string, error: string | undefined): UndoView {
+  const { status, attempt, startedAt, endedAt } = stepWords(record);
+  const view: UndoView = { status: status as UndoView["status"], attempt };
+  if (error !== undefined && status !== "completed") view.error = withoutStack(error);
   if (startedAt !== "-") view.startedAt = iso(startedAt);
   if (endedAt !== "-") view.endedAt = iso(endedAt);
   return view;

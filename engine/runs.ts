@@ -11,7 +11,7 @@ import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
 import { fits, smallestIndex } from "./run-filter.ts";
-import { type RunRecord, summaryOf, viewOf } from "./run-record.ts";
+import { type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
@@ -28,7 +28,6 @@ import {
   type PageOptions,
   PRIORITIES,
   type Priority,
-  type RunStatus,
   type RunSummary,
   type RunView,
   type StartedRun,
@@ -106,7 +105,7 @@ export class Runs implements RunsApi {
       durability,
       workflow: fields.workflow!,
       version: Number(fields.version),
-      status: fields.status as RunStatus,
+      status: statusOf(fields),
     };
   }
 

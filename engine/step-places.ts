@@ -14,6 +14,8 @@ export interface DeadLetterPlace {
   graph: Graph;
   tenant: string;
   step: string;
+  /** Whether it is of the step's undo, and not of the step itself. */
+  undo?: boolean;
   /** The run's lane; default normal. */
   lane?: Priority;
 }
@@ -41,7 +43,7 @@ export function stepPlaces(
       keys.step(graph, name, lane),
       hasItems ? keys.items(run, name) : keys.run(run),
     ]),
-    args: steps.flatMap(({ name, hasItems }) => [name, hasItems ? "items" : ""]),
+    args: steps.flatMap(({ name, hasItems, undo }) => [name, `${hasItems ? "items" : ""}${undo ? " undo" : ""}`]),
   };
 }
 

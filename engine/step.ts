@@ -17,7 +17,7 @@ export interface StepContext {
   readonly attempt: number;
   /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
   readonly signal: AbortSignal;
-  /** The same for every attempt of this step (or item) in this run. Hand it to services that take an Idempotency-Key. */
+  /** The same for every attempt of this step (or item, or undo) in this run. Hand it to services that take an Idempotency-Key. */
   readonly idempotencyKey: string;
   /** Different for every delivery, and never used again: for stores that refuse an older writer. */
   readonly fence: string;
@@ -58,6 +58,9 @@ export interface StepLog {
 /** A step's work: its input in, its output out. Both must survive JSON. */
 export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
 
+/** Takes back what a step has done, when its run fails or is cancelled. It is waited for; what it returns is not looked at. */
+export type Undo<I, O> = (done: { input: I; output: O }, ctx: StepContext) => unknown;
+
 export interface StepSettings {
   /** How often and when the step is tried again after its handler failed. */
   retry?: Partial<RetryPolicy>;
@@ -67,10 +70,21 @@ export interface StepSettings {
   concurrency?: number;
   /** How many workers this step may take down with it before it goes to dead letters. Default 3. */
   crashes?: number;
+  /** How often and when its undo is tried again. Default: as the step. */
+  undoRetry?: Partial<RetryPolicy>;
 }
 
-/** A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. */
-export type HandlerSource<I, O> = { run: Handler<I, O> } | { load: () => Promise<{ default: Handler<I, O> }> };
+/**
+ * A handler, or where to find one: with `load`, a process that only starts and shows runs never loads what it needs. With
+ * it, or in the same module (`undo: true`), what takes back what the step has done.
+ */
+export type HandlerSource<I, O, U> =
+  | { run: Handler<I, O>; undo?: U }
+  | { load: () => Promise<{ default: Handler<I, O> }>; undo?: U }
+  | { load: () => Promise<{ default: Handler<I, O>; undo: U }>; undo: true };
+
+/** Of a step without items: its undo is given what its handler was given, and what that came to. */
+export type TaskSource<I, O> = HandlerSource<I, O, Undo<I, NoInfer<Awaited<O>>>>;
 
 /** Where a step stands in the graph. */
 export interface Placing<A, I, C> {
@@ -128,18 +142,21 @@ export interface Step {
   readonly concurrency: number | undefined;
   readonly crashes: number;
   readonly limits: StepLimits | undefined;
+  readonly undo: { readonly load: () => Promise<Undo<unknown, unknown>>; readonly retry: RetryPolicy } | undefined;
 }
 
-/** What a step's graph says of it beside its place: nothing for a task without a condition. */
-export function graphKind({ work, when, limits }: Step): Pick<GraphStep, "kind" | "when" | "limits"> {
+/** What a step's graph says of it beside its place: nothing for a task without a condition or an undo. */
+export function graphKind({ work, when, undo, limits }: Step): Pick<GraphStep, "kind" | "when" | "undo" | "limits"> {
   return {
     ...(work.kind === "task" ? {} : { kind: work.kind }),
     ...(when === undefined ? {} : { when: true }),
+    ...(undo === undefined ? {} : { undo: true }),
     ...(limits === undefined ? {} : { limits: true }),
   };
 }
 
-type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Partial<Record<"run" | "load", unknown>>;
+type Source = Partial<Record<"run" | "load" | "undo", unknown>>;
+type Anything = StepSettings & Placing<readonly string[], unknown, unknown> & Source;
 
 /**
  * Makes a step of what a definition says of it.
@@ -160,14 +177,16 @@ export function makeStep(where: string, name: string, after: readonly string[], 
   if (when !== undefined && typeof when !== "function") refuse("when must be a function");
   const given = (settings as { limits?: unknown }).limits;
   if (given !== undefined && !hasHandler(work)) refuse("limits go with a step that has a handler");
+  const retry = retryPolicy(where, settings.retry);
+  const sources = once(settings);
   return {
-    ...{ name, after, work, timeoutMs, concurrency, crashes },
+    ...{ name, after, work, timeoutMs, concurrency, crashes, retry },
     limits: given === undefined ? undefined : stepLimits(where, given),
     when: when as Step["when"],
     load: hasHandler(work)
-      ? loader(where, settings)
+      ? loader(where, sources, "run")
       : () => Promise.reject(new DefinitionError(`${where}: no handler`)),
-    retry: retryPolicy(where, settings.retry),
+    undo: undoOf(where, work, sources, retry),
   };
 }
 
@@ -225,28 +244,52 @@ export function hasHandler(work: Work): boolean {
   return work.kind === "task" || work.kind === "repeat" || (work.kind === "map" && work.child === undefined);
 }
 
-function loader(where: string, definition: Partial<Record<"run" | "load", unknown>>): Step["load"] {
-  const check = (handler: unknown): Handler<unknown, unknown> => {
-    if (typeof handler !== "function") throw new DefinitionError(`${where}: no handler function was found`);
-    return handler as Handler<unknown, unknown>;
+/** What takes back what a step has done, and how often that is tried. @throws DefinitionError */
+function undoOf(where: string, { kind }: Work, settings: Anything, retry: RetryPolicy): Step["undo"] {
+  const { undo, undoRetry } = settings;
+  const refuse = (what: string): never => {
+    throw new DefinitionError(`${where}: ${what}`);
   };
-  if ("run" in definition && "load" in definition) throw new DefinitionError(`${where}: give run or load, not both`);
-  if ("run" in definition) {
-    const handler = check(definition.run);
-    return async () => handler;
-  }
-  if (typeof definition.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
-  const load = definition.load as () => Promise<{ default: unknown }>;
-  // A failed import is not kept: the next attempt tries it again.
-  let loaded: Promise<Handler<unknown, unknown>> | undefined;
-  return () => {
-    loaded ??= load().then(
-      (module) => check(module.default),
-      (error: unknown) => {
-        loaded = undefined;
-        throw error;
-      },
-    );
+  if (undo === undefined) return undoRetry === undefined ? undefined : refuse("undoRetry is for a step with an undo");
+  if (kind === "sleep" || kind === "wait") refuse("a step that only waits has nothing to undo");
+  if (undo === true && typeof settings.load !== "function") refuse("undo: true is for a module that load finds");
+  const load = loader(where, undo === true ? { load: settings.load } : { run: undo }, "undo");
+  return {
+    load: load as () => Promise<Undo<unknown, unknown>>,
+    retry: retryPolicy(where, { ...retry, ...undoRetry }, "undoRetry"),
+  };
+}
+
+/** Where a step's functions are, its module loaded once for all of them. A failed import is not kept. */
+function once(settings: Anything): Anything {
+  if (typeof settings.load !== "function") return settings;
+  const load = settings.load as () => Promise<unknown>;
+  let loaded: Promise<unknown> | undefined;
+  const loadOnce = () => {
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
     return loaded;
+  };
+  return { ...settings, load: loadOnce };
+}
+
+/** The handler of a step, or what undoes it: a function at hand, or one of its module. */
+function loader(where: string, source: Source, what: "run" | "undo"): Step["load"] {
+  const check = (found: unknown): Handler<unknown, unknown> => {
+    if (typeof found === "function") return found as Handler<unknown, unknown>;
+    throw new DefinitionError(`${where}: no ${what === "run" ? "handler" : "undo"} function was found`);
+  };
+  if ("run" in source && "load" in source) throw new DefinitionError(`${where}: give run or load, not both`);
+  if ("run" in source) {
+    const found = check(source.run);
+    return async () => found;
+  }
+  if (typeof source.load !== "function") throw new DefinitionError(`${where}: give a handler, run or load`);
+  const load = source.load as () => Promise<{ default: unknown; undo?: unknown }>;
+  return async () => {
+    const module = await load();
+    return check(what === "run" ? module.default : module.undo);
   };
 }

@@ -1,5 +1,5 @@
 import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
-import type { Entry, StepStream } from "./entry.ts";
+import { type Entry, isUndo, type StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { firstSteps, type Graph, shapeOf } from "./graph.ts";
@@ -26,6 +26,7 @@ import type { CheckedTerms } from "./start-options.ts";
 import { type DeadLetterPlace, parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
 import { termsArgs } from "./store/start-terms.ts";
+import { UndoStore } from "./store/undo-store.ts";
 import { decodeEntries } from "./streams.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { Priority, RunStatus } from "./views.ts";
@@ -74,6 +75,7 @@ export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   readonly #first: PartitionKeys;
+  readonly #undos: UndoStore;
   /** Those that this process knows to be listed. */
   readonly #tenants = new Set<string>();
 
@@ -81,6 +83,7 @@ export class Store {
     this.#client = client;
     this.keys = keys;
     this.#first = keys.partition(0);
+    this.#undos = new UndoStore(client, (id) => this.partitionKeys(id));
   }
 
   /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
@@ -130,8 +133,9 @@ export class Store {
     return reply[1];
   }
 
-  /** Commits up to 100 items of one partition; a reply for each. */
+  /** Commits up to 100 items of one partition, or one of an entry that undoes a step; a reply for each. */
   async commit(consumer: string, items: readonly CommitItem[]): Promise<Reply[]> {
+    if (isUndo(items[0]!.entry)) return [await this.#undos.commit(consumer, items[0]!)];
     const { keys, args } = commitArgs(this.partitionKeys(items[0]!.entry.run), consumer, items);
     return (await this.#run(commit, keys, args)) as Reply[];
   }
@@ -219,8 +223,14 @@ export class Store {
     )) as Reply;
   }
 
-  /** Lets a failed run go on from its dead letter. @param input another one for the step, as Redis holds it */
-  async replay({ id, run, entry, graph, tenant, step, lane = "normal" }: DeadLetterPlace, input = ""): Promise<Reply> {
+  /**
+   * Lets a failed run go on from its dead letter, or has a step undone again.
+   *
+   * @param input another one for the step, as Redis holds it
+   */
+  async replay(place: DeadLetterPlace, input = ""): Promise<Reply> {
+    if (place.undo) return this.#undos.replay(place);
+    const { id, run, entry, graph, tenant, step, lane = "normal" } = place;
     const keys = this.partitionKeys(run);
     const steps = stepPlaces(keys, run, graph, lane);
     return (await this.#run(

@@ -53,6 +53,18 @@ export interface StepView {
   };
   startedAt?: string;
   endedAt?: string;
+  /** How far its undo is, since its run failed or was cancelled. */
+  undo?: UndoView;
+}
+
+/** The undo of a completed step. */
+export interface UndoView {
+  /** `waiting`: its tenant is paused; `failed`: it went to dead letters. */
+  status: "waiting" | "queued" | "running" | "retrying" | "completed" | "failed";
+  attempt: number;
+  error?: ErrorRecord;
+  startedAt?: string;
+  endedAt?: string;
 }
 
 /** One item of a map, or one turn of a loop. */
@@ -71,6 +83,8 @@ export interface RunView {
   workflow: string;
   version: number;
   status: RunStatus;
+  /** What it will have come to once what it has done is undone; until then it is `running`. */
+  undoing?: "failed" | "cancelled";
   input: unknown;
   output?: unknown;
   error?: ErrorRecord;
@@ -114,6 +128,8 @@ export interface DeadLetterView {
   step: string;
   /** Which item of the step, if it has items. */
   item?: number;
+  /** It is of the step's undo, and not of the step itself. */
+  undo?: true;
   attempt: number;
   error: ErrorRecord;
   at: string;

@@ -1,3 +1,4 @@
+import type { Settled } from "./step.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** A workflow of which only what goes in and comes out matters. */
@@ -39,7 +40,14 @@ export type Output<In, Steps, Ends extends string, Maybe> = [Ends] extends [neve
     ? Joined<Steps, Ends, Maybe>
     : Steps[Ends & keyof Steps] | ([Ends] extends [Maybe] ? undefined : never);
 
-export type ItemOutput<O, W extends Callable> = unknown extends O ? W["types"]["output"] : Awaited<O>;
+type ItemOutput<O, W extends Callable> = unknown extends O ? W["types"]["output"] : Awaited<O>;
+/** What a map comes to: a result per element, or what each was settled with. */
+export type MapOutput<F, O, W extends Callable> = (F extends "collect"
+  ? Settled<ItemOutput<O, W>>
+  : ItemOutput<O, W>)[];
+export type ChildOutput<F, W extends Callable> = F extends "collect"
+  ? Settled<W["types"]["output"]>
+  : W["types"]["output"];
 
 /** A handler of a step's, by the step's name; nothing where the step has none. */
 export type HandlerOf<N extends string, I, O> = unknown extends O

@@ -16,18 +16,20 @@ import {
   makeStep,
   type OnFailure,
   type Placing,
-  type Settled,
   type Signalled,
   type Step,
   type StepSettings,
+  type TaskSource,
+  type Undo,
   type Work,
 } from "./step.ts";
 import type {
   AfterLast,
   Callable,
+  ChildOutput,
   HandlerOf,
   InputAfter,
-  ItemOutput,
+  MapOutput,
   MayBeSkipped,
   Output,
   Simplify,
@@ -121,7 +123,7 @@ export class Workflow<
       | (StepSettings &
           Limited<InputAfter<In, Steps, Maybe, A>> &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-          HandlerSource<InputAfter<In, Steps, Maybe, A>, O>),
+          TaskSource<InputAfter<In, Steps, Maybe, A>, O>),
   ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
     return this.#add(name, { kind: "task" }, definition);
   }
@@ -149,19 +151,15 @@ export class Workflow<
         limit?: number;
         /** `fail` (default): an item that fails for good fails the run. `collect`: its error is its result. */
         onItemFailure?: F;
-      } & ((HandlerSource<E, O> & Limited<E>) | { workflow: W; input: (element: E) => W["types"]["input"] }),
-  ): Added<
-    In,
-    Steps,
-    Ends,
-    Maybe,
-    Handlers,
-    N,
-    (F extends "collect" ? Settled<ItemOutput<O, W>> : ItemOutput<O, W>)[],
-    A,
-    C,
-    HandlerOf<N, E, O>
-  > {
+      } & (
+        | (HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>> & Limited<E>)
+        | {
+            workflow: W;
+            input: (element: E) => W["types"]["input"];
+            undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
+          }
+      ),
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>> {
     const where = this.#where(name);
     const { over, limit = 10, onItemFailure = "fail" } = settingsOf(where, definition);
     if (typeof over !== "function") throw new DefinitionError(`${where}: over must be a function that gives a list`);
@@ -190,7 +188,7 @@ export class Workflow<
     definition: StepSettings &
       Limited<InputAfter<In, Steps, Maybe, A>> &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
-      HandlerSource<InputAfter<In, Steps, Maybe, A>, O> & {
+      HandlerSource<InputAfter<In, Steps, Maybe, A>, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>> & {
         /** Whether a turn was the last. Turns count from 0. */
         until: (output: NoInfer<Awaited<O>>, turn: number) => boolean;
         /** 1 to 10,000. */
@@ -288,18 +286,11 @@ export class Workflow<
       onFailure?: F;
       /** `cancel` (default): a child ends with its parent. `leave`: it goes on by itself. */
       onCancel?: "cancel" | "leave";
+      /** Takes back what the child has done once it is complete; nothing else does. */
+      undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<ChildOutput<F, W>>>;
+      undoRetry?: StepSettings["undoRetry"];
     },
-  ): Added<
-    In,
-    Steps,
-    Ends,
-    Maybe,
-    Handlers,
-    N,
-    F extends "collect" ? Settled<W["types"]["output"]> : W["types"]["output"],
-    A,
-    C
-  > {
+  ): Added<In, Steps, Ends, Maybe, Handlers, N, ChildOutput<F, W>, A, C> {
     const where = this.#where(name);
     const { onFailure = "fail" } = settingsOf(where, definition);
     checkFailure(where, "onFailure", onFailure);

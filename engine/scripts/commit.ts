@@ -2,6 +2,7 @@ import { commitCheck } from "./parts/commit-check.ts";
 import { commitGates } from "./parts/commit-gates.ts";
 import { commitHeader } from "./parts/commit-header.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
+import { undoing } from "./parts/undoing.ts";
 import { script } from "./script.ts";
 
 /**
@@ -15,8 +16,8 @@ import { script } from "./script.ts";
  *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
  *                   key of what it has parked (0 if all graphs are chains of tasks)
  *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
- *                   of each: name, stream key, how many it comes after, its place among those with items or 0, the first
- *                   key of its gate or 0, how many come next, their places
+ *                   of each: name, stream key, how many it comes after, its place among those with items or 0, whether it has
+ *                   an undo (1 or 0), the first key of its gate or 0, how many come next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
  *                   for the entries' owners in one call; which graph and which step of it, or 0 and, in a chain of tasks,
  *                   how many come next (0 or 1), (stream key, step)
@@ -43,7 +44,8 @@ import { script } from "./script.ts";
  *         failed:     error, event step.failed, event run.failed, dead-letter id
  * Returns  a Reply per item: Done, DoneAndDue (and a timer row is due now), NotOwner, RunEnded, UnknownRun, Stale; or WrongType
  *          for all, and nothing is written: the caller then sends the items one by one
- * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting, run.completed
+ * Events  run.started, step.started, the item's own, step.completed or as the item says, step.skipped, run.waiting,
+ *         run.completed; of a run that fails and has something to undo, run.failed is kept until that is done
  *
  * All is read and checked before the first write. That is XACK, or XCLAIM where no entry is given up: both are allowed
  * over the memory limit, and so is all that follows them. A refused item whose run has ended or is unknown gives its
@@ -92,16 +94,7 @@ end
 local now = now_ms()
 local now_text, times = now .. '', {}
 local at_now = now_text .. ' '
--- The time that was so many ms ago, as text.
-local function time_ago(ago)
-  local time = times[ago]
-  if not time then
-    time = (now - tonumber(ago)) .. ''
-    times[ago] = time
-  end
-  return time
-end
-
+${undoing}
 ${commitWrites}
 ${commitGates}
 local function write(i, at)
@@ -109,7 +102,7 @@ local function write(i, at)
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
   local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 9
-  local item, item_named, mean, gate = '', '', false, stream.gate
+  local item, item_named, mean, gate, last = '', '', false, stream.gate, '{"type":"run.completed"}'
   n, f, delta, over = 0, 2, 0, false
   if OF_ITEM[kind] then
     kind, items, item = OF_ITEM[kind], items_of(run, stream), ARGV[more]
@@ -176,7 +169,10 @@ local function write(i, at)
   elseif kind == 'parked' then
     local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])
     local wake = signal ~= '' and call('HEXISTS', run.key, signal) == 1 and 'signal'
-    if child > 0 and not LIVE[call('HGET', KEYS[child], 'status') or ''] then wake = 'child' end
+    if child > 0 then
+      local child_status = call('HGET', KEYS[child], 'status') or ''
+      if not LIVE[child_status] and child_status ~= 'undoing' then wake = 'child' end
+    end
     if wake then
       status, place = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake)
     else
@@ -224,7 +220,7 @@ local function write(i, at)
     set('error', ARGV[more])
     set('dead:' .. place, stream.step .. ' ' .. letter .. (item == '' and '' or ' ' .. item))
     tell(at_now .. ARGV[more + 1])
-    tell(at_now .. ARGV[more + 2])
+    last = ARGV[more + 2]
     status, place, ended, finish = kind, 'dead:' .. letter, now_text, 'failed'
   end
 
@@ -264,9 +260,13 @@ local function write(i, at)
   end
   run[stream.record] = record
 
-  if finish then
-    if finish == 'completed' then tell(at_now .. '{"type":"run.completed"}')
-    elseif graph then end_others(run, id, tenant.parked, graph, stream.step) end
+  if finish == 'failed' and graph and fail_steps(run, id, tenant, graph, stream.step) then
+    move(run, id, tenant[run.status], tenant.running)
+    run.status = 'undoing'
+    set('status', 'undoing')
+    set('ending', 'failed ' .. last)
+  elseif finish then
+    tell(at_now .. last)
     move(run, id, tenant[run.status], tenant[finish])
     run.status = finish
     set('status', finish)

@@ -21,7 +21,7 @@ if any then return WRONG_TYPE end
 local id, row = ARGV[1], ARGV[4]
 local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'endedAt')
 if not got[1] or got[2] ~= ARGV[2] then return UNKNOWN_RUN end
-if LIVE[got[1]] or (ARGV[3] ~= '' and ARGV[3] ~= got[3]) then return STALE end
+if LIVE[got[1]] or got[1] == 'undoing' or (ARGV[3] ~= '' and ARGV[3] ~= got[3]) then return STALE end
 local stream_of = {}
 for i = 1, steps do stream_of[ARGV[6 + i]] = KEYS[last_index + i] end
 
@@ -30,7 +30,7 @@ for i = 5, last_index do redis.call('ZREM', KEYS[i], id) end
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   local entry = string.match(field, '^dead:(.+)$')
   if entry then
-    local step, letter = string.match(redis.call('HGET', KEYS[1], field), '^(%S+) (%S+)$')
+    local step, letter = string.match(redis.call('HGET', KEYS[1], field), '^(%S+) (%S+)')
     redis.call('ZREM', KEYS[4], id .. '-' .. entry)
     if stream_of[step] then redis.call('XDEL', stream_of[step], letter) end
   end

@@ -13,7 +13,7 @@ export const discard = script(
 local wrong, any = wrong_types('hsz')
 if any then return WRONG_TYPE end
 local mark = 'dead:' .. ARGV[2]
-local letter = string.match(redis.call('HGET', KEYS[1], mark) or '', '^%S+ (%S+)$')
+local letter = string.match(redis.call('HGET', KEYS[1], mark) or '', '^%S+ (%S+)')
 if not letter then return UNKNOWN_RUN end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('XDEL', KEYS[2], letter)

@@ -7,7 +7,7 @@ import { script } from "./script.ts";
  * KEYS and ARGV  as in `parts/end-run.ts`: the status `failed`, the event run.failed, and of its own
  *       7 limit: `ttl` or `deadline`  8 error as JSON
  * Returns  Done; Stale if it has started, for the ttl; RunEnded; UnknownRun; WrongType
- * Events  run.failed; and `expired RUN` on the control channel, for the workers
+ * Events  run.failed, unless something is undone first; and `expired RUN` on the control channel, for the workers
  */
 export const expire = script(
   "expire",

@@ -34,23 +34,24 @@ local function one(key, at)
   local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1, consumer)
   if pending.err or not pending[1] or pending[1][4] ~= tonumber(ARGV[at + 1]) then return NOT_OWNER end
   local got = redis.call('HMGET', run, 'status', 'trimmed', 'createdAt', 'active')
-  local holder, field = run, 'step:' .. step
+  local undo = woken == 'undo'
+  local holder, field = run, (undo and 'undo:' or 'step:') .. step
   if item ~= '' then holder, field = live, item end
   local _, attempt, _, _, place, started = string.match(redis.call('HGET', holder, field) or '', STEP)
 
   redis.call('XACK', stream, GROUP, entry)
   redis.call('XDEL', stream, entry)
   if not got[1] then return UNKNOWN_RUN end
-  if not LIVE[got[1]] then return RUN_ENDED end
+  if undo and got[1] ~= 'undoing' or not undo and not LIVE[got[1]] then return RUN_ENDED end
   if place ~= entry then return STALE end
   -- In the order in which they were queued.
   redis.call('ZADD', parked, string.match(entry, '^%d+'), row)
   redis.call('HINCRBY', KEYS[2], ARGV[at + 9], 1)
-  if woken == '' then started = '-' end
+  if woken == '' or undo then started = '-' end
   redis.call('HSET', holder, field,
     table.concat({ 'waiting', attempt, ARGV[at + 4], ARGV[at + 5], 'timer:' .. row, started, '- 0' }, ' '))
   -- A step with items is at work, whatever they do. In a chain of tasks there is one step at a time.
-  if item ~= '' or got[4] and redis.call('HINCRBY', run, 'active', -1) > 0 then return DONE end
+  if undo or item ~= '' or got[4] and redis.call('HINCRBY', run, 'active', -1) > 0 then return DONE end
   local id = string.match(run, '[^:]+$')
   for k = key + 5, key + 6 do redis.call('ZREM', KEYS[k], id) end
   redis.call('ZADD', KEYS[key + 7], got[3], id)

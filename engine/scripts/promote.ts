@@ -49,8 +49,11 @@ local function wake(row)
   if not UNCOUNTED[reason] then redis.call('HINCRBY', KEYS[2], delayed, -1) end
   local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', 'createdAt', 'active')
   if not got[1] then return UNKNOWN_RUN end
-  if not LIVE[got[1]] then return RUN_ENDED end
-  local holder, field = KEYS[run], 'step:' .. step
+  -- What had woken it before it was parked, or failed and is tried again.
+  local woken = string.match(reason, '^%a+:(.+)$') or reason
+  local undo = woken == 'undo'
+  if undo and got[1] ~= 'undoing' or not undo and not LIVE[got[1]] then return RUN_ENDED end
+  local holder, field = KEYS[run], (undo and 'undo:' or 'step:') .. step
   if item ~= '' then holder, field = KEYS[live], item end
   local was, attempt, failures, crashes, place, started = string.match(redis.call('HGET', holder, field) or '', STEP)
   if place ~= 'timer:' .. row then return STALE end
@@ -59,16 +62,14 @@ local function wake(row)
     fields[#fields + 1] = 'item'
     fields[#fields + 1] = item
   end
-  if PLAIN[reason] then
-    started = '-'
-  else
+  if PLAIN[reason] or undo then started = '-' end
+  if not PLAIN[reason] then
     fields[#fields + 1] = 'wake'
-    -- What had woken it before it was parked, or failed and is tried again.
-    fields[#fields + 1] = string.match(reason, '^%a+:(.+)$') or reason
+    fields[#fields + 1] = woken
   end
   local entry = redis.call('XADD', KEYS[stream], '*', unpack(fields))
   redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
-  if item == '' and was == 'waiting' then
+  if item == '' and was == 'waiting' and not undo then
     redis.call('HDEL', KEYS[run], 'due:' .. step)
     -- From here on it is the time-out that counts: a signal comes too late.
     if reason == 'timeout' then redis.call('HSET', KEYS[run], 'signalled:' .. step, '') end
@@ -107,7 +108,7 @@ local function lapse(row)
   if redis.call('HGET', KEYS[held], 'run') ~= id then return STALE end
   local got = redis.call('HMGET', KEYS[run], 'status', 'createdAt')
   -- The key is its run's while that is live. The older that is, the less often it is looked at.
-  if got[1] and LIVE[got[1]] then
+  if got[1] and (LIVE[got[1]] or got[1] == 'undoing') then
     later(row, math.max(60000, math.floor((now - got[2]) / 4)))
   else
     redis.call('DEL', KEYS[held])

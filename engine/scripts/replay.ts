@@ -9,8 +9,9 @@ import { script } from "./script.ts";
  *       again, if it has none)
  * ARGV  1 run id  2 dead-letter id  3 the entry in it  4 event run.queued
  *       5 the step's input from now on, in place of what it comes after; '' for the one it had
- *       6… of each step: its name, and whether it has items (`items` or '')
- * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the run is no longer failed by it; WrongType
+ *       6… of each step: its name, and what of `items` and `undo` it has
+ * Returns  Done; UnknownRun if there is no such run or dead letter; Stale if the run is no longer failed by it; RunEnded if
+ *          what it had done was undone; WrongType
  * Events  run.queued
  */
 export const replay = script(
@@ -21,8 +22,9 @@ local wrong, any = wrong_types('hlszzz' .. string.rep('sh', count))
 if any then return WRONG_TYPE end
 local id, letter_id = ARGV[1], ARGV[2]
 local mark = 'dead:' .. ARGV[3]
-local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'trimmed', mark, 'active')
+local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'trimmed', mark, 'active', 'ending')
 if not got[1] or not got[5] then return UNKNOWN_RUN end
+if got[7] then return RUN_ENDED end
 local dead_step, letter, dead_item = string.match(got[5], '^(%S+) (%S+) ?(%S*)$')
 local dead_record = redis.call('HGET', KEYS[1], 'step:' .. dead_step)
 local _, _, _, _, place = string.match(dead_record or '', STEP)
@@ -42,8 +44,8 @@ local function add(stream, item)
   end
   return 'queued 0 0 0 ' .. entry .. ' - - 0'
 end
-for i = 1, count do
-  local step, stream, live = ARGV[4 + 2 * i], KEYS[5 + 2 * i], ARGV[5 + 2 * i] ~= '' and KEYS[6 + 2 * i]
+for _, each in ipairs(steps_at(7, 6)) do
+  local step, stream, live = each.name, each.key, each.live
   local status, attempt, failures, crashes, _, started, _, batch =
     string.match(redis.call('HGET', KEYS[1], 'step:' .. step) or '', STEP)
   if status == 'cancelled' or step == dead_step then

@@ -105,6 +105,17 @@ local function clear_place(place, stream_key, timers_key, delayed_key, parked_ke
   end
 end
 
+-- The steps that stepPlaces() tells of, from this key and this argument on.
+local function steps_at(key, arg, count)
+  local steps = {}
+  for i = 1, count or (#KEYS - key + 1) / 2 do
+    local name, marks = ARGV[arg + 2 * i - 2], ARGV[arg + 2 * i - 1]
+    steps[i] = { name = name, key = KEYS[key + 2 * i - 2], live = string.find(marks, 'items', 1, true) and KEYS[key + 2 * i - 1],
+      undo = string.find(marks, 'undo', 1, true) }
+  end
+  return steps
+end
+
 local ENDED = { completed = true, failed = true, cancelled = true, skipped = true }
 
 -- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its

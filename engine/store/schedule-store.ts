@@ -1,7 +1,7 @@
 import { MillraceError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
-import { pairs } from "../run-record.ts";
+import { pairs, statusOf } from "../run-record.ts";
 import { decodeSchedule, encodeSchedule, type ScheduleRecord } from "../schedules/record.ts";
 import { deleteSchedule } from "../scripts/delete-schedule.ts";
 import { readSchedule } from "../scripts/read-schedule.ts";
@@ -80,7 +80,8 @@ export class ScheduleStore {
 
   /** The status of a run; undefined if there is none of that id. */
   async runStatus(id: string): Promise<string | undefined> {
-    return ((await this.#client.call("HGET", this.#keys.run(id), "status")) as string | null) ?? undefined;
+    const status = (await this.#client.call("HGET", this.#keys.run(id), "status")) as string | null;
+    return status === null ? undefined : statusOf({ status });
   }
 
   #touched({ tenant, name }: ScheduleName): string[] {

@@ -1,6 +1,7 @@
 import { type ErrorRecord, MillraceError } from "../errors.ts";
 import { firstSteps, type Graph } from "../graph.ts";
 import type { Client } from "../redis/client.ts";
+import { statusOf } from "../run-record.ts";
 import { dedupe } from "../scripts/dedupe.ts";
 import { expire } from "../scripts/expire.ts";
 import { postpone } from "../scripts/postpone.ts";
@@ -48,7 +49,7 @@ export class StartStore {
   /** A run's status; undefined if there is no such run. */
   async status(run: string): Promise<RunStatus | undefined> {
     const status = await this.#client.call("HGET", this.#store.partitionKeys(run).run(run), "status");
-    return (status as RunStatus | null) ?? undefined;
+    return status === null ? undefined : statusOf({ status: status as string });
   }
 
   /** Puts off a run that waits to start, and gives it another input, as Redis is to hold it; `was` is the one so far. */

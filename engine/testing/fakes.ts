@@ -85,7 +85,8 @@ export class Fakes {
   }
 
   #make(workflow: AnyWorkflow): AnyWorkflow {
-    const steps = workflow.steps.map((step): Step => {
+    const steps = workflow.steps.map((given): Step => {
+      const step = this.#withUndo(workflow, given);
       if (!hasHandler(step.work)) return { ...step, work: this.#withChild(step.work) };
       const where = `${workflowVersion(workflow.graph)}:${step.name}`;
       const place: Place = { step, where, failures: [] };
@@ -93,6 +94,14 @@ export class Fakes {
       return { ...step, load: async () => (input, ctx) => attempt(place, input, ctx) };
     });
     return Object.create(workflow, { steps: { value: steps, enumerable: true } }) as AnyWorkflow;
+  }
+
+  #withUndo(workflow: AnyWorkflow, step: Step): Step {
+    if (step.undo === undefined) return step;
+    const where = undoOf(`${workflowVersion(workflow.graph)}:${step.name}`);
+    const place: Place = { step: { ...step, load: step.undo.load as Step["load"] }, where, failures: [] };
+    this.#places.set(where, place);
+    return { ...step, undo: { ...step.undo, load: async () => (done, ctx) => attempt(place, done, ctx) } };
   }
 
   /** The runs that a step starts are of workflows under test as well. */
@@ -103,7 +112,14 @@ export class Fakes {
 
   /** @param made what to run in the step's place, or simply what it returns */
   fake(workflow: AnyWorkflow, step: string, made: unknown): Fake {
-    const place = this.#find(workflow, step);
+    return this.#put(this.#find(workflow, step), made);
+  }
+
+  fakeUndo(workflow: AnyWorkflow, step: string, made: unknown): Fake {
+    return this.#put(this.#find(workflow, undoOf(step)), made);
+  }
+
+  #put(place: Place, made: unknown): Fake {
     const handler = typeof made === "function" ? (made as AnyHandler) : () => made;
     const record = new Recorded(() => {
       if (place.fake?.record === record) delete place.fake;
@@ -138,6 +154,11 @@ export class Fakes {
     const isKnown = [...this.#places.keys()].some((where) => where.startsWith(`${version}:`));
     throw isKnown ? new NotFoundError(`step in workflow ${version}`, step) : new NotFoundError("workflow", version);
   }
+}
+
+/** What the undo of a step goes by: no step has such a name. */
+function undoOf(step: string): string {
+  return `${step}:undo`;
 }
 
 async function attempt(place: Place, input: unknown, ctx: StepContext): Promise<unknown> {

@@ -6,7 +6,7 @@ import { newId } from "../ids.ts";
 import { NamespaceKeys } from "../keys.ts";
 import type { Millrace, StartOptions } from "../millrace.ts";
 import { startTemporaryRedis } from "../redis/private/index.ts";
-import type { Handler } from "../step.ts";
+import type { Handler, Undo } from "../step.ts";
 import { ClockedClient, ClockStore } from "../store/clock-store.ts";
 import type { RunView } from "../views.ts";
 import { createWorker } from "../worker.ts";
@@ -15,7 +15,7 @@ import { TestClock } from "./clock.ts";
 import { durationText } from "./duration.ts";
 import { type Failing, type Fake, Fakes } from "./fakes.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
-import type { EndedRun, HandlerInput, HandlerName, HandlerOutput, TestRun } from "./types.ts";
+import type { EndedRun, HandlerInput, HandlerName, HandlerOutput, StepName, StepOutput, TestRun } from "./types.ts";
 
 export interface TestKitOptions {
   /** A Redis to use, in a namespace of the kit's own that is removed at the end. Default: a server of the kit's own. */
@@ -131,6 +131,19 @@ export class TestKit implements AsyncDisposable {
     made: HandlerOutput<W, N> | Handler<HandlerInput<W, N>, HandlerOutput<W, N>>,
   ): Fake<HandlerInput<W, N>> {
     return this.#fakes.fake(workflow, step, made) as Fake<HandlerInput<W, N>>;
+  }
+
+  /**
+   * Puts something in the place of a step's undo; by default, what does nothing.
+   *
+   * @throws NotFoundError if there is no such step, or it has no undo
+   */
+  fakeUndo<W extends AnyWorkflow, const N extends StepName<W>>(
+    workflow: W,
+    step: N,
+    undo: Undo<unknown, StepOutput<W, N>> = () => undefined,
+  ): Fake<{ input: unknown; output: StepOutput<W, N> }> {
+    return this.#fakes.fakeUndo(workflow, step, undo) as Fake<{ input: unknown; output: StepOutput<W, N> }>;
   }
 
   /**

@@ -135,10 +135,18 @@ describe("what Redis holds after runs of every kind", () => {
     limits: { rate: { count: 1, windowMs: 60_000 } },
     run: (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
   });
+  /** Begins to be undone when it is cancelled: one undo goes to dead letters, one is at work. */
+  const undone = workflow("undone", { input: v.any() })
+    .step("first", {
+      run: () => 1,
+      undo: (_, ctx) => new Promise((_, reject) => ctx.signal.addEventListener("abort", reject)),
+    })
+    .step("second", { run: () => 2, undo: () => Promise.reject(new FatalError("no")) })
+    .sleep("sleep", 86_400_000);
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd, many, limited]);
+    await using engine = await engineUnderTest([odd, many, undone, limited]);
     await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ drainMs: 0 });
     const first = await engine.millrace.runs.start(limited, null);
@@ -161,6 +169,13 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.until(id, ({ type, step }) => type === "step.retrying" && step === "map");
     await engine.until(id, ({ type, step }) => type === "step.started" && step === "child");
     await engine.until(id, ({ type, step }) => type === "step.completed" && step === "aside");
+    const trip = await engine.millrace.runs.start(undone, null);
+    await engine.until(trip.id, ({ type }) => type === "run.waiting");
+    await engine.millrace.runs.cancel(trip.id);
+    await engine.until(
+      trip.id,
+      ({ type, step, data }) => type === "step.started" && step === "first" && data !== undefined,
+    );
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
@@ -199,7 +214,10 @@ describe("what Redis holds after runs of every kind", () => {
   test("is in the table of fields, and nothing in that is missing", () => {
     const shown = [...found.fields].map((field) =>
       field
-        .replace(/^(step|output|input|progress|error|join|items|chunks|due|signal|signalled|child):\w+$/, "$1:STEP")
+        .replace(
+          /^(step|output|input|progress|error|join|items|chunks|due|signal|signalled|child|undo|undoError):\w+$/,
+          "$1:STEP",
+        )
         .replace(/^dead:\d+-\d+$/, "dead:ENTRY"),
     );
     const told = table(readme, "field").map(([name]) => code(name!));

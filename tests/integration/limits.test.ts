@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { type RunEvent, workflow } from "../../engine/index.ts";
+import { FatalError, type RunEvent, workflow } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Handlers, input, start, waits } from "../support/limited.ts";
 
@@ -237,4 +237,18 @@ describe("beside priorities and pauses", () => {
       steps: { work: { attempt: 1 } },
     });
   });
+});
+
+test("a step with limits is undone without passing the gate again", async () => {
+  const undone: unknown[] = [];
+  const booked = workflow("booked", { input })
+    .step("work", { limits: { concurrency: 1 }, run: ({ n }) => n, undo: (_, ctx) => void undone.push(ctx.step) })
+    .step("fail", () => {
+      throw new FatalError("no");
+    });
+  await using engine = await engineUnderTest([booked]);
+  await engine.worker();
+  expect(await engine.run(booked, { user: "a", n: 0 })).toMatchObject({ status: "failed" });
+  expect(undone).toEqual(["work"]);
+  expect(await engine.run(booked, { user: "a", n: 1 })).toMatchObject({ status: "failed" });
 });

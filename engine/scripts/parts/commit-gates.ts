@@ -1,4 +1,4 @@
-/** What the script `commit` does at the gates of steps with limits, and to the other steps of a run that it ends. */
+/** What the script `commit` does at the gates of steps with limits. */
 export const commitGates = `
 -- A step that waited at its gate is at work again, and so is its run.
 local function go_on(run, id, tenant)
@@ -30,15 +30,5 @@ local function turn_gates()
       replies[gate.last] = DONE_AND_DUE
     end
   end
-end
-
-local function end_others(run, id, parked, graph, except)
-  local steps = {}
-  for k = 1, #graph do
-    local step = graph[k]
-    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items],
-      gate = gate_of(graph, k) }
-  end
-  end_steps(run.key, id, KEYS[1], KEYS[2], parked, graph.version, steps, except, now_text, set)
 end
 `;

@@ -25,10 +25,11 @@ for i = 1, tonumber(ARGV[5]) do
   at = at + 3
   for k = 1, steps do
     local step = { name = ARGV[at], key = KEYS[tonumber(ARGV[at + 1])], record = 'step:' .. ARGV[at], needs = tonumber(ARGV[at + 2]),
-      items = tonumber(ARGV[at + 3]), join = 'join:' .. ARGV[at], next = {}, limits = tonumber(ARGV[at + 4]) }
-    for n = 1, tonumber(ARGV[at + 5]) do step.next[n] = tonumber(ARGV[at + 5 + n]) end
+      items = tonumber(ARGV[at + 3]), undo = ARGV[at + 4] == '1', join = 'join:' .. ARGV[at], next = {},
+        limits = tonumber(ARGV[at + 5]) }
+    for n = 1, tonumber(ARGV[at + 6]) do step.next[n] = tonumber(ARGV[at + 6 + n]) end
     graph[k] = step
-    at = at + 6 + #step.next
+    at = at + 7 + #step.next
   end
   graphs[i .. ''] = graph
 end

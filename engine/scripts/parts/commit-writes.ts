@@ -22,6 +22,16 @@ local function move(run, id, from, to)
   end
 end
 
+-- The time that was so many ms ago, as text.
+local function time_ago(ago)
+  local time = times[ago]
+  if not time then
+    time = (now - tonumber(ago)) .. ''
+    times[ago] = time
+  end
+  return time
+end
+
 -- Adds an entry; 'item' and 'wake' are '' where there is none.
 local function add(key, id, tenant, input, item, wake, failures, crashes)
   if item == '' and wake == '' and not failures then
@@ -112,6 +122,18 @@ local function end_item(run, id, tenant, stream, items, item, last, input)
     end
   end
   return false
+end
+
+-- Takes what is live beside the step that failed from its place. True if something is undone before the run ends.
+local function fail_steps(run, id, tenant, graph, except)
+  local steps = {}
+  for k = 1, #graph do
+    local step = graph[k]
+    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items],
+      undo = step.undo, gate = gate_of(graph, k) }
+  end
+  end_steps(run.key, id, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, except, now_text, set)
+  return undo_next(run.key, id, tenant.name, steps)
 end
 
 -- The mean, at most four times a second; that it is whole, the end of the step tells.

@@ -1,7 +1,7 @@
 // Workflows for tests that start several workers and do them harm: given to these by --workflows.
 import { existsSync } from "node:fs";
 import * as v from "valibot";
-import { type StepContext, workflow } from "../../../engine/index.ts";
+import { FatalError, type StepContext, workflow } from "../../../engine/index.ts";
 
 /** Which process ran a step's attempt. */
 export interface RanBy {
@@ -52,4 +52,21 @@ export const chain = workflow("chain", { input: v.object({ ms: v.number() }) })
   })
   .step("three", (_, ctx) => by(ctx));
 
-export default [held, lasting, killing, chain];
+/** Fails, and is undone: the undo says that it is held, and goes on when its attempt's file is there. */
+export const undoing = workflow("undoing", { input: v.object({ files: v.array(v.string()) }) })
+  .step("first", { run: (input) => input, undo: () => console.log("undone first") })
+  .step("second", {
+    run: (input) => input,
+    undo: async ({ input: { files } }, ctx) => {
+      console.log(`undoing ${ctx.run.id}`);
+      while (!existsSync(files[ctx.attempt - 1] ?? "")) {
+        ctx.signal.throwIfAborted();
+        await after(5);
+      }
+    },
+  })
+  .step("fails", () => {
+    throw new FatalError("no");
+  });
+
+export default [held, lasting, killing, chain, undoing];
