@@ -12,6 +12,7 @@ const program = makeProgram({
   runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
   deadLetters: (command) =>
     start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
+  versions: (command) => start(async (settings) => (await import("./versions.ts")).runVersions(command, settings)),
   pause: (command) => start(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
   resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
   paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
 import type { RunsCommand } from "./runs.ts";
+import type { VersionsCommand } from "./versions.ts";
 
 export interface OperatorActions {
   runs(command: RunsCommand): Promise<void>;
   deadLetters(command: DeadLettersCommand): Promise<void>;
+  versions(command: VersionsCommand): Promise<void>;
 }
 
 /** The commands of those who operate a Millrace: they need Redis and the blob store, and no definitions. */
@@ -44,6 +46,28 @@ export function addOperatorCommands(program: Command, actions: OperatorActions):
     .option("--limit <n>", "no more than so many of those that fit")
     .option("--all", "all of them, where nothing else says which")
     .action((ids: string[], options: LetterOptions) => actions.deadLetters({ action: "discard", ids, options }));
+
+  const versions = program.command("versions").description("see the versions of workflows, and move runs between them");
+  versions
+    .command("list [workflow]")
+    .description("each version with its workers and its live runs, one a line")
+    .action((workflow?: string) =>
+      actions.versions({ action: "list", ...(workflow === undefined ? {} : { workflow }) }),
+    );
+  versions
+    .command("migrate <workflow>")
+    .description("move live runs to the steps of the same names, where nobody works on them")
+    .requiredOption("--from <version>", "the version that they are of")
+    .requiredOption("--to <version>", "the version that they go on with")
+    .option("--limit <n>", "no more than so many")
+    .option("--dry-run", "say what would be done")
+    .action((workflow: string, options: { from: string; to: string; limit?: string; dryRun?: boolean }) =>
+      actions.versions({ action: "migrate", workflow, ...options }),
+    );
+  versions
+    .command("retire <workflow> <version>")
+    .description("forget a version that is done with; its ended runs are still shown")
+    .action((workflow: string, version: string) => actions.versions({ action: "retire", workflow, version }));
 }
 
 function filtered(command: Command): Command {

@@ -32,6 +32,7 @@ import { StartStore } from "./store/start-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { Values } from "./values.ts";
+import { versionsOperations } from "./versions-operations.ts";
 import type { QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
@@ -123,6 +124,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
+  const queuesNow = () => queues(client, space, store, records);
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -135,7 +137,11 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     schedules: new Schedules({ schedules, store, records, runs, workflows }),
-    queues: () => queues(client, space, store, records),
+    queues: queuesNow,
+    ...versionsOperations({
+      ...{ client, store, lanes, records, space, values, runs, graphs, workflows, definitions },
+      queues: queuesNow,
+    }),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
@@ -149,7 +155,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
     ...{ definitions, subscriber: subscribe, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
-    allGraphs: () => space.graphs(),
+    allGraphs: () => space.graphsWithRetired(),
     openReader: () => openReader(url, `millrace:${namespace}:reader`),
   });
   return millrace;
@@ -192,7 +198,7 @@ function graphsOf(space: Namespace, definitions: readonly AnyWorkflow[]): Graphs
   return {
     async of(workflow: string, version: number): Promise<Graph> {
       const name = workflowVersion({ workflow, version });
-      const graph = known.get(name) ?? (await space.graphs()).find((each) => workflowVersion(each) === name);
+      const graph = known.get(name) ?? (await space.graph(name));
       if (graph === undefined) throw new NotFoundError("workflow version", name);
       known.set(name, graph);
       return graph;

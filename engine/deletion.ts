@@ -25,8 +25,8 @@ export class Deletion {
 
   /** @returns Done; UnknownRun; Stale if it has not ended, or not when it is said to have; WrongType */
   async delete(place: EndedRunPlace): Promise<Reply> {
-    const { run, tenant, graph, endedAt } = place;
-    const { tags, items } = await this.#store.belongings(run, graph);
+    const { run, tenant, endedAt } = place;
+    const { tags, items } = await this.#store.belongings(run);
     if (this.#blobs === noBlobs && items === "") return this.#store.delete({ ...place, tags });
     const reply = await this.#store.delete({ ...place, tags }, items, REST_WITHIN_MS);
     if (reply !== Reply.Done) return reply;

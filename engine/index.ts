@@ -33,6 +33,14 @@ export type {
   StepSettings,
   Undo,
 } from "./step.ts";
+export type {
+  MigrateDecision,
+  MigrateOptions,
+  MigrateResult,
+  MigrateTo,
+  VersionsApi,
+  VersionView,
+} from "./versions-api.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -63,6 +63,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:broadcast`;
   }
 
+  /** Hash: `workflow@version` that is served no more to the graph as JSON, for its ended runs. */
+  retired(): string {
+    return `{${this.namespace}}:retired`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`);
   }

@@ -2,6 +2,7 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
+import type { VersionsApi } from "./versions-api.ts";
 import type {
   DeadLetterDetails,
   DeadLetterView,
@@ -173,7 +174,7 @@ export interface PausesApi {
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
-export interface Millrace extends PausesApi {
+export interface Millrace extends PausesApi, VersionsApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
   readonly runs: RunsApi;

@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
+import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
@@ -50,11 +51,19 @@ export class Namespace {
 
   async #openGraph(graph: Graph): Promise<void> {
     const json = JSON.stringify(graph);
-    if ((await this.#settled(this.keys.graphs(), workflowVersion(graph), json)) !== json)
+    const name = workflowVersion(graph);
+    const served = (await this.#client.call("HGET", this.keys.graphs(), name)) as string | null;
+    const earlier = served ?? ((await this.#client.call("HGET", this.keys.retired(), name)) as string | null);
+    const isSame = earlier === null || earlier === json;
+    const stored = isSame ? ((await this.#settled(this.keys.graphs(), name, json)) as string) : earlier;
+    // It was retired, and is served again.
+    if (served === null && earlier === json) await this.#client.call("HDEL", this.keys.retired(), name);
+    if (stored !== json)
       throw new MillraceError(
         "graph_changed",
         `The steps of workflow ${graph.workflow} are not those that version ${graph.version} was stored with: ` +
-          "raise its version.",
+          `${graphDifference(JSON.parse(stored), graph)}. Raise its version: runs of version ${graph.version} end on ` +
+          "the steps that it was stored with.",
       );
     const keys = this.keys.partition(0);
     await ensureGroups(
@@ -82,10 +91,47 @@ export class Namespace {
     }
   }
 
-  /** The graphs of every workflow version that was ever served here. */
+  /** The graphs of every workflow version that was ever served here and is not retired. */
   async graphs(): Promise<Graph[]> {
     const stored = pairs((await this.#client.call("HGETALL", this.keys.graphs())) as string[]);
     return Object.values(stored).map((json) => JSON.parse(json) as Graph);
+  }
+
+  /** Those, and of the versions that are retired. */
+  async graphsWithRetired(): Promise<Graph[]> {
+    const stored = await this.#client.pipeline([
+      ["HGETALL", this.keys.graphs()],
+      ["HGETALL", this.keys.retired()],
+    ]);
+    return (stored as string[][]).flatMap((flat) =>
+      Object.values(pairs(flat)).map((json) => JSON.parse(json) as Graph),
+    );
+  }
+
+  /** Every tenant that ever had a run. */
+  async tenants(): Promise<string[]> {
+    return (await this.#client.call("SMEMBERS", this.keys.tenants())) as string[];
+  }
+
+  /** The graph of a workflow version, retired or not. */
+  async graph(name: string): Promise<Graph | undefined> {
+    for (const key of [this.keys.graphs(), this.keys.retired()]) {
+      const json = (await this.#client.call("HGET", key, name)) as string | null;
+      if (json !== null) return JSON.parse(json) as Graph;
+    }
+    return undefined;
+  }
+
+  /** Lists a version no more. Its graph is kept for its ended runs. */
+  async retire(graph: Graph): Promise<void> {
+    const name = workflowVersion(graph);
+    await this.#client.call("HSET", this.keys.retired(), name, JSON.stringify(graph));
+    await this.#client.call("HDEL", this.keys.graphs(), name);
+  }
+
+  /** Lists a version again. */
+  async bringBack(graph: Graph): Promise<void> {
+    await this.#openGraph(graph);
   }
 
   async ping(): Promise<void> {

@@ -10,7 +10,12 @@ const AFTER_WRONG_TYPE_MS = 60_000;
 export function overdue(starts: StartStore, graphs: Graphs): Continuation<Extract<ContinuedRow, { kind: "overdue" }>> {
   return async ({ run, workflow, version, limit }) => {
     const graph = await graphs.of(workflow, Number(version));
-    const reply = await starts.expire(run, graph, limit);
+    let reply = await starts.expire(run, graph, limit);
+    if (reply === Reply.Moved) {
+      const now = await starts.version(run);
+      reply = now === undefined ? Reply.UnknownRun : await starts.expire(run, await graphs.of(workflow, now), limit);
+    }
+    if (reply === Reply.Moved) return 0;
     return reply === Reply.WrongType ? AFTER_WRONG_TYPE_MS : undefined;
   };
 }

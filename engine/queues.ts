@@ -9,7 +9,7 @@ import { pauseField } from "./store/pause-store.ts";
 import { PRIORITIES, type Priority, type QueueView } from "./views.ts";
 
 /** A worker that was not heard of for this long is no longer counted as alive. */
-const ALIVE_MS = 30_000;
+export const ALIVE_MS = 30_000;
 
 /** The figures of every step of these graphs in one partition. */
 export async function queuesOf(

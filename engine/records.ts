@@ -1,4 +1,5 @@
 import type { ErrorRecord } from "./errors.ts";
+import { workflowVersion } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
 import type { Call, Client } from "./redis/client.ts";
 import { serverTimeMs } from "./redis/time.ts";
@@ -82,6 +83,18 @@ export class Records {
     const range: Call = ["ZRANGE", key, maxMs, "-inf", "BYSCORE", "REV", "LIMIT", offset, count, "WITHSCORES"];
     const reply = (await this.#client.call(...range)) as [string, string | number][];
     return reply.map(([id, ms]) => [id, Number(ms)]);
+  }
+
+  /** A page of an index, oldest first. */
+  async oldest(key: string, from: number, count: number): Promise<string[]> {
+    return (await this.#client.call("ZRANGE", key, from, from + count - 1)) as string[];
+  }
+
+  /** Of each of these runs its workflow version; `@` for one that is gone. */
+  async versionsOf(ids: readonly string[]): Promise<string[]> {
+    const calls = ids.map((id): Call => ["HMGET", this.#store.partitionKeys(id).run(id), "workflow", "version"]);
+    const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
+    return replies.map(([workflow, version]) => workflowVersion({ workflow: workflow ?? "", version: version ?? "" }));
   }
 
   /** How many members each of these indexes has. */

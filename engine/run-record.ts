@@ -48,6 +48,10 @@ export function stepStatus(fields: Record<string, string>, step: string): StepSt
   return stepWords(fields[`step:${step}`] ?? PENDING).status;
 }
 
+export function laneOf(fields: Record<string, string>): Priority {
+  return (fields.priority ?? "normal") as Priority;
+}
+
 /** What lists show. */
 export function summaryOf({ id, fields, logLength }: RunRecord): RunSummary {
   const summary: RunSummary = {

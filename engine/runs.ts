@@ -11,7 +11,7 @@ import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import { rerun } from "./rerun.ts";
 import { fits, smallestIndex } from "./run-filter.ts";
-import { type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
+import { laneOf, type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
@@ -21,13 +21,13 @@ import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
+import { explainUnserved } from "./versions.ts";
 import {
   type Durability,
   type ItemView,
   type Page,
   type PageOptions,
   PRIORITIES,
-  type Priority,
   type RunSummary,
   type RunView,
   type StartedRun,
@@ -111,8 +111,10 @@ export class Runs implements RunsApi {
 
   async get(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<RunView> {
     const record = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(record.fields.workflow!, Number(record.fields.version));
-    const view = await viewOf(record, graph, this.#parts.values);
+    const { graphs, values, records, store } = this.#parts;
+    const graph = await graphs.of(record.fields.workflow!, Number(record.fields.version));
+    const view = await viewOf(record, graph, values);
+    await explainUnserved(view, graph, records, store.partitionKeys(id));
     await this.#parts.pauses.explain(view);
     return view;
   }
@@ -135,9 +137,9 @@ export class Runs implements RunsApi {
   }
 
   async cancel(id: string, { tenant = DEFAULT_TENANT }: Tenanted = {}): Promise<void> {
-    const { fields } = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    const reply = await this.#parts.store.cancel(id, graph, tenant, laneOf(fields));
+    const reply = await this.#onItsVersion(id, tenant, (graph, fields) =>
+      this.#parts.store.cancel(id, graph, tenant, laneOf(fields)),
+    );
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded)
       throw new ConflictError("run_ended", `Run ${id} had ended before it could be cancelled.`);
@@ -161,15 +163,15 @@ export class Runs implements RunsApi {
   async signal(id: string, name: string, data?: unknown, options: Tenanted & { key?: string } = {}): Promise<void> {
     const { tenant = DEFAULT_TENANT, key = newId() } = options;
     if (!ID_PATTERN.test(key)) throw invalidKey();
-    const { fields } = await this.#find(id, tenant);
-    const graph = await this.#parts.graphs.of(fields.workflow!, Number(fields.version));
-    if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
-    // A process that knows the definition refuses at once what the step would not take.
-    const work = definitionOf(this.#parts.definitions, graph)?.steps.find((step) => step.name === name)?.work;
-    if (work?.kind === "wait") await validate(work.schema, data, "signal");
-    const { values, store } = this.#parts;
-    const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
-    const reply = await store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
+    const { values, store, definitions } = this.#parts;
+    const reply = await this.#onItsVersion(id, tenant, async (graph, fields) => {
+      if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
+      // A process that knows the definition refuses at once what the step would not take.
+      const work = definitionOf(definitions, graph)?.steps.find((step) => step.name === name)?.work;
+      if (work?.kind === "wait") await validate(work.schema, data, "signal");
+      const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
+      return store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
+    });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.RunEnded) throw new ConflictError("run_ended", `Run ${id} had ended before the signal came.`);
     if (reply === Reply.Stale)
@@ -194,15 +196,25 @@ export class Runs implements RunsApi {
     );
   }
 
+  /** Does something by a run's graph, again if the run was moved to another version meanwhile. @throws ConflictError */
+  async #onItsVersion(
+    id: string,
+    tenant: string,
+    act: (graph: Graph, fields: RunRecord["fields"]) => Promise<Reply>,
+  ): Promise<Reply> {
+    for (let tries = 0; tries < 3; tries += 1) {
+      const { fields } = await this.#find(id, tenant);
+      const reply = await act(await this.#parts.graphs.of(fields.workflow!, Number(fields.version)), fields);
+      if (reply !== Reply.Moved) return reply;
+    }
+    throw new ConflictError("run_moved", `Run ${id} is moved from version to version. Try again.`);
+  }
+
   async #find(id: string, tenant: string): Promise<RunRecord> {
     const record = await this.#parts.store.readRun(id, tenant);
     if (record === undefined) throw new NotFoundError("run", id);
     return record;
   }
-}
-
-function laneOf(fields: Record<string, string>): Priority {
-  return (fields.priority ?? "normal") as Priority;
 }
 
 function badPriority(): InvalidInputError {

@@ -43,10 +43,11 @@ export interface StepView {
   items?: { total: number; done: number; failed: number };
   /**
    * What a waiting step waits for, and until when at the latest; `tenant_paused`: for its tenant to be resumed. A queued
-   * step has it if it is `paused`, or its workflow is. `key`: whose limit it is.
+   * step has it if it is `paused`, or its workflow is; one that no live worker serves waits for a `worker`. `key`:
+   * whose limit it is.
    */
   waitingFor?: {
-    reason: "sleep" | "signal" | "child" | "delay" | "limit" | "tenant_paused" | "paused";
+    reason: "sleep" | "signal" | "child" | "delay" | "limit" | "tenant_paused" | "paused" | "worker";
     until?: string;
     run?: string;
     key?: string;

@@ -24,8 +24,10 @@ import { PauseStore } from "./store/pause-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
+import { StrandedWatch } from "./stranded-watch.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
+import { liveWorkers } from "./versions.ts";
 
 const log = logger("worker");
 
@@ -65,6 +67,7 @@ export class Worker {
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
   readonly #gates: GateStore;
+  readonly #strandedWatch: StrandedWatch;
   readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
@@ -102,8 +105,8 @@ export class Worker {
     this.#committer = new Committer(store, consumer, () => wake(0));
     this.#parker = new Parker(pauses, consumer);
     this.#gates = new GateStore(client, store);
-    const continued = { ...this.#internals, pauses, gates: this.#gates };
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations(continued));
+    const goOn = continuations({ ...this.#internals, pauses, gates: this.#gates });
+    this.#timers = new Timers(new TimerStore(client, keys!), goOn);
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
@@ -119,6 +122,11 @@ export class Worker {
       ...{ store, records, consumer, sources, leaseMs, begin },
       held: this.#held,
     });
+    this.#strandedWatch = new StrandedWatch({
+      consumer,
+      workers: async () => (await liveWorkers(store, records)).map((worker) => worker.consumer),
+      queues: () => millrace.queues(),
+    });
     this.#reader = new Reader({
       ...{ store, consumer, sources, begin },
       held: this.#held,
@@ -131,8 +139,7 @@ export class Worker {
 
   /** The steps that it serves, as `workflow@version:step`. */
   get serves(): string[] {
-    const entrances = this.#streams.filter((stream) => stream.gate !== "passed");
-    return entrances.map((stream) => `${workflowVersion(stream.graph)}:${stream.step.name}`);
+    return [...new Set(this.#streams.map(({ graph, step }) => `${workflowVersion(graph)}:${step.name}`))];
   }
 
   /** How long ago a read of its streams last came back, in ms. */
@@ -165,8 +172,7 @@ export class Worker {
     await ensureGroups(client, this.#streams);
     await Promise.all([this.#sources.runOnce(), config.ready()]);
     const [keys] = store.allPartitions;
-    for (const { gate, graph, step } of this.#streams)
-      if (gate === "before") await this.#gates.setLimits(graph, step.name, step.limits!);
+    await this.#gates.open(this.#streams);
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
       missed: () => {
@@ -183,6 +189,7 @@ export class Worker {
     this.#timers.start();
     this.#retention.start();
     this.#reclaimer.start();
+    this.#strandedWatch.start();
     this.#reader.start();
   }
 
@@ -198,7 +205,7 @@ export class Worker {
 
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
-    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention];
+    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention, this.#strandedWatch];
     await Promise.all(loops.map((loop) => loop.stop()));
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());

@@ -18,6 +18,7 @@ import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { stepRoutes } from "./routes/steps.ts";
+import { workflowRoutes } from "./routes/workflows.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -61,6 +62,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", workflowRoutes(gateway));
   app.route("/", pauseRoutes(gateway));
   app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));

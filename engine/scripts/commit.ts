@@ -288,7 +288,7 @@ for i = 1, item_count do
   -- An earlier item of this group may have ended the run: this one's entry is gone, and that is all there is to do.
   if replies[i] == DONE then
     if LIVE[run_of[i].status] then write(i, places[i]) else replies[i] = RUN_ENDED end
-  elseif replies[i] == UNKNOWN_RUN then
+  elseif replies[i] == UNKNOWN_RUN or replies[i] == STALE then
     forget_slot(i, places[i])
   end
 end

@@ -23,6 +23,8 @@ export const Reply = {
   WrongType: -4,
   /** The step is at another place by now; the entry is gone. */
   Stale: -5,
+  /** The run is of another version by now: its steps are in other streams than the caller named. */
+  Moved: -6,
   /** There is no room for more: nothing was written. */
   Full: -9,
 } as const;
@@ -38,7 +40,7 @@ const RUN_TIME = "local now_ms = server_ms";
  */
 const PRELUDE = `
 local GROUP = 'workers'
-local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE = 1, 0, -1, -2, -3, -4, -5
+local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE, MOVED = 1, 0, -1, -2, -3, -4, -5, -6
 local DONE_AND_DUE = 2
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }

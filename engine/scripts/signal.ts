@@ -6,7 +6,7 @@ import { script } from "./script.ts";
  * KEYS  1 run  2 timers  3 delayed  4 the step's stream  5 6 runs by status `waiting` `running`
  * ARGV  1 run id  2 step  3 the signal's key  4 what it brings, as the run holds it  5 delayed field
  * Returns  Done; Already if it was sent before with this key; Stale if another one was, or the step is done; RunEnded;
- *          UnknownRun; WrongType
+ *          UnknownRun; Moved; WrongType
  */
 export const signal = script(
   "signal",
@@ -14,10 +14,12 @@ export const signal = script(
 local _, any = wrong_types('hzhszz')
 if any then return WRONG_TYPE end
 local id, step = ARGV[1], ARGV[2]
-local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'active', 'step:' .. step, 'signalled:' .. step)
+local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'active', 'step:' .. step, 'signalled:' .. step,
+  'version')
 if not got[1] then return UNKNOWN_RUN end
 if got[6] then return got[6] == ARGV[3] and ALREADY or STALE end
 if not LIVE[got[1]] then return RUN_ENDED end
+if string.match(ARGV[5], '@(%d+):') ~= got[7] then return MOVED end
 local status, attempt, failures, crashes, place, started = string.match(got[5] or '', STEP)
 if ENDED[status] then return STALE end
 

@@ -1,4 +1,4 @@
-import { type Graph, shapeOf } from "../graph.ts";
+import type { Graph } from "../graph.ts";
 import { CHUNK } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { deleteRun } from "../scripts/delete-run.ts";
@@ -29,13 +29,15 @@ export class DeletionStore {
 
   /**
    * What of a run its record alone knows: its tags; and which steps have items, in how many chunks, as a timer row tells
-   * it.
+   * it. Its graph may have lost some of those when it was moved to another version.
    */
-  async belongings(run: string, graph: Graph): Promise<{ tags: string[]; items: string }> {
-    const steps = shapeOf(graph).steps.filter((step) => step.items > 0);
-    const fields = steps.flatMap(({ name }) => [`items:${name}`, `chunks:${name}`]);
+  async belongings(run: string): Promise<{ tags: string[]; items: string }> {
+    const [names] = await this.#client.pipeline([["HKEYS", this.#store.partitionKeys(run).run(run)]]);
+    const named = (names as string[]).map((field) => /^(?:items|chunks):(.+)$/.exec(field)?.[1]);
+    const steps = [...new Set(named)].filter((name) => name !== undefined);
+    const fields = steps.flatMap((name) => [`items:${name}`, `chunks:${name}`]);
     const [tags, ...found] = await this.#store.readFields(run, "tags", ...fields);
-    const counts = steps.map(({ name }, i) => {
+    const counts = steps.map((name, i) => {
       const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
       return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
     });

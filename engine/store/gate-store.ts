@@ -1,3 +1,4 @@
+import type { StepStream } from "../entry.ts";
 import { gateKeys } from "../gate-places.ts";
 import { workflowVersion } from "../graph.ts";
 import { encodeLimits, type StepLimits } from "../limits.ts";
@@ -25,6 +26,12 @@ export class GateStore {
   constructor(client: Client, store: Store) {
     this.#client = client;
     this.#store = store;
+  }
+
+  /** Stores the limits of the steps of these streams that have some. */
+  async open(streams: readonly StepStream[]): Promise<void> {
+    for (const { gate, graph, step } of streams)
+      if (gate === "before") await this.setLimits(graph, step.name, step.limits!);
   }
 
   /** Stores the limits of a step: they are those of the worker that started last. */

@@ -52,6 +52,12 @@ export class StartStore {
     return status === null ? undefined : statusOf({ status: status as string });
   }
 
+  /** The version that a run is of; undefined if there is no such run. */
+  async version(run: string): Promise<number | undefined> {
+    const version = await this.#client.call("HGET", this.#store.partitionKeys(run).run(run), "version");
+    return version === null ? undefined : Number(version);
+  }
+
   /** Puts off a run that waits to start, and gives it another input, as Redis is to hold it; `was` is the one so far. */
   async postpone(
     run: string,

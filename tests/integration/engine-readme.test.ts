@@ -19,6 +19,7 @@ const keys = space.partition(0);
 const KEYS: Record<string, string> = {
   meta: `${space.meta()} hash`,
   graphs: `${space.graphs()} hash`,
+  retired: `${space.retired()} hash`,
   tenants: `${space.tenants()} set`,
   retention: `${space.retention()} hash`,
   config: `${space.config()} hash`,
@@ -146,9 +147,11 @@ describe("what Redis holds after runs of every kind", () => {
   const found = { keys: [] as string[], fields: new Set<string>() };
 
   beforeAll(async () => {
-    await using engine = await engineUnderTest([odd, many, undone, limited]);
+    const gone = [1, 2].map((version) => workflow("gone", { version, input: v.any() }).step("one", () => version));
+    await using engine = await engineUnderTest([odd, many, undone, limited, ...gone]);
     await engine.millrace.pause({ tenant: "idle" });
-    await engine.worker({ drainMs: 0 });
+    await engine.worker({ drainMs: 0, steps: (name) => name !== "gone" });
+    await engine.millrace.retireVersion("gone", 1);
     const first = await engine.millrace.runs.start(limited, null);
     await engine.until(first.id, ({ type }) => type === "step.started");
     const behind = await engine.millrace.runs.start(limited, null);
@@ -195,7 +198,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead|slots|gate):\w+@1:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")

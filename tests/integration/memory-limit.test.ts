@@ -108,3 +108,17 @@ test("over the memory limit runs that are no longer kept are deleted, which make
   await sweeper.close();
   expect(await gateway.millrace.runs.start(flow, { n: 1 })).toMatchObject({ created: true });
 });
+
+test("over the limit runs are moved to another version", async () => {
+  const next = workflow("flow", { version: 2, input: any() }).waitFor("go", { schema: any() });
+  await using gateway = await engineUnderTest([flow], { url: server.url });
+  await using engine = await engineUnderTest([flow, next], {
+    ...{ url: server.url, namespace: gateway.namespace },
+  });
+  const { accepted } = await fill(gateway);
+  const { migrate } = engine.millrace;
+  const moved = await migrate({ workflow: "flow", from: 1, to: 2, limit: 100 }, () => ({ at: "go" }));
+  expect(moved).toMatchObject({ moved: 100, left: [] });
+  const free = await migrate({ workflow: "flow", from: 1, to: 2 }, () => "cancel");
+  expect(free.cancelled).toBe(accepted.length - 100);
+});

@@ -31,7 +31,7 @@ describe("starting a run", () => {
       status: "queued",
       input: { name: "Ada" },
       seq: 1,
-      steps: { hello: { status: "queued", attempt: 0 } },
+      steps: { hello: { status: "queued", attempt: 0, waitingFor: { reason: "worker" } } },
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       metadata: { from: "test" },
     });

@@ -76,7 +76,7 @@ describe("a run that starts later", () => {
   test("at a time that has passed starts at once", async () => {
     const { id } = await start(1, { runAt: new Date(0) });
     const run = await get(id);
-    expect(run.steps.say).toEqual({ status: "queued", attempt: 0 });
+    expect(run.steps.say).toEqual({ status: "queued", attempt: 0, waitingFor: { reason: "worker" } });
     expect(run.startsAt).toBeUndefined();
   });
 

@@ -26,12 +26,11 @@ export interface EngineUnderTest extends AsyncDisposable {
   run(workflow: AnyWorkflow, input: unknown): Promise<RunView>;
 }
 
-/** An engine over the suite's Redis or another, in a namespace of its own. For `await using`. */
+/** An engine over the suite's Redis or another, in a namespace of its own or one that is shared. For `await using`. */
 export async function engineUnderTest(
   workflows: readonly AnyWorkflow[],
-  { url = redisUrl, blobs }: { url?: string; blobs?: BlobStore } = {},
+  { url = redisUrl, blobs, namespace = freshNamespace() }: { url?: string; blobs?: BlobStore; namespace?: string } = {},
 ): Promise<EngineUnderTest> {
-  const namespace = freshNamespace();
   const millrace = await connect({ url, namespace, workflows, ...(blobs === undefined ? {} : { blobs }) });
   const workers: Worker[] = [];
   const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {

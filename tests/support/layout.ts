@@ -16,6 +16,8 @@ const PURE_CORE = [
   "step",
   "graph",
   "limits",
+  "graph-diff",
+  "migration-plan",
   "transition",
   "retry",
   "retention-policy",

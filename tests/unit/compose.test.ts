@@ -39,7 +39,7 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
     found = { name, options: { ...options } };
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
-  const others = { runs: note("runs"), deadLetters: note("dead-letters") };
+  const others = { runs: note("runs"), deadLetters: note("dead-letters"), versions: note("versions") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
   const stored = { config: note("config"), schedules: note("schedules") };
   const program = makeProgram({ ...services, ...others, ...pausing, ...stored });

@@ -12,6 +12,7 @@ test.each([
   [space.meta(), "{acme}:meta"],
   [space.graphs(), "{acme}:graphs"],
   [space.tenants(), "{acme}:tenants"],
+  [space.retired(), "{acme}:retired"],
   [space.retention(), "{acme}:retention"],
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],

@@ -38,7 +38,7 @@ test("the README's table of options has every option of every command, and no ot
   const nothing = async () => {};
   const { commands } = makeProgram({
     ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
-    ...{ runs: nothing, deadLetters: nothing },
+    ...{ runs: nothing, deadLetters: nothing, versions: nothing },
     ...{ pause: nothing, resume: nothing, paused: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {

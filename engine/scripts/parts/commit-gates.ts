@@ -15,11 +15,14 @@ local function give_up_slot(gate, i, id, item, tokens)
   leave_gate(gate, id, item, now)
 end
 
--- The run is gone, and does not leave its slot behind.
+-- The run is gone, or its step is elsewhere, and does not leave its slot behind.
 local function forget_slot(i, at)
   local item = OF_ITEM[ARGV[at]] and ARGV[at + 9] or ''
   local gate = stream_of[i].gate
-  if gate then leave_gate(gate, string.sub(KEYS[tonumber(ARGV[at + 4])], id_at), item, now) end
+  if not gate then return end
+  local id = string.sub(KEYS[tonumber(ARGV[at + 4])], id_at)
+  local _, given = slot_of(gate, id, item)
+  if replies[i] == UNKNOWN_RUN or given == ARGV[at + 2] then leave_gate(gate, id, item, now) end
 end
 
 -- Those whose turn it is now start.

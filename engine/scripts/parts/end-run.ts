@@ -17,8 +17,11 @@ local count = (#KEYS - 9 - 7 * gates) / 2
 local _, any = wrong_types('hlzhzzzzz' .. string.rep('sh', count) .. string.rep('hzzzsss', gates))
 if any then return WRONG_TYPE end
 local id, now = ARGV[1], now_ms()
-local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'replays', 'tenant')
+local got = redis.call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'replays', 'tenant', 'version')
 if not got[1] then return UNKNOWN_RUN end
+
+-- Its live steps are in the streams of another version than the caller's by now.
+local function was_moved() return string.match(ARGV[4], '@(%d+)$') ~= got[6] end
 
 -- Takes every live step from its place; 'word' tells the workers, 'error' is JSON.
 local function end_run(status, word, error)
