@@ -105,8 +105,8 @@ export class Worker {
     this.#committer = new Committer(store, consumer, () => wake(0));
     this.#parker = new Parker(pauses, consumer);
     this.#gates = new GateStore(client, store);
-    const goOn = continuations({ ...this.#internals, pauses, gates: this.#gates });
-    this.#timers = new Timers(new TimerStore(client, keys!), goOn);
+    const rows = new TimerStore(client, keys!);
+    this.#timers = new Timers(rows, continuations({ ...this.#internals, pauses, gates: this.#gates }));
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map() };
     this.#executor = new Executor(parts, this.#committer, wake);
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
@@ -137,7 +137,6 @@ export class Worker {
     });
   }
 
-  /** The steps that it serves, as `workflow@version:step`. */
   get serves(): string[] {
     return [...new Set(this.#streams.map(({ graph, step }) => `${workflowVersion(graph)}:${step.name}`))];
   }
