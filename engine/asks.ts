@@ -27,7 +27,7 @@ export class Asks {
     this.#streams = streams;
     this.#shares = new Shares(streams.map(weightOf));
     this.#limited = [...new Set(streams.map(({ step }) => step))].flatMap((step) => {
-      const at = [...streams.keys()].filter((i) => streams[i]!.step === step);
+      const at = [...streams.keys()].filter((i) => streams[i]!.step === step && streams[i]!.gate !== "before");
       if (step.concurrency === undefined || at.length === 1) return [];
       return [{ at, shares: new Shares(at.map((i) => weightOf(streams[i]!))) }];
     });
@@ -35,12 +35,15 @@ export class Asks {
 
   /** Of each stream that is asked how many entries. @param dry streams that are not to be asked */
   of(slots: Slots, dry: ReadonlySet<StepStream>): [StepStream, number][] {
-    const limits = this.#streams.map((stream) => (dry.has(stream) ? 0 : Math.max(0, slots.freeOf(stream))));
+    const room = (stream: StepStream) => (dry.has(stream) ? 0 : Math.max(0, slots.freeOf(stream)));
+    // What is before a gate takes no slot, and has nothing to share.
+    const limits = this.#streams.map((stream) => (stream.gate === "before" ? 0 : room(stream)));
     for (const { at, shares } of this.#limited) {
       const own = at.map((i) => limits[i]!);
       for (const [k, share] of shares.of(Math.max(...own), own).entries()) limits[at[k]!] = share;
     }
     const shares = this.#shares.of(slots.free(), limits);
+    for (const [i, stream] of this.#streams.entries()) if (stream.gate === "before") shares[i] = room(stream);
     return this.#streams.flatMap((stream, i): [StepStream, number][] => (shares[i]! > 0 ? [[stream, shares[i]!]] : []));
   }
 

@@ -1,15 +1,13 @@
+import type { AttemptSetting } from "./attempt-setting.ts";
 import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
-import type { Committer } from "./committer.ts";
-import type { Config } from "./config.ts";
 import type { ConfigReader } from "./config-reader.ts";
 import { attemptOf, type Entry, isUndo } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
-import { type Memory, Memos } from "./memos.ts";
+import { Memos } from "./memos.ts";
 import { encodeValue } from "./payload.ts";
-import type { ResultCache } from "./result-cache.ts";
 import type { CachedResult, StepContext, StepLog } from "./step.ts";
 import { Reply } from "./store.ts";
 import { Spending, type UsageReport } from "./usage.ts";
@@ -25,22 +23,9 @@ const OBJECT_LIMIT = 65_536;
 const MESSAGE_LIMIT = 1_000;
 /** What a handler emits faster than it can be stored is kept up to this many characters; then `emit` throws. */
 const BUFFER_LIMIT = 4_194_304;
+const MOST_TOKENS = 1_000_000_000;
 /** So many events travel in one commit at the most. */
 const BATCH_SIZE = 50;
-
-/** What every attempt of a worker shares. */
-export interface AttemptSetting {
-  committer: Committer;
-  blobs: BlobStore;
-  env: Readonly<Record<string, string | undefined>>;
-  config: Config;
-  cache: ResultCache;
-  memory: Memory;
-  /** Renews the leases of this worker. */
-  beat(): Promise<void>;
-  /** Called when the commit of an attempt's events was refused. */
-  lost(attempt: Attempt): void;
-}
 
 /** One attempt of one step: what its handler is given, and what of it is still to be told. */
 export class Attempt implements StepContext {
@@ -65,6 +50,7 @@ export class Attempt implements StepContext {
   #toldAt = Number.NEGATIVE_INFINITY;
   #memos: Memos | undefined;
   #spending: Spending | undefined;
+  #spent = 0;
   #over = false;
   #blobs: BlobStore | undefined;
 
@@ -74,7 +60,9 @@ export class Attempt implements StepContext {
     this.#setting = setting;
     // A step that was woken has told of its start before it waited.
     this.#startTold = entry.wake !== undefined && !isUndo(entry);
-    this.#undecided = entry.stream.step.when !== undefined && entry.wake === undefined && entry.item === undefined;
+    const { step, gate } = entry.stream;
+    const isConditional = step.when !== undefined && entry.wake === undefined && entry.item === undefined;
+    this.#undecided = (gate === "before" && !isUndo(entry)) || (isConditional && gate === undefined);
   }
 
   get run(): StepContext["run"] {
@@ -141,6 +129,12 @@ export class Attempt implements StepContext {
     this.#progress = { progress: Number(fraction) };
     if (message !== undefined) this.#progress.message = String(message).slice(0, MESSAGE_LIMIT);
     this.#tellSoon();
+  }
+
+  spend(tokens: number): void {
+    if (this.#over) return;
+    if (!(tokens >= 0 && tokens <= MOST_TOKENS)) throw new FatalError(`Tokens are from 0 to 10^9, not ${tokens}.`);
+    this.#spent += tokens;
   }
 
   emit(output: string | object): void {
@@ -251,7 +245,7 @@ export class Attempt implements StepContext {
     if (this.#telling !== undefined) await this.#telling;
     this.#closeText();
     while (this.#events.length > BATCH_SIZE) await this.#store(this.#item());
-    return this.#item();
+    return this.#spent === 0 ? this.#item() : { ...this.#item(), spent: this.#spent };
   }
 
   #tellSoon(): void {

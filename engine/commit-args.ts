@@ -1,14 +1,16 @@
 import { attemptOf, compareIds, type Entry, type StepStream } from "./entry.ts";
 import type { ErrorRecord } from "./errors.ts";
-import { encodeEvent, type StepEventType } from "./events.ts";
+import { encodeEvent } from "./events.ts";
+import { GATE_KINDS, gateKeys } from "./gate-places.ts";
 import { type Graph, type GraphShape, shapeOf, workflowVersion } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import { chunkOf, type PartitionKeys } from "./keys.ts";
 import { entryInput } from "./payload.ts";
+import { brief, stepEvent } from "./step-events.ts";
 import { encodeTimerRow, type TimerRow } from "./timer-rows.ts";
 import type { Parking, Transition } from "./transition.ts";
 import type { Spent } from "./usage.ts";
-import type { Priority } from "./views.ts";
+import { PRIORITIES, type Priority } from "./views.ts";
 
 /** What a held entry has come to, to be committed. */
 export interface CommitItem {
@@ -23,6 +25,8 @@ export interface CommitItem {
   progress?: { progress: number; message?: string };
   /** What was used since it was told last. It belongs to the batch, and is counted with it once. */
   usage?: Spent;
+  /** How many tokens the attempt has spent, with its end. */
+  spent?: number;
   /** How the attempt ended, if it did. */
   end?: Transition;
 }
@@ -133,15 +137,21 @@ class Group {
     let known = this.graphs.get(field);
     if (known === undefined) {
       const args: Arg[] = [workflowVersion(graph), ends.length, steps.length];
-      for (const { name, after, items, undo, next } of steps) {
+      for (const { name, after, items, undo, limits, next } of steps) {
         const key = this.#key(this.#partition.step(graph, name, lane), "s");
-        args.push(name, key, after.length, items, undo ? 1 : 0, next.length);
+        args.push(name, key, after.length, items, undo ? 1 : 0, limits ? this.#gate(graph, name) : 0, next.length);
         for (const index of next) args.push(index + 1);
       }
       known = { number: this.graphs.size + 1, args };
       this.graphs.set(field, known);
     }
     return known.number;
+  }
+
+  /** The number of the first key of a step's gate; the others follow. */
+  #gate(graph: Graph, step: string): number {
+    this.kinds += GATE_KINDS;
+    return this.keys.push(...gateKeys(this.#partition, graph, step)) - GATE_KINDS.length + 1;
   }
 
   /** A stream's number, widened to where this entry lies. */
@@ -173,10 +183,11 @@ class Group {
 
 const KINDS = {
   ...{ complete: "completed", skip: "skipped", park: "parked", expand: "expanded" },
-  ...{ retry: "retrying", collect: "collected", dead: "failed", release: "released" },
+  ...{ gate: "gated", leave: "left", retry: "retrying", collect: "collected", dead: "failed", release: "released" },
 } as const;
 
-function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events, batch, progress }: CommitItem): void {
+function pushItem(body: Arg[], group: Group, committed: CommitItem): void {
+  const { entry, end, startedAgoMs, events, batch, progress, spent = 0 } = committed;
   const { id, count, run, tenant, failures, crashes, item, stream } = entry;
   const kind = end === undefined ? "events" : KINDS[end.kind];
   const failed = failures + (end?.kind === "retry" ? 1 : 0);
@@ -188,6 +199,7 @@ function pushItem(body: Arg[], group: Group, { entry, end, startedAgoMs, events,
     const thousandths = progress === undefined || stream.step.work.kind !== "map" ? "" : progress.progress * 1_000;
     body.push(item, group.chunk(entry, item), thousandths === "" ? "" : Math.round(thousandths));
   }
+  if (stream.gate !== undefined) body.push(spent);
   if (events.length > 0) body.push(batch, progress === undefined ? "" : JSON.stringify(progress), ...events);
   if (end !== undefined) pushEnd(body, group, entry, end);
 }
@@ -213,7 +225,11 @@ function pushEnd(body: Arg[], group: Group, entry: Entry, end: Transition): void
       body.push(end.output, entryInput(end.output) === "" ? "" : "=");
       if (item !== "") body.push(end.turn ?? collecting(entry));
       break;
+    case "gate":
+      body.push(end.key, entry.input, PRIORITIES.indexOf(entry.stream.lane) + 1);
+      break;
     case "release":
+    case "leave":
       body.push(failures, crashes, entry.input, item, wake);
       break;
     case "park":
@@ -270,17 +286,6 @@ function pushFailed(body: Arg[], entry: Entry, error: ErrorRecord): void {
   const data = { error: brief(error), step: entry.stream.step.name, deadLetter };
   body.push(JSON.stringify(error), stepEvent("step.failed", entry, { error: brief(error) }));
   body.push(encodeEvent({ type: "run.failed", data }), deadLetter);
-}
-
-export function stepEvent(type: StepEventType, entry: Entry, data: unknown): string {
-  const { item, stream } = entry;
-  const of = item === undefined ? { step: stream.step.name } : { step: stream.step.name, item };
-  return encodeEvent({ type, ...of, attempt: attemptOf(entry), data });
-}
-
-/** Clients are shown what went wrong, not where in the code: that is for the reader of the dead letter. */
-export function brief({ stack: _stack, ...error }: ErrorRecord): ErrorRecord {
-  return error;
 }
 
 /** The field of a step in the hash that counts its waiting timer rows. */

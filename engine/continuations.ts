@@ -5,6 +5,7 @@ import type { RunsApi } from "./millrace.ts";
 import { overdue } from "./overdue.ts";
 import type { Graphs } from "./runs.ts";
 import type { Ticks } from "./schedules/ticks.ts";
+import type { GateStore } from "./store/gate-store.ts";
 import type { PauseStore } from "./store/pause-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import type { Continuations } from "./timers.ts";
@@ -18,10 +19,11 @@ interface Parts {
   deletion: Deletion;
   bulk: Bulk;
   pauses: PauseStore;
+  gates: GateStore;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pauses }: Parts): Continuations {
+export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pauses, gates }: Parts): Continuations {
   return {
     overdue: overdue(starts, graphs),
     tick: ticks.goOn,
@@ -35,5 +37,6 @@ export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pau
       });
       return undefined;
     },
+    gate: ({ step, ...graph }) => gates.turn(graph, step),
   };
 }

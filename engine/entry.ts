@@ -8,6 +8,8 @@ export interface StepStream {
   readonly step: Step;
   /** The priority of the runs whose entries are in it. */
   readonly lane: Priority;
+  /** Of a step with limits: whether its entries are yet to pass the gate, or have. */
+  readonly gate?: "before" | "passed";
   /** The key of its stream. */
   readonly key: string;
 }

@@ -11,6 +11,8 @@ export interface GraphStep {
   kind?: Exclude<StepKind, "task">;
   /** Whether it has a condition, and may be skipped because of it. */
   when?: true;
+  /** Whether it passes a gate before it starts. */
+  limits?: true;
   /** Whether what it has done can be undone. */
   undo?: true;
 }
@@ -33,6 +35,7 @@ export interface StepShape {
   readonly next: readonly number[];
   /** Its place among the steps that have items, from 1; 0 if it has none. */
   readonly items: number;
+  readonly limits: boolean;
   readonly undo: boolean;
 }
 
@@ -41,7 +44,7 @@ export interface GraphShape {
   readonly byName: ReadonlyMap<string, StepShape>;
   /** The steps that nothing comes after. The run completes with the last of them. */
   readonly ends: readonly string[];
-  /** A chain of tasks: nothing runs beside anything, nothing waits, is skipped or is undone, nothing is counted. */
+  /** A chain of tasks without limits: nothing runs beside anything, nothing waits, is skipped or is undone, nothing is counted. */
   readonly plain: boolean;
 }
 
@@ -63,15 +66,16 @@ function makeShape({ steps }: Graph): GraphShape {
     const kind: StepKind = step.kind ?? "task";
     const items = kind === "map" || kind === "repeat" ? ++withItems : 0;
     const next = steps.flatMap((each, i) => (each.after.includes(name) ? [i] : []));
-    return { name, index, kind, after, next, items, undo: step.undo === true };
+    return { name, index, kind, after, next, items, undo: step.undo === true, limits: step.limits === true };
   });
   const plain = shaped.every(
-    ({ kind, after, next, index, undo }) =>
+    ({ kind, after, next, index, undo, limits }) =>
       kind === "task" &&
       next.length <= 1 &&
       after.length === Math.min(index, 1) &&
       steps[index]!.when === undefined &&
-      !undo,
+      !undo &&
+      !limits,
   );
   return {
     steps: shaped,

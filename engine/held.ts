@@ -2,6 +2,8 @@ import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import type { Step } from "./step.ts";
 
+/** So many of a stream before a gate are looked at at once, to find out whose they are: that takes no slot. */
+const LOOKED_AT_ONCE = 50;
 /** So many are remembered of each step. Others took them over long ago. */
 const UNSETTLED_LIMIT = 1_000;
 
@@ -16,6 +18,7 @@ export class HeldAttempts {
   readonly #streams = new Map<StepStream, OfStream>();
   readonly #running = new Map<Step, number>();
   readonly #slots = new Set<Attempt>();
+  readonly #lookedAt = new Map<StepStream, Set<Attempt>>();
   #waiting: (() => void)[] = [];
   #onFreed: ((stream: StepStream) => void) | undefined;
 
@@ -28,7 +31,9 @@ export class HeldAttempts {
   }
 
   /** How many of them its step may have, in whichever lane. */
-  freeOf({ step }: StepStream): number {
+  freeOf(stream: StepStream): number {
+    const { step, gate } = stream;
+    if (gate === "before") return LOOKED_AT_ONCE - this.#lookedAtOf(stream).size;
     const own = step.concurrency ?? this.#concurrency;
     return Math.min(this.free(), own - (this.#running.get(step) ?? 0));
   }
@@ -61,6 +66,10 @@ export class HeldAttempts {
   takeSlot(attempt: Attempt): boolean {
     const { stream } = attempt.entry;
     if (this.freeOf(stream) <= 0) return false;
+    if (stream.gate === "before") {
+      this.#lookedAtOf(stream).add(attempt);
+      return true;
+    }
     this.#run(stream, 1);
     this.#slots.add(attempt);
     return true;
@@ -68,9 +77,10 @@ export class HeldAttempts {
 
   /** Its handler is done: the slot is free, while its end is still to be stored. Idempotent. */
   freeSlot(attempt: Attempt): void {
-    if (!this.#slots.delete(attempt)) return;
-    this.#run(attempt.entry.stream, -1);
-    this.#onFreed?.(attempt.entry.stream);
+    const { stream } = attempt.entry;
+    if (this.#slots.delete(attempt)) this.#run(stream, -1);
+    else if (stream.gate !== "before" || !this.#lookedAtOf(stream).delete(attempt)) return;
+    this.#onFreed?.(stream);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -104,6 +114,15 @@ export class HeldAttempts {
     if (known === undefined) {
       known = { attempts: new Map(), unsettled: new Map() };
       this.#streams.set(stream, known);
+    }
+    return known;
+  }
+
+  #lookedAtOf(stream: StepStream): Set<Attempt> {
+    let known = this.#lookedAt.get(stream);
+    if (known === undefined) {
+      known = new Set();
+      this.#lookedAt.set(stream, known);
     }
     return known;
   }

@@ -8,6 +8,7 @@ export * from "./errors.ts";
 export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
+export type { Limit, Limits } from "./limits.ts";
 export type {
   ConnectOptions,
   DeadLetterFilter,

@@ -73,6 +73,10 @@ export class NamespaceKeys {
   }
 }
 
+function inLane(key: string, lane: Priority): string {
+  return lane === "normal" ? key : `${key}:${lane}`;
+}
+
 /** Every key and channel of one partition. They share a hash tag, so one script may touch them all. */
 export class PartitionKeys {
   readonly #prefix: string;
@@ -98,8 +102,32 @@ export class PartitionKeys {
 
   /** Stream with the group `workers`: the entries of a step in one lane. */
   step(version: Version, step: string, lane: Priority = "normal"): string {
-    const key = `${this.#prefix}:step:${workflowVersion(version)}:${step}`;
-    return lane === "normal" ? key : `${key}:${lane}`;
+    return inLane(`${this.#prefix}:step:${workflowVersion(version)}:${step}`, lane);
+  }
+
+  /** Stream with the group `workers`: the entries of a step with limits that have a slot. */
+  slots(version: Version, step: string, lane: Priority = "normal"): string {
+    return inLane(`${this.#prefix}:slots:${workflowVersion(version)}:${step}`, lane);
+  }
+
+  /** Hash: the limits of a step, who holds its slots, and what each key has used up. */
+  gate(version: Version, step: string): string {
+    return `${this.#prefix}:gate:${workflowVersion(version)}:${step}`;
+  }
+
+  /** Sorted set: the tickets of what waits at a gate, by key and number. */
+  gateWaiting(version: Version, step: string): string {
+    return `${this.gate(version, step)}:waiting`;
+  }
+
+  /** Sorted set: `KEY|RUN|ITEM` of what holds a slot. */
+  gateHeld(version: Version, step: string): string {
+    return `${this.gate(version, step)}:held`;
+  }
+
+  /** Sorted set: keys by their turn, or by the ms when they are to be looked at again. */
+  gateTurns(version: Version, step: string): string {
+    return `${this.gate(version, step)}:turns`;
   }
 
   /** Stream: the dead letters of a step. */

@@ -48,6 +48,7 @@ export function busyReason(steps: MigratingSteps): string | undefined {
     const where = `step ${quoted(name)}`;
     if (step.place === "items") return `the items of ${where} are under way`;
     if (step.status === "running") return `${where} is in a worker's hands`;
+    if (step.place.startsWith("gate:")) return `${where} waits for a limit`;
     const reason = /^timer:wake\|([^|]+)\|/.exec(step.place)?.[1];
     if (reason === "child" || reason === "detached") return `${where} waits for a child run`;
     if (reason !== undefined && !MOVABLE.includes(reason)) return `${where} is ${reason}`;

@@ -9,7 +9,6 @@ const ENTRY_LIMIT = 256;
 
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";
-
 /** Nor with it: it marks the results of a map, which stay where its items have put them. */
 const ITEMS_MARK = "#";
 

@@ -2,12 +2,13 @@ import type { Attempt } from "./attempt.ts";
 import type { Batches } from "./batches.ts";
 import { type BatchHandler, batchingOf } from "./batching.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
-import { isUndo } from "./entry.ts";
+import { type Entry, isUndo } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
 import { Unwanted } from "./interrupted.ts";
 import { CHUNK } from "./keys.ts";
+import { limitKey } from "./limits.ts";
 import { entryInput } from "./payload.ts";
 import { validate } from "./schema.ts";
 import { type Handler, type Signalled, type Step, sleepTime, type Work } from "./step.ts";
@@ -35,14 +36,18 @@ const PUT_LIMIT = 1_048_576;
 /** Does what it is a step's turn to do: it says what came of it, or throws what the handler threw. */
 export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> {
   const { entry } = attempt;
-  const { step } = entry.stream;
+  const { step, gate } = entry.stream;
   const { work } = step;
   if (isUndo(entry)) return undo(attempt, parts);
+  if (gate === "passed") attempt.taken();
+  else if (gate === "before" && isToStart(entry)) return toGate(attempt, parts);
   if (entry.item !== undefined) return performItem(attempt, parts, work, entry.item);
   if (entry.wake !== undefined) return wakened(attempt, parts, work, entry.wake);
   const input = await parts.inputs.of(entry);
-  if (step.when !== undefined && !said("when", step.when(input))) return { kind: "skipped" };
-  attempt.taken();
+  if (gate !== "passed") {
+    if (step.when !== undefined && !said("when", step.when(input))) return { kind: "skipped" };
+    attempt.taken();
+  }
   switch (work.kind) {
     case "task":
       return handle(attempt, parts, input);
@@ -61,6 +66,25 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
     case "child":
       return startChild(attempt, parts, work.child, input);
   }
+}
+
+/** Whether the next is a call of the handler: a map or a loop begins with its items. */
+function isToStart({ item, stream }: Entry): boolean {
+  return item !== undefined || stream.step.work.kind === "task";
+}
+
+/** Finds out whose this call of the handler is, for the limits of its step. */
+async function toGate({ entry }: Attempt, { inputs }: Parts): Promise<Outcome> {
+  const { step } = entry.stream;
+  const { item } = entry;
+  const { work, when } = step;
+  if (item === undefined) {
+    const input = await inputs.of(entry);
+    if (when !== undefined && !said("when", when(input))) return { kind: "skipped" };
+    return { kind: "gated", key: await limitKey(step.limits!, input) };
+  }
+  const input = work.kind === "map" ? await inputs.element(entry, item) : await inputs.turn(entry, item);
+  return { kind: "gated", key: await limitKey(step.limits!, input) };
 }
 
 /** What a step has waited for has come. */

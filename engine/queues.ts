@@ -28,18 +28,21 @@ export async function queuesOf(
   const used = new Set(laneFields);
   const steps = graphs.flatMap((graph) => {
     const lanes = PRIORITIES.filter((lane) => lane === "normal" || used.has(laneField(graph, lane)));
-    return graph.steps.map(({ name }) => ({ graph, step: name, lanes }));
+    return graph.steps.map(({ name, limits }) => ({ graph, step: name, lanes, hasGate: limits === true }));
   });
-  const calls = steps.flatMap(({ graph, step, lanes }): Call[] => [
+  const calls = steps.flatMap(({ graph, step, lanes, hasGate }): Call[] => [
     ["XLEN", keys.dead(graph, step)],
     ["HGET", keys.delayed(), delayedField(graph, step)],
+    ["ZCARD", keys.gateWaiting(graph, step)],
     ...lanes.flatMap((lane): Call[] => {
-      const stream = keys.step(graph, step, lane);
-      return [
+      const streams = hasGate
+        ? [keys.step(graph, step, lane), keys.slots(graph, step, lane)]
+        : [keys.step(graph, step, lane)];
+      return streams.flatMap((stream): Call[] => [
         ["XLEN", stream],
         ["XRANGE", stream, "-", "+", "COUNT", 1],
         ["XINFO", "GROUPS", stream],
-      ];
+      ]);
     }),
   ]);
   const replies = await client.replies(calls);
@@ -50,25 +53,26 @@ export async function queuesOf(
   const now = serverTimeMs(time);
   let at = 0;
   const next = () => replies[at++];
-  return steps.map(({ graph, step, lanes }) => {
+  return steps.map(({ graph, step, lanes, hasGate }) => {
     const { workflow, version } = graph;
     const dead = next() as number;
     const delayed = Number(next() ?? 0);
+    const limited = next() as number;
     const depths: Record<Priority, number> = { high: 0, normal: 0, low: 0 };
     let inFlight = 0;
     let oldestMs = now;
-    for (const lane of lanes) {
+    for (const lane of hasGate ? lanes.flatMap((each) => [each, each]) : lanes) {
       const length = next() as number;
       const oldest = (next() as [string, unknown][])[0]?.[0];
       const groups = next();
       const pending = groups instanceof Error ? 0 : pendingOf(groups as unknown[][]);
-      depths[lane] = Math.max(0, length - pending);
+      depths[lane] += Math.max(0, length - pending);
       inFlight += pending;
       if (oldest !== undefined) oldestMs = Math.min(oldestMs, Number(oldest.slice(0, oldest.indexOf("-"))));
     }
     const isPaused = paused.has(pauseField({ workflow })) || paused.has(pauseField({ workflow, step }));
     const view: QueueView = {
-      ...{ workflow, version, step, inFlight, delayed, dead },
+      ...{ workflow, version, step, inFlight, delayed, limited, dead },
       depth: depths.high + depths.normal + depths.low,
       oldestAgeMs: now - oldestMs,
       workers: alive.filter((worker) => worker.streams.includes(keys.step(graph, step))).length,

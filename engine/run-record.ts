@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { Graph } from "./graph.ts";
+import { keyOfTicket } from "./limits.ts";
 import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
 import { parseBudget, parseUsage } from "./usage.ts";
@@ -137,8 +138,14 @@ function undoView(record: string, error: string | undefined): UndoView {
   return view;
 }
 
-/** What the timer row that is a waiting step's place says of what it waits for. */
+const GATE = "gate:";
+
+/** What the place of a waiting step, a timer row or a ticket at its gate, says of what it waits for. */
 function waiting(place: string, due: string | undefined, startsAt: string | undefined): Pick<StepView, "waitingFor"> {
+  if (place.startsWith(GATE)) {
+    const key = keyOfTicket(place.slice(GATE.length));
+    return { waitingFor: key === undefined ? { reason: "limit" } : { reason: "limit", key } };
+  }
   const row = parseTimerRow(place.slice("timer:".length));
   if (row?.kind !== "wake") return {};
   if (row.reason === "delay") return { waitingFor: { reason: "delay", until: iso(startsAt!) } };

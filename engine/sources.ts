@@ -3,6 +3,7 @@ import type { PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import { Loop, type Service } from "./service.ts";
+import { streamsOf } from "./step-places.ts";
 import { type LaneStore, laneField } from "./store/lane-store.ts";
 import { type PauseStore, pauseField } from "./store/pause-store.ts";
 import { ensureGroups } from "./streams.ts";
@@ -102,11 +103,11 @@ export class Sources implements Service {
   #laneStreams(fields: readonly string[]): StepStream[] {
     if (fields.length === 0) return [];
     const { keys, streams } = this.#options;
-    return streams.flatMap(({ graph, step }) =>
-      PRIORITIES.filter((lane) => lane !== "normal" && fields.includes(laneField(graph, lane))).map((lane) => ({
-        ...{ graph, step, lane },
-        key: keys.step(graph, step.name, lane),
-      })),
+    const steps = streams.filter(({ gate }) => gate !== "passed");
+    return steps.flatMap(({ graph, step }) =>
+      PRIORITIES.filter((lane) => lane !== "normal" && fields.includes(laneField(graph, lane))).flatMap((lane) =>
+        streamsOf(keys, graph, step, lane),
+      ),
     );
   }
 

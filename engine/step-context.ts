@@ -34,6 +34,8 @@ export interface StepContext {
   progress(fraction: number, message?: string): void;
   /** Sends a chunk of text, or any JSON value, to those who watch. Neighbouring chunks of text are joined. */
   emit(output: string | object): void;
+  /** Says what the attempt has cost, for a step whose limits are in tokens. Adds up, and is charged when the attempt ends. */
+  spend(tokens: number): void;
   /**
    * Calls `fn` once for all attempts of this step (or item) in this run: what it gave, as JSON holds it, is stored before
    * this returns and given again to every later attempt. What it throws is not remembered. An attempt that dies after `fn` is

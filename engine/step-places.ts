@@ -1,7 +1,8 @@
 import { wakeRow } from "./commit-args.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, StepStream } from "./entry.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
+import type { Step } from "./step.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { Priority } from "./views.ts";
 
@@ -17,6 +18,16 @@ export interface DeadLetterPlace {
   undo?: boolean;
   /** The run's lane; default normal. */
   lane?: Priority;
+}
+
+/** What a worker reads of a step in a lane: its stream, and with limits that of what has passed its gate. */
+export function streamsOf(keys: PartitionKeys, graph: Graph, step: Step, lane: Priority): StepStream[] {
+  const key = keys.step(graph, step.name, lane);
+  if (step.limits === undefined) return [{ graph, step, lane, key }];
+  return [
+    { graph, step, lane, key, gate: "before" },
+    { graph, step, lane, key: keys.slots(graph, step.name, lane), gate: "passed" },
+  ];
 }
 
 /** Where the steps of a run are, as the scripts that end a run and let it go on again want it: keys and names. */

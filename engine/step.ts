@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Batching } from "./batching.ts";
 import { DefinitionError } from "./errors.ts";
 import type { GraphStep } from "./graph.ts";
+import { type StepLimits, stepLimits } from "./limits.ts";
 import { type RetryPolicy, retryPolicy } from "./retry.ts";
 import type { StepContext } from "./step-context.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -105,15 +106,17 @@ export interface Step {
   readonly timeoutMs: number;
   readonly concurrency: number | undefined;
   readonly crashes: number;
+  readonly limits: StepLimits | undefined;
   readonly undo: { readonly load: () => Promise<Undo<unknown, unknown>>; readonly retry: RetryPolicy } | undefined;
 }
 
 /** What a step's graph says of it beside its place: nothing for a task without a condition or an undo. */
-export function graphKind({ work, when, undo }: Step): Pick<GraphStep, "kind" | "when" | "undo"> {
+export function graphKind({ work, when, undo, limits }: Step): Pick<GraphStep, "kind" | "when" | "undo" | "limits"> {
   return {
     ...(work.kind === "task" ? {} : { kind: work.kind }),
     ...(when === undefined ? {} : { when: true }),
     ...(undo === undefined ? {} : { undo: true }),
+    ...(limits === undefined ? {} : { limits: true }),
   };
 }
 
@@ -137,10 +140,13 @@ export function makeStep(where: string, name: string, after: readonly string[], 
   if (concurrency !== undefined && !isWhole(concurrency, 1)) refuse("concurrency must be a whole number, 1 or more");
   if (!isWhole(crashes, 1)) refuse("crashes must be a whole number, 1 or more");
   if (when !== undefined && typeof when !== "function") refuse("when must be a function");
+  const given = (settings as { limits?: unknown }).limits;
+  if (given !== undefined && !hasHandler(work)) refuse("limits go with a step that has a handler");
   const retry = retryPolicy(where, settings.retry);
   const sources = once(settings);
   return {
     ...{ name, after, work, timeoutMs, concurrency, crashes, retry },
+    limits: given === undefined ? undefined : stepLimits(where, given),
     when: when as Step["when"],
     load: hasHandler(work)
       ? loader(where, sources, "run")

@@ -20,6 +20,8 @@ const CONTINUED = {
   tick: ["tenant", "name", "generation"],
   /** Ends a child run with its parent. */
   cancel: ["tenant", "run"],
+  /** Starts what waits at a gate for a time. */
+  gate: ["workflow", "version", "step"],
   /** Puts back what a pause of the tenant has parked. */
   unpark: ["tenant"],
   /** Ends a run that an `expire` row has found live past its limit. */

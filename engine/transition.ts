@@ -33,6 +33,8 @@ export type Outcome =
   /** `turn` of a loop: whether another follows. */
   | { kind: "completed"; output: string; turn?: "turn" | "last" }
   | { kind: "skipped" }
+  /** It is to pass the gate of its step, as one of this key. */
+  | { kind: "gated"; key: string }
   | { kind: "parked"; parking: Parking }
   /** So many items begin, up to `limit` at once; each is given `first`, or '' to find its own. */
   | { kind: "expanded"; total: number; limit: number; first: string }
@@ -48,6 +50,9 @@ export type Outcome =
 export type Transition =
   | { kind: "complete"; output: string; turn?: "turn" | "last" }
   | { kind: "skip" }
+  | { kind: "gate"; key: string }
+  /** Its slot is given up, and it is to pass the gate of its step again. */
+  | { kind: "leave" }
   | { kind: "park"; parking: Parking }
   | { kind: "expand"; total: number; limit: number; first: string }
   | { kind: "retry"; error: ErrorRecord; delayMs: number }
@@ -60,7 +65,7 @@ export type Transition =
  *
  * | outcome | transition |
  * |---|---|
- * | completed, skipped, parked, expanded | complete, skip, park, expand |
+ * | completed, skipped, gated, parked, expanded | complete, skip, gate, park, expand |
  * | threw FatalError | dead |
  * | threw RetryAfterError, attempts left | retry after its delay |
  * | threw anything else or timed out, attempts left | retry after backoff |
@@ -80,6 +85,8 @@ function follow(policy: RetryPolicy, held: Held, outcome: Outcome, random: numbe
       return { ...outcome, kind: "complete" };
     case "skipped":
       return { kind: "skip" };
+    case "gated":
+      return { ...outcome, kind: "gate" };
     case "parked":
       return { ...outcome, kind: "park" };
     case "expanded":

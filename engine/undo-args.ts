@@ -1,8 +1,9 @@
-import { brief, type CommitItem, delayedField, stepEvent, wakeRow } from "./commit-args.ts";
+import { type CommitItem, delayedField, wakeRow } from "./commit-args.ts";
 import { attemptOf, type Entry } from "./entry.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import type { PartitionKeys } from "./keys.ts";
+import { brief, stepEvent } from "./step-events.ts";
 import { encodeTimerRow } from "./timer-rows.ts";
 import type { Transition } from "./transition.ts";
 

@@ -44,12 +44,14 @@ export interface StepView {
   items?: { total: number; done: number; failed: number };
   /**
    * What a waiting step waits for, and until when at the latest; `tenant_paused`: for its tenant to be resumed. A queued
-   * step has it if it is `paused`, or its workflow is; one that no live worker serves waits for a `worker`.
+   * step has it if it is `paused`, or its workflow is; one that no live worker serves waits for a `worker`. `key`:
+   * whose limit it is.
    */
   waitingFor?: {
-    reason: "sleep" | "signal" | "child" | "delay" | "tenant_paused" | "paused" | "worker";
+    reason: "sleep" | "signal" | "child" | "delay" | "limit" | "tenant_paused" | "paused" | "worker";
     until?: string;
     run?: string;
+    key?: string;
   };
   /** What its attempts have said that they used. */
   usage?: Usage;
@@ -179,6 +181,8 @@ export interface QueueView {
   inFlight: number;
   /** Waiting for a time to come: retries, and runs that start later; or for their tenant to be resumed. */
   delayed: number;
+  /** Waiting for a limit of the step. */
+  limited: number;
   dead: number;
   /** The age of the oldest entry in milliseconds; 0 if there is none. */
   oldestAgeMs: number;

@@ -1,4 +1,5 @@
-import { Attempt, type AttemptSetting } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
+import type { AttemptSetting } from "./attempt-setting.ts";
 import { Batches } from "./batches.ts";
 import { Committer } from "./committer.ts";
 import { internalsOf } from "./connect.ts";
@@ -20,6 +21,8 @@ import { Reclaimer } from "./reclaimer.ts";
 import { Retention } from "./retention.ts";
 import { within } from "./service.ts";
 import { Sources } from "./sources.ts";
+import { streamsOf } from "./step-places.ts";
+import { GateStore } from "./store/gate-store.ts";
 import { MemoStore } from "./store/memo-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
@@ -29,21 +32,11 @@ import { StrandedWatch } from "./stranded-watch.ts";
 import { ensureGroups } from "./streams.ts";
 import { Timers } from "./timers.ts";
 import { liveWorkers } from "./versions.ts";
+import type { WorkerOptions } from "./worker-options.ts";
+
+export type { WorkerOptions };
 
 const log = logger("worker");
-
-export interface WorkerOptions {
-  /** How many attempts this process runs at once. Default 32. */
-  concurrency?: number;
-  /** Which steps it serves. Default: every step of every workflow. */
-  steps?: (workflow: string, step: string) => boolean;
-  /** What handlers find in `ctx.env`. */
-  env?: Readonly<Record<string, string | undefined>>;
-  /** How long an attempt is this worker's without a heartbeat, in ms. Default 10,000. The same for all workers. */
-  leaseMs?: number;
-  /** How long handlers may go on when the worker is stopped, in ms. Default 10,000. */
-  drainMs?: number;
-}
 
 /** What is said on the control channel when a run is cancelled; all else is of what there is to read. */
 const CANCELLED = /^cancelled /;
@@ -68,6 +61,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   readonly #reclaimer: Reclaimer;
   readonly #timers: Timers;
+  readonly #gates: GateStore;
   readonly #strandedWatch: StrandedWatch;
   readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
@@ -93,7 +87,7 @@ export class Worker {
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
         .filter((step) => steps(workflow.name, step.name))
-        .map((step) => ({ graph: workflow.graph, step, lane: "normal", key: keys!.step(workflow.graph, step.name) })),
+        .flatMap((step) => streamsOf(keys!, workflow.graph, step, "normal")),
     );
     if (this.#streams.length === 0) throw new MillraceError("bad_option", "There is no step for this worker to serve.");
 
@@ -105,7 +99,9 @@ export class Worker {
     const wake = (inMs: number) => this.#timers.wake(inMs);
     this.#committer = new Committer(store, consumer, () => wake(0));
     this.#parker = new Parker(pauses, consumer);
-    this.#timers = new Timers(new TimerStore(client, keys!), continuations({ ...this.#internals, pauses }));
+    this.#gates = new GateStore(client, store);
+    const rows = new TimerStore(client, keys!);
+    this.#timers = new Timers(rows, continuations({ ...this.#internals, pauses, gates: this.#gates }));
     this.#batches = new Batches(concurrency);
     const batches = this.#batches;
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
@@ -142,9 +138,8 @@ export class Worker {
     });
   }
 
-  /** The steps that it serves, as `workflow@version:step`. */
   get serves(): string[] {
-    return this.#streams.map((stream) => `${workflowVersion(stream.graph)}:${stream.step.name}`);
+    return [...new Set(this.#streams.map(({ graph, step }) => `${workflowVersion(graph)}:${step.name}`))];
   }
 
   /** How long ago a read of its streams last came back, in ms. */
@@ -177,6 +172,7 @@ export class Worker {
     await ensureGroups(client, this.#streams);
     await Promise.all([this.#sources.runOnce(), config.ready()]);
     const [keys] = store.allPartitions;
+    await this.#gates.open(this.#streams);
     const { heard, leave } = subscriber().listen(keys!.control(), {
       message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
       missed: () => {
@@ -253,6 +249,8 @@ export class Worker {
 
   /** It holds its slot meanwhile, so that no more is read than can be parked. */
   async #park(attempt: Attempt): Promise<Reply | undefined> {
+    // What has a slot gives it up first, and is parked before the gate.
+    if (attempt.entry.stream.gate === "passed") return this.#giveBack(attempt.entry, "leave");
     const reply = await this.#parker.park(attempt.entry);
     // The tenant was resumed just now.
     return reply === Reply.Already ? this.#run(attempt) : reply;
@@ -284,8 +282,8 @@ export class Worker {
   }
 
   /** An entry for which there was no slot, which another worker may have; or one whose step was paused just now. */
-  #giveBack(entry: Entry): Promise<Reply | undefined> {
-    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind: "release" } });
+  #giveBack(entry: Entry, kind: "release" | "leave" = "release"): Promise<Reply | undefined> {
+    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind } });
   }
 }
 

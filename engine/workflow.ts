@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type BatchHandlerSource, type Batching, checkBatching } from "./batching.ts";
 import { DefinitionError } from "./errors.ts";
 import { checkGraph, checkName, type Graph } from "./graph.ts";
+import type { Limited } from "./limits.ts";
 import { type RetentionPolicy, type RetentionSettings, retentionPolicy } from "./retention-policy.ts";
 import {
   checkFailure,
@@ -127,6 +128,7 @@ export class Workflow<
     definition:
       | Handler<InputAfter<In, Steps, Maybe, A>, O>
       | (StepSettings &
+          Limited<InputAfter<In, Steps, Maybe, A>> &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
           TaskSource<InputAfter<In, Steps, Maybe, A>, O>),
   ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
@@ -216,7 +218,7 @@ export class Workflow<
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
       MapSettings<InputAfter<In, Steps, Maybe, A>, E, F> &
       (
-        | HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>>
+        | (HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>> & Limited<E>)
         | {
             workflow: W;
             input: (element: E) => W["types"]["input"];
@@ -254,6 +256,7 @@ export class Workflow<
   >(
     name: N,
     definition: StepSettings &
+      Limited<InputAfter<In, Steps, Maybe, A>> &
       Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
       HandlerSource<InputAfter<In, Steps, Maybe, A>, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<Awaited<O>>>> & {
         /** Whether a turn was the last. Turns count from 0. */

@@ -1,4 +1,5 @@
 import { commitCheck } from "./parts/commit-check.ts";
+import { commitGates } from "./parts/commit-gates.ts";
 import { commitHeader } from "./parts/commit-header.ts";
 import { commitUsage } from "./parts/commit-usage.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
@@ -17,7 +18,7 @@ import { tellingScript } from "./script.ts";
  *                   key of what it has parked (0 if all graphs are chains of tasks)
  *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
  *                   of each: name, stream key, how many it comes after, its place among those with items or 0, whether it has
- *                   an undo (1 or 0), how many come next, their places
+ *                   an undo (1 or 0), the first key of its gate or 0, how many come next, their places
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
  *                   for the entries' owners in one call; which graph and which step of it, or 0 and, in a chain of tasks,
  *                   how many come next (0 or 1), (stream key, step)
@@ -26,12 +27,15 @@ import { tellingScript } from "./script.ts";
  *         3 delivery count  4 run key  5 which tenant  6 attempt, failures and crashes as of this attempt, in one
  *         7 ms since it started, to tell that it did; '' if that was told before
  *         8 how many events; with a `#`: the item's number, key of its chunk, its progress in thousandths ('' for none);
- *         and if there are any events: their batch (1 2 3 …), progress to show ('' for none), the events; then
+ *         of a step with limits: how many tokens it has spent (0 but at its end); and if there are any events: their batch
+ *         (1 2 3 …), progress to show ('' for none), the events; then
  *         events:     nothing
  *         released:   failures, crashes, input, item and wake of its new entry ('' for none)
  *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run), and
  *                     with a `#`: `fail` or `collect` of a map; of a loop `turn` if another follows, else `last`
  *         skipped:    nothing
+ *         left:       as released: it is to pass its gate again
+ *         gated:      the limits' key that it is of, the input for its entry, its lane (1 high 2 normal 3 low)
  *         parked:     timer row, which is its place until it is woken; when that is due: ms from now, `@` and a time, or ''
  *                     (something else wakes it); the field of a signal that wakes it at once ('' for none); the key of a run
  *                     that does, if it has ended (0 for none); item and input of the entry that wakes it
@@ -66,8 +70,6 @@ if any_wrong then return refuse_all() end
 
 ${commitHeader}
 ${commitCheck}
-local EXTRA = { events = 0, released = 5, completed = 2, skipped = 0, parked = 6, expanded = 3, retrying = 4, failed = 4,
-  ['events#'] = 3, ['released#'] = 8, ['completed#'] = 6, ['parked#'] = 9, ['retrying#'] = 7, ['collected#'] = 5, ['failed#'] = 7 }
 local claim
 for i = 1, item_count do
   local kind, stream, entry = ARGV[at], streams[ARGV[at + 1]], ARGV[at + 2]
@@ -80,7 +82,7 @@ for i = 1, item_count do
   elseif reply ~= NOT_OWNER then
     stream.gone[#stream.gone + 1] = entry
   end
-  at = at + 9 + EXTRA[kind] + (events > 0 and events + 2 or 0)
+  at = at + 9 + EXTRA[kind] + (events > 0 and events + 2 or 0) + (stream.gate and 1 or 0)
 end
 
 if claim then call('XCLAIM', stream_of[claim].key, GROUP, consumer, 0, ARGV[places[claim] + 2], 'JUSTID') end
@@ -95,27 +97,28 @@ end
 local now = now_ms()
 local now_text, times = now .. '', {}
 local at_now = now_text .. ' '
-
-local function move(run, id, from, to)
-  if from ~= to then
-    call('ZREM', from, id)
-    call('ZADD', to, run.created, id)
-  end
-end
-
 ${undoing}
 ${commitWrites}
 ${commitUsage}
+${commitGates}
 local function write(i, at)
   local run, stream, tenant = run_of[i], stream_of[i], tenants[ARGV[at + 5]]
   local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
   local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 9
-  local item, item_named, mean, last = '', '', false, '{"type":"run.completed"}'
+  local item, item_named, mean, gate, last = '', '', false, stream.gate, '{"type":"run.completed"}'
   n, f, delta, over = 0, 2, 0, false
   if OF_ITEM[kind] then
     kind, items, item = OF_ITEM[kind], items_of(run, stream), ARGV[more]
     item_named, more = '"item":' .. item .. ',', more + 3
+  end
+  if gate then
+    if let_in[i] then
+      status = 'queued'
+      if not items then go_on(run, id, tenant) end
+    end
+    if kind ~= 'events' and kind ~= 'released' then give_up_slot(gate, i, id, item, tonumber(ARGV[more])) end
+    more = more + 1
   end
 
   if ago ~= '' and not (status == 'running' and was_counts[i] == counts) then
@@ -169,8 +172,8 @@ local function write(i, at)
   elseif kind == 'skipped' then
     status, place, ended, settled, taken = kind, '-', now_text, true, false
     tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
-  elseif kind == 'released' then
-    place = add(stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
+  elseif kind == 'released' or kind == 'left' then
+    place = add(kind == 'left' and graph[stream.index].key or stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
     status, started, batch = 'queued', ARGV[more + 4] == '' and '-' or started, 0
   elseif kind == 'parked' then
     local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])
@@ -191,6 +194,11 @@ local function write(i, at)
       end
       if not items then delta = -1 end
     end
+  elseif kind == 'gated' then
+    local failures, crashes = match(counts, '^%d+ (%d+) (%d+)$')
+    place = enter_gate(gate, tonumber(ARGV[more + 2]), ARGV[more], id, item, tenant.name, ARGV[more + 1], failures, crashes, now)
+    status = string.sub(place, 1, 5) == 'gate:' and 'waiting' or 'queued'
+    if status == 'waiting' and not items then delta = -1 end
   elseif kind == 'expanded' then
     status, place = 'running', 'items'
     local total, limit = tonumber(ARGV[more]), tonumber(ARGV[more + 1])
@@ -276,6 +284,7 @@ local function write(i, at)
     set('endedAt', now_text)
     due = tell_parent(run.key, KEYS[1], id, now_text)
   elseif graph and delta ~= 0 and call('HINCRBY', run.key, 'active', delta) == 0 then
+    if run.status == 'queued' then set('unstarted', '1') end
     move(run, id, tenant[run.status], tenant.waiting)
     run.status = 'waiting'
     set('status', 'waiting')
@@ -290,8 +299,11 @@ for i = 1, item_count do
   -- An earlier item of this group may have ended the run: this one's entry is gone, and that is all there is to do.
   if replies[i] == DONE then
     if LIVE[run_of[i].status] then write(i, places[i]) else replies[i] = RUN_ENDED end
+  elseif replies[i] == UNKNOWN_RUN or replies[i] == STALE then
+    forget_slot(i, places[i])
   end
 end
+turn_gates()
 return replies
 `,
 );

@@ -5,7 +5,7 @@ import { script } from "./script.ts";
  * its own for the names of keys, and of all that workers do only their heartbeats go on meanwhile.
  *
  * KEYS  1 timers  2 paused
- * ARGV  1 a pattern of the streams of all steps
+ * ARGV  1… patterns of the streams of all steps
  * Returns  {the time of runs in ms, how many timer rows are due, the time of the next one that is not or '', the stream and
  *          its number of entries, of each stream that has some; of one that is paused those that are at work count}
  */
@@ -16,17 +16,19 @@ local now = now_ms()
 local due = redis.call('ZCOUNT', KEYS[1], '-inf', now)
 local coming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local found = { now, due, coming[2] or '' }
-for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
-  local entries = redis.call('XLEN', key)
-  local workflow, step = string.match(key, ':step:([^:@]+)@[^:]+:([^:]+)')
-  if entries > 0 and (redis.call('HEXISTS', KEYS[2], 'workflow:' .. workflow) == 1
-      or redis.call('HEXISTS', KEYS[2], 'step:' .. workflow .. ':' .. step) == 1) then
-    local pending = redis.pcall('XPENDING', key, GROUP)
-    entries = pending.err and 0 or pending[1]
-  end
-  if entries > 0 then
-    found[#found + 1] = key
-    found[#found + 1] = entries
+for i = 1, #ARGV do
+  for _, key in ipairs(redis.call('KEYS', ARGV[i])) do
+    local entries = redis.call('XLEN', key)
+    local workflow, step = string.match(key, ':%l+:([^:@]+)@[^:]+:([^:]+)')
+    if entries > 0 and (redis.call('HEXISTS', KEYS[2], 'workflow:' .. workflow) == 1
+        or redis.call('HEXISTS', KEYS[2], 'step:' .. workflow .. ':' .. step) == 1) then
+      local pending = redis.pcall('XPENDING', key, GROUP)
+      entries = pending.err and 0 or pending[1]
+    end
+    if entries > 0 then
+      found[#found + 1] = key
+      found[#found + 1] = entries
+    end
   end
 end
 return found

@@ -1,3 +1,4 @@
+import { gate } from "./parts/gate.ts";
 import { takeSubscriptions } from "./parts/subscriptions.ts";
 
 /** A Lua script: its name, for errors and statistics, and its whole source. */
@@ -44,7 +45,7 @@ const RUN_TIME = "local now_ms = server_ms";
 /**
  * What scripts share. A step's record in the run hash is one field, `step:NAME`, of eight words: status, attempt,
  * failures, crashes, place, started, ended, batch (`-` for none). The place is where a live step is: a stream entry's id,
- * `timer:ROW`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
+ * `timer:ROW`, `gate:TICKET`, or `dead:ID` of a dead letter. The field `trimmed` counts the events that are no longer in the log.
  */
 const PRELUDE = `
 local GROUP = 'workers'
@@ -103,6 +104,7 @@ local function append(run_key, log_key, trimmed, lines, n)
   return trimmed + drop
 end
 
+${gate}
 -- Takes a live step or item from its place.
 local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field)
   local row = string.match(place, '^timer:(.+)$')
@@ -119,9 +121,9 @@ local function clear_place(place, stream_key, timers_key, delayed_key, parked_ke
 end
 
 -- The steps that stepPlaces() tells of, from this key and this argument on.
-local function steps_at(key, arg)
+local function steps_at(key, arg, count)
   local steps = {}
-  for i = 1, (#KEYS - key + 1) / 2 do
+  for i = 1, count or (#KEYS - key + 1) / 2 do
     local name, marks = ARGV[arg + 2 * i - 2], ARGV[arg + 2 * i - 1]
     steps[i] = { name = name, key = KEYS[key + 2 * i - 2], live = string.find(marks, 'items', 1, true) and KEYS[key + 2 * i - 1],
       undo = string.find(marks, 'undo', 1, true) }
@@ -132,8 +134,9 @@ end
 local ENDED = { completed = true, failed = true, cancelled = true, skipped = true }
 
 -- Takes every live step but one from its place, as the run ends; each becomes cancelled. 'steps' are {name, key of its
--- stream, key of its live items if it has items}; 'set' is given fields of the run. What is done here, a replay undoes.
-local function end_steps(run_key, timers_key, delayed_key, parked_key, version, steps, except, now, set)
+-- stream, key of its live items if it has items, its gate if it has limits}; 'set' is given fields of the run. What is done
+-- here, a replay undoes.
+local function end_steps(run_key, id, timers_key, delayed_key, parked_key, version, steps, except, now, set)
   -- A child run that was started is cancelled by a timer row.
   local function cancel_child(child)
     redis.call('ZADD', timers_key, now, 'cancel|' .. redis.call('HGET', run_key, 'tenant') .. '|' .. child)
@@ -150,6 +153,7 @@ local function end_steps(run_key, timers_key, delayed_key, parked_key, version, 
         local was, a, f, c, at, s, _, b = string.match(items[k + 1], STEP)
         if was and not ENDED[was] then
           clear_place(at, step.key, timers_key, delayed_key, parked_key, field)
+          if step.gate then clear_gate(step.gate, at, id, items[k], tonumber(now)) end
           redis.call('HSET', step.live, items[k], table.concat({ 'cancelled', a, f, c, '-', s, now, b }, ' '))
         end
       end
@@ -160,6 +164,7 @@ local function end_steps(run_key, timers_key, delayed_key, parked_key, version, 
     end
     if status and not ENDED[status] and step.name ~= except then
       clear_place(place, step.key, timers_key, delayed_key, parked_key, field)
+      if step.gate then clear_gate(step.gate, place, id, '', tonumber(now)) end
       set('step:' .. step.name, table.concat({ 'cancelled', attempt, failures, crashes, '-', started, now, batch }, ' '))
     end
   end

@@ -94,13 +94,14 @@ export class ClockStore {
   }
 
   async standing(): Promise<Standing> {
-    const anyStep = this.#keys.step({ workflow: "*", version: "*" }, "*");
-    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused()], [anyStep]);
+    const any = { workflow: "*", version: "*" };
+    const patterns = [this.#keys.step(any, "*"), this.#keys.slots(any, "*")];
+    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused()], patterns);
     const [nowMs, due, next, ...streams] = found as [number, number, string, ...(string | number)[]];
     const standing: Standing = { nowMs, due, atWork: [] };
     if (next !== "") standing.nextAt = Number(next);
     for (let i = 0; i + 1 < streams.length; i += 2) {
-      const step = String(streams[i]).slice(anyStep.indexOf("*"));
+      const step = String(streams[i]).replace(/^.*\}:\w+:/, "");
       standing.atWork.push({ step, entries: Number(streams[i + 1]) });
     }
     return standing;

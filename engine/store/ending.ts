@@ -1,4 +1,5 @@
 import { encodeEvent } from "../events.ts";
+import { gatePlaces } from "../gate-places.ts";
 import { type Graph, workflowVersion } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { stepPlaces } from "../step-places.ts";
@@ -13,6 +14,7 @@ export function endingArgs(
   event: Parameters<typeof encodeEvent>[0],
 ): { keys: string[]; args: string[]; steps: string[] } {
   const places = stepPlaces(keys, run, graph, lane);
+  const gates = gatePlaces(keys, graph);
   return {
     keys: [
       keys.run(run),
@@ -22,8 +24,9 @@ export function endingArgs(
       ...["queued", "running", "waiting", status].map((each) => keys.runsByStatus(tenant, each)),
       keys.parked(tenant),
       ...places.keys,
+      ...gates.keys,
     ],
     args: [run, keys.control(), encodeEvent(event), workflowVersion(graph), ...limitRows(run, graph)],
-    steps: places.args,
+    steps: [...places.args, ...gates.args, `${gates.args.length}`],
   };
 }

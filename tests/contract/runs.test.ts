@@ -275,7 +275,7 @@ test("queues are shown, a row for each step", async () => {
   );
   expect(queues).toContainEqual({
     ...{ workflow: "greet", version: 1, step: "hello", depth: 0, inFlight: 0, delayed: 0, dead: 0, oldestAgeMs: 0 },
-    workers: 1,
+    ...{ limited: 0, workers: 1 },
     paused: false,
   });
   gates.open(id);

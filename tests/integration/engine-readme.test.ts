@@ -29,6 +29,11 @@ const KEYS: Record<string, string> = {
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
   step: `${keys.step(version, "STEP")} stream`,
+  slots: `${keys.slots(version, "STEP")} stream`,
+  gate: `${keys.gate(version, "STEP")} hash`,
+  gateWaiting: `${keys.gateWaiting(version, "STEP")} zset`,
+  gateHeld: `${keys.gateHeld(version, "STEP")} zset`,
+  gateTurns: `${keys.gateTurns(version, "STEP")} zset`,
   dead: `${keys.dead(version, "STEP")} stream`,
   items: `${keys.items("RUN", "STEP")} hash`,
   chunk: `${keys.items("RUN", "STEP")}:CHUNK hash`,
@@ -135,6 +140,11 @@ describe("what Redis holds after runs of every kind", () => {
       },
     })
     .child("child", { after: ["end"], workflow: inner, input: () => null });
+  /** One at work, another behind it. */
+  const limited = workflow("limited", { input: v.any() }).step("one", {
+    limits: { rate: { count: 1, windowMs: 60_000 } },
+    run: (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  });
   /** Begins to be undone when it is cancelled: one undo goes to dead letters, one is at work. */
   const undone = workflow("undone", { input: v.any() })
     .step("first", {
@@ -147,7 +157,7 @@ describe("what Redis holds after runs of every kind", () => {
 
   beforeAll(async () => {
     const gone = [1, 2].map((version) => workflow("gone", { version, input: v.any() }).step("one", () => version));
-    await using engine = await engineUnderTest([odd, many, undone, ...gone]);
+    await using engine = await engineUnderTest([odd, many, undone, limited, ...gone]);
     await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ drainMs: 0, steps: (name) => name !== "gone" });
     await engine.millrace.retireVersion("gone", 1);
@@ -156,6 +166,10 @@ describe("what Redis holds after runs of every kind", () => {
     await engine.millrace.subscribe({ group: "GROUP", events: ["run.queued"], retry }, ({ seq }) => {
       throw seq === 1 ? new FatalError("never") : new Error("not yet");
     });
+    const first = await engine.millrace.runs.start(limited, null);
+    await engine.until(first.id, ({ type }) => type === "step.started");
+    const behind = await engine.millrace.runs.start(limited, null);
+    await engine.until(behind.id, ({ type }) => type === "run.waiting");
     const idempotency = { scope: "a", key: "b", digest: "c" };
     const terms = { delayMs: 1, ttlMs: 60_000, deadlineMs: 60_000, tags: ["blue"], budget: { tokens: 9 } };
     const options = { ...terms, metadata: { a: 1 }, idempotency, dedupe: { key: "k", mode: "simple" } } as const;
@@ -200,7 +214,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
-        .replace(/:(step|dead):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
+        .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:daily/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")

@@ -17,6 +17,7 @@ const PURE_CORE = [
   "batching",
   "step-context",
   "graph",
+  "limits",
   "graph-diff",
   "migration-plan",
   "transition",

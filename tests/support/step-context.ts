@@ -6,6 +6,8 @@ export interface RecordedContext extends StepContext {
   readonly emitted: (string | object)[];
   readonly logged: string[];
   readonly used: UsageReport[];
+  /** How many tokens the handler says that it has spent. */
+  readonly spent: number[];
 }
 
 /** What a handler is given, without an engine: it keeps what the handler says. A flag is on if its value is true. */
@@ -23,6 +25,7 @@ export function stepContext(
   const emitted: RecordedContext["emitted"] = [];
   const logged: string[] = [];
   const used: UsageReport[] = [];
+  const spent: number[] = [];
   const config = given.config ?? new Map<string, unknown>();
   const log = (message: string) => void logged.push(message);
   return {
@@ -47,8 +50,10 @@ export function stepContext(
     progress: (fraction, message) => void progressed.push(message === undefined ? { fraction } : { fraction, message }),
     emit: (output) => void emitted.push(output),
     used,
+    spend: (tokens) => void spent.push(tokens),
     progressed,
     emitted,
     logged,
+    spent,
   };
 }

@@ -12,6 +12,7 @@ const table: [name: string, failures: number, Outcome, Transition][] = [
   ["completed", 0, { kind: "completed", output: "1" }, { kind: "complete", output: "1" }],
   ["completed after failures", 2, { kind: "completed", output: "1" }, { kind: "complete", output: "1" }],
   ["was not its turn", 0, { kind: "skipped" }, { kind: "skip" }],
+  ["is to pass a gate", 0, { kind: "gated", key: "a" }, { kind: "gate", key: "a" }],
   ["waits", 0, { kind: "parked", parking: sleep }, { kind: "park", parking: sleep }],
   [
     "has items",

@@ -6,8 +6,15 @@ local attempt_of = setmetatable({}, { __index = function(known, counts)
   return known[counts]
 end })
 local OF_ITEM = { ['events#'] = 'events', ['released#'] = 'released', ['completed#'] = 'completed', ['parked#'] = 'parked',
-  ['retrying#'] = 'retrying', ['collected#'] = 'collected', ['failed#'] = 'failed' }
+  ['retrying#'] = 'retrying', ['collected#'] = 'collected', ['failed#'] = 'failed', ['gated#'] = 'gated',
+  ['left#'] = 'left' }
+-- How many arguments each has of its own.
+local EXTRA = { events = 0, released = 5, completed = 2, skipped = 0, gated = 3, left = 5, parked = 6, expanded = 3, retrying = 4,
+  failed = 4, ['events#'] = 3, ['released#'] = 8, ['completed#'] = 6, ['gated#'] = 6, ['left#'] = 8, ['parked#'] = 9, ['retrying#'] = 7,
+  ['collected#'] = 5, ['failed#'] = 7 }
 local places, stream_of, run_of, was_status, was_counts, was_started, was_batch = {}, {}, {}, {}, {}, {}, {}
+-- Which have waited at a gate, which let them in since.
+local let_in = {}
 local runs = {}
 local RECORD = '^(%S+) (%S+ %S+ %S+) (%S+) (%S+) %S+ (%S+)$'
 local function check(i, at, stream, entry)
@@ -42,7 +49,12 @@ local function check(i, at, stream, entry)
     record = call('HGET', live, ARGV[at + 9])
   end
   local status, counts, place, started, batch = match(record or '', RECORD)
-  if place ~= entry then return STALE end
+  if place ~= entry then
+    if not stream.gate or string.sub(place or '', 1, 5) ~= 'gate:' then return STALE end
+    local _, given = slot_of(stream.gate, string.sub(run.key, id_at), OF_ITEM[ARGV[at]] and ARGV[at + 9] or '')
+    if given ~= entry then return STALE end
+    let_in[i] = true
+  end
   was_status[i], was_counts[i], was_started[i], was_batch[i] = status, counts, started, tonumber(batch)
   return DONE
 end

@@ -1,5 +1,17 @@
 /** Reads what the items of a group share: tenants, graphs, streams and who owns what in those. */
 export const commitHeader = `
+-- The gate of a step with limits; nil for others. Opened when it is first come to.
+local gates = {}
+local function gate_of(graph, index)
+  local step = graph and graph[index]
+  if not step or step.limits == 0 then return nil end
+  if not step.gate then
+    step.gate = open_gate(step.limits, graph.version, step.name)
+    gates[#gates + 1] = step.gate
+  end
+  return step.gate
+end
+
 local at, tenants, graphs, streams = 8, {}, {}, {}
 for i = 1, tonumber(ARGV[4]) do
   tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
@@ -13,10 +25,11 @@ for i = 1, tonumber(ARGV[5]) do
   at = at + 3
   for k = 1, steps do
     local step = { name = ARGV[at], key = KEYS[tonumber(ARGV[at + 1])], record = 'step:' .. ARGV[at], needs = tonumber(ARGV[at + 2]),
-      items = tonumber(ARGV[at + 3]), undo = ARGV[at + 4] == '1', join = 'join:' .. ARGV[at], next = {} }
-    for n = 1, tonumber(ARGV[at + 5]) do step.next[n] = tonumber(ARGV[at + 5 + n]) end
+      items = tonumber(ARGV[at + 3]), undo = ARGV[at + 4] == '1', join = 'join:' .. ARGV[at], next = {},
+        limits = tonumber(ARGV[at + 5]) }
+    for n = 1, tonumber(ARGV[at + 6]) do step.next[n] = tonumber(ARGV[at + 6 + n]) end
     graph[k] = step
-    at = at + 6 + #step.next
+    at = at + 7 + #step.next
   end
   graphs[i .. ''] = graph
 end
@@ -34,6 +47,7 @@ for i = 1, tonumber(ARGV[6]) do
   end
   if stream.graph then
     stream.index = tonumber(ARGV[at + 8])
+    stream.gate = gate_of(stream.graph, stream.index)
     at = at + 9
   elseif ARGV[at + 8] == '1' then
     stream.next, stream.next_record = KEYS[tonumber(ARGV[at + 9])], 'step:' .. ARGV[at + 10]

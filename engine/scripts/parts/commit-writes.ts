@@ -25,6 +25,23 @@ local function set(field, value)
   f = f + 2
 end
 
+local function move(run, id, from, to)
+  if from ~= to then
+    call('ZREM', from, id)
+    call('ZADD', to, run.created, id)
+  end
+end
+
+-- The time that was so many ms ago, as text.
+local function time_ago(ago)
+  local time = times[ago]
+  if not time then
+    time = (now - tonumber(ago)) .. ''
+    times[ago] = time
+  end
+  return time
+end
+
 -- Adds an entry; 'item' and 'wake' are '' where there is none.
 local function add(key, id, tenant, input, item, wake, failures, crashes)
   if item == '' and wake == '' and not failures then
@@ -88,7 +105,7 @@ end
 
 local function begin_item(run, id, tenant, stream, items, input)
   local item = items.started .. ''
-  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.key, id, tenant, input, item, '') .. ' - - 0')
+  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.graph[stream.index].key, id, tenant, input, item, '') .. ' - - 0')
   items.started = items.started + 1
 end
 
@@ -122,9 +139,10 @@ local function fail_steps(run, id, tenant, graph, except)
   local steps = {}
   for k = 1, #graph do
     local step = graph[k]
-    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items], undo = step.undo }
+    steps[k] = { name = step.name, key = step.key, live = step.items > 0 and KEYS[run.number + 1 + step.items],
+      undo = step.undo, gate = gate_of(graph, k) }
   end
-  end_steps(run.key, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, except, now_text, set)
+  end_steps(run.key, id, KEYS[1], KEYS[2], tenant.parked, graph.version, steps, except, now_text, set)
   return undo_next(run.key, id, tenant.name, steps)
 end
 

@@ -92,7 +92,18 @@ test("of all live workers the first by its name warns of work that nobody serves
 
 test("work is stranded where something waits and nobody serves it", () => {
   const queue = (version: number, step: string, more: object) => ({
-    ...{ workflow: "w", version, step, depth: 0, inFlight: 0, delayed: 0, dead: 3, oldestAgeMs: 0, workers: 0 },
+    ...{
+      workflow: "w",
+      version,
+      step,
+      depth: 0,
+      inFlight: 0,
+      delayed: 0,
+      limited: 0,
+      dead: 3,
+      oldestAgeMs: 0,
+      workers: 0,
+    },
     ...{ paused: false, ...more },
   });
   expect(
