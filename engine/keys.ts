@@ -6,7 +6,7 @@ import type { Priority } from "./views.ts";
 export const GROUP = "workers";
 
 /** The schema version of a namespace: raised when what the keys hold changes in a way older code cannot read. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** How many items of a step a chunk holds. */
 export const CHUNK = 100;

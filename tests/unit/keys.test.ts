@@ -58,7 +58,7 @@ test.each([
   [keys.redeliveries("g"), "{acme:3}:sub-retry:g"],
   [keys.undelivered("g"), "{acme:3}:sub-dead:g"],
   [GROUP, "workers"],
-  [SCHEMA_VERSION, 1],
+  [SCHEMA_VERSION, 2],
 ])("%s", (actual, expected) => {
   expect(actual).toBe(expected);
 });

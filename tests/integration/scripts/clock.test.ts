@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { NamespaceKeys } from "../../../engine/keys.ts";
+import { NamespaceKeys, SCHEMA_VERSION } from "../../../engine/keys.ts";
 import { ClockedClient, ClockStore } from "../../../engine/store/clock-store.ts";
 import { TimerStore } from "../../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../../engine/store.ts";
@@ -112,7 +112,7 @@ describe("over the kit's connection", () => {
     const other = new StoreBench();
     await other.admit();
     await bench.fail(await bench.held());
-    await bench.redis.hset(new NamespaceKeys(bench.namespace).meta(), "schema", 1);
+    await bench.redis.hset(new NamespaceKeys(bench.namespace).meta(), "schema", SCHEMA_VERSION);
     const kept = await other.state();
     await clock.removeAll(bench.namespace);
     expect(await bench.state()).toEqual({});
