@@ -245,6 +245,7 @@ local function write(i, at)
     else
       delta = -1
       settle(run, id, tenant, graph, stream.index, taken, input)
+      if taken and graph[stream.index].undo then set('done', (call('HGET', run.key, 'done') or '') .. stream.step .. ' ') end
     end
     if over then finish = 'completed' end
   end
