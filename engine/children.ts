@@ -1,8 +1,7 @@
 import type { Attempt } from "./attempt.ts";
-import { hexDigest } from "./digest.ts";
 import type { Entry } from "./entry.ts";
 import { type ErrorRecord, FatalError } from "./errors.ts";
-import { partitionOf } from "./ids.ts";
+import { derivedRunId, partitionOf } from "./ids.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
@@ -65,6 +64,5 @@ function errorOf({ stack: _stack, message, ...rest }: ErrorRecord): Error {
 /** The id of the run that a step waits for: the same at every attempt, another after each replay of its run. */
 async function childOf({ run, item, stream }: Entry, store: Parts["store"]): Promise<string> {
   const [replays] = await unlessAway(store.readFields(run, "replays"));
-  const digest = await hexDigest("SHA-256", `${run}\n${stream.step.name}\n${item ?? ""}\n${replays ?? 0}`);
-  return `${digest.slice(0, 32)}-${partitionOf(run) ?? 0}`;
+  return derivedRunId(partitionOf(run) ?? 0, [run, stream.step.name, item ?? "", replays ?? 0]);
 }

@@ -12,9 +12,13 @@ export function newRunId(p: number): string {
   return `${newId()}-${p}`;
 }
 
-/** The run id in partition `p` that follows from what the run is for: whoever starts it, it is one run. */
+/**
+ * A run id that the same parts give each time. It says so in the place of its version (RFC 9562, version 8: one's own), by
+ * which scripts tell runs that something may wait for from those that were simply started.
+ */
 export async function derivedRunId(p: number, parts: readonly (string | number)[]): Promise<string> {
-  return `${(await hexDigest("SHA-256", parts.join("\n"))).slice(0, 32)}-${p}`;
+  const digest = await hexDigest("SHA-256", parts.join("\n"));
+  return `${digest.slice(0, 12)}8${digest.slice(13, 32)}-${p}`;
 }
 
 /** A new id for anything that has no partition: documents and process names. */

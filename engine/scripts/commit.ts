@@ -129,7 +129,8 @@ local function write(i, at)
       move(run, id, tenant.queued, tenant.running)
       tell(started .. ' {"type":"run.started"}')
     end
-    tell(started .. stream.started .. item_named .. attempt_of[counts])
+    n = n + 1
+    lines[n] = started .. stream.started .. item_named .. attempt_of[counts]
   end
   local use = spent[i]
   local broke = use and spend(use, run, stream, batch, counts, item_named)
@@ -158,7 +159,8 @@ local function write(i, at)
     input = ARGV[more + 1]
     if input == '=' then input = output end
     status, place, ended, settled = kind, '-', now_text, true
-    tell(at_now .. stream.completed .. item_named .. attempt_of[counts])
+    n = n + 1
+    lines[n] = at_now .. stream.completed .. item_named .. attempt_of[counts]
     if items then
       call('HSET', KEYS[tonumber(ARGV[at + 10])], item, output)
       items.done = items.done + 1
@@ -168,7 +170,10 @@ local function write(i, at)
         output, input, mean = '#' .. id .. '|' .. stream.step .. '|' .. items.total .. '|' .. turn, '', true
       end
     end
-    if settled then set(stream.output, output) end
+    if settled then
+      fields[f + 1], fields[f + 2] = stream.output, output
+      f = f + 2
+    end
   elseif kind == 'skipped' then
     status, place, ended, settled, taken = kind, '-', now_text, true, false
     tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
@@ -240,7 +245,9 @@ local function write(i, at)
     if not graph then
       over = not stream.next
       if stream.next then
-        set(stream.next_record, 'queued 0 0 0 ' .. call('XADD', stream.next, '*', 'run', id, 'tenant', tenant.name, 'input', input) .. ' - - 0')
+        local entry = call('XADD', stream.next, '*', 'run', id, 'tenant', tenant.name, 'input', input)
+        fields[f + 1], fields[f + 2] = stream.next_record, 'queued 0 0 0 ' .. entry .. ' - - 0'
+        f = f + 2
       end
     else
       delta = -1

@@ -172,6 +172,8 @@ end
 
 -- Wakes the step that waits for this run, which has ended. True if there is one.
 local function tell_parent(run_key, timers_key, id, now)
+  -- Only a run with an id of version 8 was started by another.
+  if string.byte(id, 13) ~= 56 then return false end
   local parent = redis.call('HGET', run_key, 'parent')
   if not parent then return false end
   redis.call('ZADD', timers_key, now, 'wake|' .. parent .. '|' .. id)

@@ -36,10 +36,11 @@ export class StoreBench {
   readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
   readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
   readonly subscriptions = new SubscriptionStore(this.client, this.keys);
-  readonly run = newRunId(0);
+  readonly run: string;
   readonly definition: AnyWorkflow;
 
-  constructor(definition: AnyWorkflow = two) {
+  constructor(definition: AnyWorkflow = two, run = newRunId(0)) {
+    this.run = run;
     this.definition = definition;
   }
 

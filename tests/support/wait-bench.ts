@@ -13,7 +13,8 @@ export const parked = (parking: Parking): Transition => ({ kind: "park", parking
 export const sleep = (delayMs = 60_000) => parked({ reason: "sleep", delayMs });
 export const signal = (timeoutMs?: number) => parked({ reason: "signal", timeoutMs });
 /** The id of a child run. */
-export const CHILD = "c".repeat(32);
+/** As derived ids are: of version 8. */
+export const CHILD = `${"c".repeat(12)}8${"c".repeat(19)}`;
 export const child = (detached = false) => parked({ reason: "child", child: CHILD, detached });
 
 /** A bench with a run whose step `wait` ann has taken. Its actions are functions, to be handed to `change`. */

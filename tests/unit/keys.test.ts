@@ -102,7 +102,7 @@ test.each(["", "wake", "wake|a|b", "toString|a", "forget|t|h|more", "other|a|b"]
 
 test("a run's id may follow from what the run is for", async () => {
   const id = await derivedRunId(3, ["acme", "t", "nightly", 1, 2]);
-  expect(id).toBe("208bf718a5fa7ab34527b69ed63963fa-3");
+  expect(id).toBe("208bf718a5fa8ab34527b69ed63963fa-3");
   expect(partitionOf(id)).toBe(3);
   expect(await derivedRunId(3, ["acme", "t", "nightly", 1, 3])).not.toBe(id);
 });

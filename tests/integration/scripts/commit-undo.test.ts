@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { derivedRunId } from "../../../engine/ids.ts";
 import { Reply } from "../../../engine/store.ts";
 import { dead, done, error, markOf, runFailed, trip, UndoBench } from "../../support/undo.ts";
 
@@ -62,6 +63,8 @@ describe("commit-undo", () => {
   });
 
   test("the last undo of a cancelled run, whose parent waits for it", async () => {
+    bench.close();
+    bench = new UndoBench(trip, await derivedRunId(0, ["a child"]));
     await bench.atLastStep();
     const { keys, redis, run, store } = bench;
     await redis.hset(keys.run(run), "parent", "child|default|PARENT|outer|1|inner|");
