@@ -1,6 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { Entry } from "./entry.ts";
 import { type ErrorRecord, FatalError } from "./errors.ts";
+import { firstGateKeys } from "./first-gates.ts";
 import { derivedRunId, partitionOf } from "./ids.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
 import { encodeInput } from "./payload.ts";
@@ -19,12 +20,14 @@ export async function startChild(
 ): Promise<Outcome> {
   const valid = await fatal("invalid_child_input", validate(workflow.input, inputOf(input), "input of the child"));
   const child = await childOf(entry, store);
-  const stored = await values.keep(child, entry.tenant, "input", encodeInput(valid, "input of the child"));
+  const json = encodeInput(valid, "input of the child");
+  const stored = await values.keep(child, entry.tenant, "input", json);
   const detached = onCancel === "leave";
   const { graph, settings } = workflow;
   const priority = entry.stream.lane;
   await unlessFull(signal, lanes.open(graph, priority));
-  const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, parent: entry, detached };
+  const gateKeys = await firstGateKeys(workflow, json);
+  const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, gateKeys, parent: entry, detached };
   // A child is there, or its parent waits for nothing any more: the commit says which.
   await unlessFull(signal, store.admit({ ...of, terms: checkTerms({}, settings) }));
   return { kind: "parked", parking: { reason: "child", child, detached } };

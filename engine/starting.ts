@@ -1,4 +1,5 @@
 import { startDeduped } from "./dedupe.ts";
+import { firstGateKeys } from "./first-gates.ts";
 import { blobOf } from "./payload.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { LaneStore } from "./store/lane-store.ts";
@@ -43,8 +44,9 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
     inputs.set(run, storing);
     return storing;
   };
+  const gateKeys = await firstGateKeys(start.workflow, json);
   const admit = async (run: string) =>
-    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms });
+    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms, gateKeys });
   await parts.lanes.open(graph, priority);
   const { dedupe } = terms;
   if (dedupe === undefined) return { id, created: await admit(id) };

@@ -2,6 +2,7 @@ import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import { type Entry, isUndo, type StepStream } from "./entry.ts";
 import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
+import { gateKeys as keysOfGate } from "./gate-places.ts";
 import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
@@ -53,6 +54,8 @@ export interface Admission {
   /** Default normal. Of any other the lane is open: see `LaneStore`. */
   priority?: Priority;
   terms?: CheckedTerms;
+  /** Whose it is, for the limits of its first steps: those that are left out are asked on delivery. */
+  gateKeys?: ReadonlyMap<string, string>;
   /** What waits for its end. */
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
@@ -102,6 +105,7 @@ export class Store {
   /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
   async admit(admission: Admission): Promise<boolean> {
     const { id, graph, tenant, input, metadata, priority = "normal", parent, detached = false, terms = {} } = admission;
+    const { gateKeys = new Map<string, string>() } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
     const keys = this.partitionKeys(id);
     const firsts = firstSteps(graph);
@@ -109,14 +113,17 @@ export class Store {
     const waiting = parent === undefined ? { keys: [], args: [] } : waitingFor(keys, parent, detached);
     const indexes = [keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)];
     const streams = firsts.map((step) => keys.step(graph, step, priority));
+    const gates = firsts.filter((step) => gateKeys.has(step)).flatMap((step) => keysOfGate(keys, graph, step));
+    if (gates.length > 0) gates.unshift(keys.timers(), keys.runsByStatus(tenant, "waiting"));
     const of = [id, graph.workflow, graph.version, tenant, input, metadata ?? "", entryInput(input)];
     const how = [shapeOf(graph).plain ? "" : "counted", parent === undefined ? "" : parentOf(parent, detached)];
     how.push(priority === "normal" ? "" : priority);
+    const steps = [firsts.length, gateKeys.size, ...firsts.flatMap((step) => [step, gateKeys.get(step) ?? ""])];
     const reply = (await this.teller.run(
       admit,
       keys,
-      [keys.run(id), keys.log(id), ...indexes, ...streams, ...more.keys, ...waiting.keys],
-      [...of, encodeEvent({ type: "run.queued" }), ...how, firsts.length, ...firsts, ...more.args, ...waiting.args],
+      [keys.run(id), keys.log(id), ...indexes, ...streams, ...gates, ...more.keys, ...waiting.keys],
+      [...of, encodeEvent({ type: "run.queued" }), ...how, ...steps, ...more.args, ...waiting.args],
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;

@@ -60,11 +60,12 @@ export class GateBench {
     return reply!;
   }
 
-  /** Has a new run come to its first stream. */
-  async admit(name?: string): Promise<string> {
+  /** Has a new run come to its first stream, or if it is said whose it is, to its gate. */
+  async admit(name?: string, key?: string): Promise<string> {
     const id = newRunId(0);
     if (name !== undefined) this.names[name] = id;
-    await this.store.admit({ id, graph: this.workflow.graph, tenant: "default", input: '"in"' });
+    const gateKeys = new Map(key === undefined ? [] : [["work", key]]);
+    await this.store.admit({ id, graph: this.workflow.graph, tenant: "default", input: '"in"', gateKeys });
     return id;
   }
 

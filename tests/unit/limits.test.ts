@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { firstGateKeys } from "../../engine/first-gates.ts";
 import { FatalError, type Limits, workflow } from "../../engine/index.ts";
 import { encodeLimits, keyOfTicket, limitKey, stepLimits } from "../../engine/limits.ts";
 
@@ -123,5 +124,25 @@ describe("what a gate keeps", () => {
     const key = await limitKey(stepLimits("", { concurrency: 1 }), null);
     expect(keyOfTicket(`${key}|1|R||t|0|0`)).toBeUndefined();
     expect(keyOfTicket("user|1|R||t|0|0")).toBe("user");
+  });
+});
+
+describe("whose a new run is", () => {
+  const limits = { key: ({ user }: { user: string }) => user, concurrency: 1 };
+  const input = v.object({ user: v.string() });
+
+  test("is said of its first steps that have limits and no condition, by the input as JSON holds it", async () => {
+    const flow = workflow("flow", { input })
+      .step("known", { after: [], limits, run: () => 1 })
+      .step("unlimited", { after: [], run: () => 1 })
+      .step("conditional", { after: [], limits, when: () => false, run: () => 1 })
+      .step("later", { after: ["known"], limits: { concurrency: 1 }, run: () => 1 });
+    expect(await firstGateKeys(flow, '{"user":"ann"}')).toEqual(new Map([["known", "ann"]]));
+  });
+
+  test("is left to the delivery if it cannot be said", async () => {
+    const flow = workflow("flow", { input }).step("work", { limits, run: () => 1 });
+    expect(await firstGateKeys(flow, '{"user":""}')).toEqual(new Map());
+    expect(await firstGateKeys(flow, "null")).toEqual(new Map());
   });
 });

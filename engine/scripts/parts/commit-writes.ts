@@ -32,16 +32,6 @@ local function move(run, id, from, to)
   end
 end
 
--- The time that was so many ms ago, as text.
-local function time_ago(ago)
-  local time = times[ago]
-  if not time then
-    time = (now - tonumber(ago)) .. ''
-    times[ago] = time
-  end
-  return time
-end
-
 -- Adds an entry; 'item' and 'wake' are '' where there is none.
 local function add(key, id, tenant, input, item, wake, failures, crashes)
   if item == '' and wake == '' and not failures then
