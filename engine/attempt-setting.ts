@@ -1,13 +1,13 @@
 import type { Attempt } from "./attempt.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
-import type { Committer } from "./committer.ts";
+import type { Commits } from "./committer.ts";
 import type { Config } from "./config.ts";
 import type { Memory } from "./memos.ts";
 import type { ResultCache } from "./result-cache.ts";
 
 /** What every attempt of a worker shares. */
 export interface AttemptSetting {
-  committer: Committer;
+  committer: Commits;
   blobs: BlobStore;
   env: Readonly<Record<string, string | undefined>>;
   config: Config;

@@ -4,8 +4,7 @@ import { cursorBefore, timeOfCursor } from "./listing.ts";
 import { logger } from "./log.ts";
 import type { DeadLetterFilter, DeadLettersApi, Tenanted } from "./millrace.ts";
 import { iso } from "./run-record.ts";
-import { bulkRow, type OperationRecord, type OperationStore } from "./store/operation-store.ts";
-import type { TimerStore } from "./store/timer-store.ts";
+import type { OperationRecord, OperationStore } from "./store/operation-store.ts";
 import type { Continuations } from "./timers.ts";
 import type { OperationView } from "./views.ts";
 
@@ -28,12 +27,10 @@ type Letters = Pick<DeadLettersApi, "list" | "replay" | "discard">;
 export class Bulk {
   readonly #letters: Letters;
   readonly #store: OperationStore;
-  readonly #timers: TimerStore;
 
-  constructor(letters: Letters, store: OperationStore, timers: TimerStore) {
+  constructor(letters: Letters, store: OperationStore) {
     this.#letters = letters;
     this.#store = store;
-    this.#timers = timers;
   }
 
   async start(
@@ -48,7 +45,7 @@ export class Bulk {
     const id = newId();
     const until = await this.#store.start({ id, tenant, kind, filter: encodeFilter(filter), limit }, LEASE_MS);
     try {
-      await this.#timers.settleTimer(bulkRow(id), until, await this.#step(id));
+      await this.#store.settleRow(id, until, await this.#step(id));
     } catch (error) {
       log.warn("operation {id} is left to a worker: {error}", { id, error });
     }

@@ -25,7 +25,7 @@ export async function startChild(
   const detached = onCancel === "leave";
   const { graph, settings } = workflow;
   const priority = entry.stream.lane;
-  await unlessFull(signal, lanes.open(graph, priority));
+  await unlessFull(signal, lanes.open(store.partitionKeys(child), graph, priority));
   const gateKeys = await firstGateKeys(workflow, json);
   const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, gateKeys, parent: entry, detached };
   // A child is there, or its parent waits for nothing any more: the commit says which.

@@ -18,6 +18,11 @@ const BACKLOG_LIMIT = 300;
 const RETRY_FROM_MS = 50;
 const RETRY_TO_MS = 1_000;
 
+/** Takes what is to be stored; gives the script's reply, or undefined if it could not be had. */
+export interface Commits {
+  submit(item: CommitItem): Promise<Reply | undefined>;
+}
+
 interface Waiting {
   item: CommitItem;
   resolve(reply: Reply | undefined): void;
@@ -28,7 +33,7 @@ interface Waiting {
  * to Redis together. A group that Redis did not answer is sent again until it does: the script makes that safe, the
  * handlers are not run again for it, and whether their leases are still good is for Redis to say.
  */
-export class Committer {
+export class Committer implements Commits {
   readonly #store: Store;
   readonly #consumer: string;
   readonly #onDue: () => void;

@@ -8,19 +8,21 @@ import { Deletion } from "./deletion.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
-import { NamespaceKeys } from "./keys.ts";
+import { NamespaceKeys, type PartitionKeys } from "./keys.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
-import { queuesOf } from "./queues.ts";
+import { queuesOf, sumQueues } from "./queues.ts";
 import { Records } from "./records.ts";
-import { type Client, openClient, openReader } from "./redis/client.ts";
-import { Subscriber } from "./redis/subscriber.ts";
+import { Client, type Link } from "./redis/client.ts";
+import { Connections } from "./redis/connections.ts";
+import type { Subscriber } from "./redis/subscriber.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Schedules } from "./schedules/schedules.ts";
 import { Ticks } from "./schedules/ticks.ts";
+import { checkSpread } from "./spread.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
 import { LaneStore } from "./store/lane-store.ts";
@@ -30,7 +32,6 @@ import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
 import { SubscriptionStore } from "./store/subscription-store.ts";
-import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
 import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
@@ -45,7 +46,6 @@ import type { AnyWorkflow } from "./workflow.ts";
 interface Internals {
   client: Client;
   store: Store;
-  /** Of the partition that runs are in. */
   lanes: LaneStore;
   records: Records;
   blobs: BlobStore;
@@ -59,7 +59,9 @@ interface Internals {
   graphs: Graphs;
   /** Every version of every definition. */
   definitions: readonly AnyWorkflow[];
-  openReader: () => Client;
+  openReader: (keys: PartitionKeys) => Promise<Client>;
+  /** Ends a blocking read of such a connection, by its id. True if there was one. */
+  unblock: (keys: PartitionKeys, connection: number) => Promise<boolean>;
   subscriber: () => Subscriber;
   config: Config;
   cache: ResultCache;
@@ -78,28 +80,30 @@ export function internalsOf(millrace: Millrace): Internals {
  * Connects to Redis, checks that this code knows what the namespace holds, and stores the graphs of the definitions.
  *
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
- *   `graph_changed`; UnavailableError
+ *   `graph_changed`, `bad_option`; UnavailableError
  */
 export function connect(options: ConnectOptions): Promise<Millrace> {
-  return connectBy(openClient, options);
+  return connectBy((link) => new Client(link), options);
 }
 
-/** As `connect`, over what `open` opens. */
-export async function connectBy(open: typeof openClient, options: ConnectOptions): Promise<Millrace> {
+/** As `connect`, with calls made by the client that `makeClient` makes. */
+export async function connectBy(makeClient: (link: Link) => Client, options: ConnectOptions): Promise<Millrace> {
   const { url, namespace = "millrace", blobs = noBlobs } = options;
   const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const client = open(url, `millrace:${namespace}`);
+  const connections = await Connections.open(url, `millrace:${namespace}`);
+  const client = makeClient(connections.link);
   const space = new Namespace(client, new NamespaceKeys(namespace));
-  const store = new Store(client, space.keys);
   try {
-    await space.open(definitions.map((workflow) => workflow.graph));
+    await space.open(options.partitions);
+    checkSpread(definitions, space.partitions);
+    await space.define(definitions.map((workflow) => workflow.graph));
   } catch (error) {
-    client.close();
+    connections.close();
     throw error;
   }
+  const store = new Store(client, space.keys, space.partitions);
   const records = new Records(client, store);
-  const [first] = store.allPartitions;
   const graphs = graphsOf(space, definitions);
   const starts = new StartStore(client, store);
   const values = new Values(store, blobs);
@@ -107,28 +111,24 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     store.allPartitions.map((keys) => new PauseStore(client, keys)),
     () => space.graphs(),
   );
-  const lanes = new LaneStore(client, first!);
+  const lanes = new LaneStore(client);
   const deletion = new Deletion(new DeletionStore(client, store), blobs);
   const deadLetters = new DeadLetters({
     ...{ store, records, graphs, values, definitions },
-    operations: new OperationStore(client, first!),
-    timers: new TimerStore(client, first!),
+    operations: new OperationStore(client, store.partitions),
   });
   const runs = new Runs({
     ...{ store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     durability: () => space.durability,
   });
-  const schedules = new ScheduleStore(client, first!);
+  const schedules = new ScheduleStore(client, store.partitions);
 
-  let subscriber: Subscriber | undefined;
-  const subscribe = () => {
-    subscriber ??= new Subscriber(url, `millrace:${namespace}:subscriber`);
-    return subscriber;
-  };
-  const reader = () => openReader(url, `millrace:${namespace}:reader`);
-  const unblock = async (connection: number) => (await client.call("CLIENT", "UNBLOCK", connection)) === 1;
-  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscribe);
+  // What a partition holds beside its runs is in the slot of all of it.
+  const reader = (keys: PartitionKeys) => connections.reader(keys.workers());
+  const unblock = (keys: PartitionKeys, connection: number) => connections.unblock(keys.workers(), connection);
+  const subscriber = () => connections.subscriber();
+  const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscriber);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
   const queuesNow = () => queues(client, space, store, records);
@@ -159,21 +159,21 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
     }),
     usage: (query = {}) => usageSums(client, store.allPartitions, query),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
-      watch(store, subscribe, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
+      watch(store, subscriber, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     ping: () => space.ping(),
     close: async () => {
       await Promise.all([...consumers].map((consumer) => consumer.stop()));
-      subscriber?.close();
-      client.close();
+      connections.close();
       await broadcast.stop();
     },
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber: subscribe, config, cache },
+    ...{ definitions, subscriber, config, cache },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,
+    unblock,
   });
   return millrace;
 }
@@ -182,7 +182,7 @@ async function queues(client: Client, space: Namespace, store: Store, records: R
   const graphs = await space.graphs();
   graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
   const parts = await Promise.all(store.allPartitions.map((keys) => queuesOf(client, records, graphs, keys)));
-  return parts.flat();
+  return sumQueues(parts);
 }
 
 /** With the workflows that steps of these start. */

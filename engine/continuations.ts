@@ -1,6 +1,7 @@
 import type { Bulk } from "./bulk.ts";
 import type { Deletion } from "./deletion.ts";
 import { ConflictError, NotFoundError } from "./errors.ts";
+import type { PartitionKeys } from "./keys.ts";
 import type { RunsApi } from "./millrace.ts";
 import { overdue } from "./overdue.ts";
 import type { Graphs } from "./runs.ts";
@@ -20,10 +21,22 @@ interface Parts {
   bulk: Bulk;
   pauses: PauseStore;
   gates: GateStore;
+  /** The partition whose timer rows these are. */
+  keys: PartitionKeys;
 }
 
 /** What carries out each kind of timer row whose work is larger than a script. */
-export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pauses, gates }: Parts): Continuations {
+export function continuations({
+  runs,
+  starts,
+  graphs,
+  ticks,
+  deletion,
+  bulk,
+  pauses,
+  gates,
+  keys,
+}: Parts): Continuations {
   return {
     overdue: overdue(starts, graphs),
     tick: ticks.goOn,
@@ -37,6 +50,6 @@ export function continuations({ runs, starts, graphs, ticks, deletion, bulk, pau
       });
       return undefined;
     },
-    gate: ({ step, ...graph }) => gates.turn(graph, step),
+    gate: ({ step, ...graph }) => gates.turn(keys, graph, step),
   };
 }

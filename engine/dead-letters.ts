@@ -13,7 +13,6 @@ import { DEFAULT_TENANT, type Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
 import type { DeadLetterPlace } from "./step-places.ts";
 import type { OperationStore } from "./store/operation-store.ts";
-import type { TimerStore } from "./store/timer-store.ts";
 import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import type { DeadLetterDetails, DeadLetterView, OperationView, Page, PageOptions } from "./views.ts";
@@ -25,7 +24,6 @@ export interface DeadLettersParts {
   graphs: Graphs;
   values: Values;
   operations: OperationStore;
-  timers: TimerStore;
   /** Every version of every definition that this process has. */
   definitions: readonly AnyWorkflow[];
 }
@@ -38,7 +36,7 @@ export class DeadLetters implements DeadLettersApi {
 
   constructor(parts: DeadLettersParts) {
     this.#parts = parts;
-    this.bulk = new Bulk(this, parts.operations, parts.timers);
+    this.bulk = new Bulk(this, parts.operations);
   }
 
   async list(options: Tenanted & PageOptions & DeadLetterFilter = {}): Promise<Page<DeadLetterView>> {

@@ -1,6 +1,4 @@
-import { hexDigest } from "./digest.ts";
 import { UnavailableError } from "./errors.ts";
-import { newRunId } from "./ids.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { DedupeHolder, StartStore } from "./store/start-store.ts";
 import { Reply } from "./store.ts";
@@ -13,10 +11,13 @@ const LIVE: readonly (string | undefined)[] = ["queued", "running", "waiting"];
 /** A start with a deduplication's key. */
 export interface DedupedStart {
   dedupe: NonNullable<CheckedTerms["dedupe"]>;
-  workflow: string;
+  /** The digest of workflow, mode and key: `dedupeHash`. */
+  hash: string;
   tenant: string;
-  /** The id of the run, if it is to be a new one. */
+  /** The id of the run, if it is to be a new one: in the partition of the digest. */
   id: string;
+  /** Another such id. */
+  newId(): string;
   /** Stores a run with this id; false if it is there. */
   admit(id: string): Promise<boolean>;
   /** Puts this run off and gives it this start's input. */
@@ -31,8 +32,7 @@ export interface DedupedStart {
  * @throws UnavailableError if others with this key came between again and again
  */
 export async function startDeduped(starts: StartStore, asked: DedupedStart): Promise<{ id: string; created: boolean }> {
-  const { dedupe, workflow, tenant, admit } = asked;
-  const hash = await hexDigest("SHA-256", `${workflow}\n${dedupe.mode}\n${dedupe.key}`);
+  const { dedupe, hash, tenant, admit } = asked;
   let { id } = asked;
   let replaces: string | undefined;
   for (let tries = 0; tries < TRIES; tries++) {
@@ -41,7 +41,7 @@ export async function startDeduped(starts: StartStore, asked: DedupedStart): Pro
     if (held === "current") return { id: holder.run, created: false };
     if (held === "over") {
       replaces = holder.run;
-      if (id === holder.run) id = newRunId(0);
+      if (id === holder.run) id = asked.newId();
       continue;
     }
     const created = await admit(holder.run);

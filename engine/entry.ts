@@ -1,9 +1,12 @@
 import type { Graph } from "./graph.ts";
+import type { PartitionKeys } from "./keys.ts";
 import type { Step } from "./step.ts";
 import type { Priority } from "./views.ts";
 
 /** One step of one workflow version as a worker serves it, in one lane. */
 export interface StepStream {
+  /** The partition that it is in. */
+  readonly keys: PartitionKeys;
   readonly graph: Graph;
   readonly step: Step;
   /** The priority of the runs whose entries are in it. */

@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import type { Committer } from "./committer.ts";
+import type { Commits } from "./committer.ts";
 import { type Entry, isUndo } from "./entry.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
@@ -12,12 +12,12 @@ const log = logger("executor");
 /** Runs attempts: input in, handler, decision, commit. */
 export class Executor {
   readonly #parts: Parts;
-  readonly #committer: Committer;
-  readonly #onTimer: (inMs: number) => void;
+  readonly #committer: Commits;
+  readonly #onTimer: (entry: Entry, inMs: number) => void;
   #refused = 0;
 
-  /** @param onTimer told when a timer was set, and in how many ms it is due */
-  constructor(parts: Parts, committer: Committer, onTimer: (inMs: number) => void) {
+  /** @param onTimer told when a timer was set, by what, and in how many ms it is due */
+  constructor(parts: Parts, committer: Commits, onTimer: (entry: Entry, inMs: number) => void) {
     this.#parts = parts;
     this.#committer = committer;
     this.#onTimer = onTimer;
@@ -67,7 +67,7 @@ export class Executor {
     const reply = await this.#committer.submit({ ...(await attempt.end()), end });
     if (reply === Reply.Done) {
       const inMs = timerOf(end);
-      if (inMs !== undefined) this.#onTimer(inMs);
+      if (inMs !== undefined) this.#onTimer(attempt.entry, inMs);
     } else {
       if (reply !== undefined) this.#refused += 1;
       log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });

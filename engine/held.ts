@@ -19,15 +19,18 @@ export class HeldAttempts {
   readonly #running = new Map<Step, number>();
   readonly #slots = new Set<Attempt>();
   readonly #lookedAt = new Map<StepStream, Set<Attempt>>();
+  /** Slots that entries which were asked for will take, by step. */
+  readonly #asked = new Map<Step, number>();
+  #askedInAll = 0;
   #waiting: (() => void)[] = [];
-  #onFreed: ((stream: StepStream) => void) | undefined;
+  readonly #onFreed: ((stream: StepStream) => void)[] = [];
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
   }
 
   free(): number {
-    return this.#concurrency - this.#slots.size;
+    return this.#concurrency - this.#slots.size - this.#askedInAll;
   }
 
   /** How many of them its step may have, in whichever lane. */
@@ -35,7 +38,24 @@ export class HeldAttempts {
     const { step, gate } = stream;
     if (gate === "before") return LOOKED_AT_ONCE - this.#lookedAtOf(stream).size;
     const own = step.concurrency ?? this.#concurrency;
-    return Math.min(this.free(), own - (this.#running.get(step) ?? 0));
+    return Math.min(this.free(), own - (this.#running.get(step) ?? 0) - (this.#asked.get(step) ?? 0));
+  }
+
+  /**
+   * Keeps the slots for what is being asked for: other partitions are read at the same time.
+   *
+   * @returns what gives them up again, once the answer is there
+   */
+  ask(wanted: readonly [StepStream, number][]): () => void {
+    const add = (sign: 1 | -1) => {
+      for (const [{ step, gate }, count] of wanted) {
+        if (gate === "before") continue;
+        this.#asked.set(step, (this.#asked.get(step) ?? 0) + sign * count);
+        this.#askedInAll += sign * count;
+      }
+    };
+    add(1);
+    return () => add(-1);
   }
 
   of(stream: StepStream): Entry[] {
@@ -80,7 +100,7 @@ export class HeldAttempts {
     const { stream } = attempt.entry;
     if (this.#slots.delete(attempt)) this.#run(stream, -1);
     else if (stream.gate !== "before" || !this.#lookedAtOf(stream).delete(attempt)) return;
-    this.#onFreed?.(stream);
+    for (const listener of this.#onFreed) listener(stream);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -106,7 +126,7 @@ export class HeldAttempts {
   }
 
   onFreed(listener: (stream: StepStream) => void): void {
-    this.#onFreed = listener;
+    this.#onFreed.push(listener);
   }
 
   #of(stream: StepStream): OfStream {

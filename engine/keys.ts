@@ -69,7 +69,7 @@ export class NamespaceKeys {
   }
 
   partition(p: number): PartitionKeys {
-    return new PartitionKeys(`{${this.namespace}:${p}}`);
+    return new PartitionKeys(`{${this.namespace}:${p}}`, p);
   }
 }
 
@@ -79,10 +79,13 @@ function inLane(key: string, lane: Priority): string {
 
 /** Every key and channel of one partition. They share a hash tag, so one script may touch them all. */
 export class PartitionKeys {
+  /** Which partition they are of, from 0. */
+  readonly index: number;
   readonly #prefix: string;
 
-  constructor(prefix: string) {
+  constructor(prefix: string, index: number) {
     this.#prefix = prefix;
+    this.index = index;
   }
 
   /** Hash: a run's record. */

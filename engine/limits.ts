@@ -79,6 +79,39 @@ export function stepLimits(where: string, value: unknown): StepLimits {
   return { key: key as StepLimits["key"], own: limit("limits", given), total: limit("limits.total", all) };
 }
 
+/** What each of so many partitions may have of the limits that hold over all of them: those of a key are all in one. */
+export function limitsPerPartition({ key, own, total }: StepLimits, partitions: number): StepLimits {
+  if (partitions === 1) return { key, own, total };
+  const part = (whole: number) => Math.floor(whole / partitions);
+  const share = ({ concurrency, rate, tokens }: Limit): Limit => ({
+    ...(concurrency === undefined ? {} : { concurrency: part(concurrency) }),
+    ...(rate === undefined ? {} : { rate: { ...rate, count: part(rate.count) } }),
+    ...(tokens === undefined ? {} : { tokens: { perMinute: part(tokens.perMinute) } }),
+  });
+  return { key, own: key === undefined ? share(own) : own, total: share(total) };
+}
+
+/**
+ * Refuses limits that so many partitions cannot keep together.
+ *
+ * @throws DefinitionError
+ */
+export function checkPartitioned(where: string, limits: StepLimits, isPartitioned: boolean, partitions: number): void {
+  if (partitions === 1) return;
+  if (limits.key !== undefined && !isPartitioned)
+    throw new DefinitionError(
+      `${where}: limits by key need the workflow's partitionBy, which keeps the runs of a key in one of ${partitions} partitions`,
+    );
+  const { own, total } = limitsPerPartition(limits, partitions);
+  for (const { concurrency, rate, tokens } of [own, total])
+    for (const [name, share] of Object.entries({ concurrency, rate: rate?.count, tokens: tokens?.perMinute }))
+      if (share === 0)
+        throw new DefinitionError(
+          `${where}: limits of ${name} over all runs are shared by ${partitions} partitions, and are too few for that; ` +
+            "with a key that is always the same, and partitionBy that, they hold in one",
+        );
+}
+
 /** What a gate keeps of them: four words for a key's own limits, four for those over all. */
 export function encodeLimits({ own, total }: StepLimits): string {
   const words = ({ concurrency, rate, tokens }: Limit) => [concurrency, rate?.count, rate?.windowMs, tokens?.perMinute];

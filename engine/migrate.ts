@@ -162,7 +162,7 @@ class Mover {
     if (typeof plan === "string") return { outcome: decide === undefined ? "skipped" : "failed", reason: plan };
     const { outputs, input } = await this.#stored(id, decision);
     if (dryRun) return { outcome: "moved" };
-    await lanes.open(to, laneOf(record.fields));
+    await lanes.open(store.partitionKeys(record.id), to, laneOf(record.fields));
     const reply = await migrations.migrate({ record, from, to, steps, plan, outputs, input });
     if (reply === Reply.Done) return { outcome: "moved" };
     if (reply === Reply.NotOwner) return { outcome: "busy", reason: "a step is in a worker's hands" };

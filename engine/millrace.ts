@@ -34,6 +34,11 @@ export interface ConnectOptions {
   url: string;
   /** Everything is kept under this name in Redis. Default `millrace`. */
   namespace?: string;
+  /**
+   * How many partitions the namespace has: each is served by one node of a Redis Cluster. Settled by whoever opens it first;
+   * 1 to 1024. Default 16 on a cluster, else 1.
+   */
+  partitions?: number;
   /** The definitions that this process knows. The newest version of each is the one that new runs start on. */
   workflows: readonly AnyWorkflow[];
   /** Where documents and large outputs live. Without one, an output above 32 KB fails its step. */

@@ -3,6 +3,7 @@ import { type Graph, workflowVersion } from "./graph.ts";
 import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
 import { logger } from "./log.ts";
+import { MOST_PARTITIONS } from "./partitions.ts";
 import type { Client } from "./redis/client.ts";
 import { pairs } from "./run-record.ts";
 import { ensureGroups } from "./streams.ts";
@@ -10,18 +11,24 @@ import type { Durability } from "./views.ts";
 
 const log = logger("namespace");
 
-/** The partitions of a namespace. Every run is in the first one. */
-const PARTITIONS = 1;
+/** How many partitions a namespace has on a cluster: it grows by moving their slots. */
+const CLUSTER_PARTITIONS = 16;
 
 /** What a namespace holds beside its runs: its schema version and the graphs of every workflow version. */
 export class Namespace {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
   #durability: Durability = "memory";
+  #partitions = 1;
 
   constructor(client: Client, keys: NamespaceKeys) {
     this.#client = client;
     this.keys = keys;
+  }
+
+  /** How many partitions it has, once it is open. */
+  get partitions(): number {
+    return this.#partitions;
   }
 
   /** What a reply to an admission can promise: fsynced before the reply only where Redis is set so. */
@@ -30,23 +37,39 @@ export class Namespace {
   }
 
   /**
-   * Checks that this code knows the namespace's schema, stores the graphs of the definitions and makes the groups of
-   * their steps. What is there already is only read: over its memory limit Redis refuses writes, and a worker that starts
-   * then is what frees memory.
+   * Checks that this code knows the namespace's schema, and settles how many partitions it has. What is there already is only
+   * read: over its memory limit Redis refuses writes, and a worker that starts then is what frees memory.
    *
-   * @throws MillraceError `schema_version`, `graph_changed`
+   * @param wanted how many partitions it is to have: undefined for as many as fit the server, or as it has
+   * @throws MillraceError `schema_version`, `bad_option`
    */
-  async open(graphs: readonly Graph[]): Promise<void> {
+  async open(wanted?: number): Promise<void> {
+    if (wanted !== undefined && !(Number.isInteger(wanted) && wanted >= 1 && wanted <= MOST_PARTITIONS))
+      throw new MillraceError("bad_option", `partitions must be a whole number from 1 to ${MOST_PARTITIONS}`);
+    const { namespace } = this.keys;
     const schema = await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
-    const partitions = await this.#settled(this.keys.meta(), "partitions", PARTITIONS);
-    if (Number(schema) !== SCHEMA_VERSION || Number(partitions) !== PARTITIONS)
+    if (Number(schema) !== SCHEMA_VERSION)
       throw new MillraceError(
         "schema_version",
-        `Namespace ${this.keys.namespace} has schema ${schema} in ${partitions} partitions; ` +
-          `this code knows schema ${SCHEMA_VERSION} in ${PARTITIONS}.`,
+        `Namespace ${namespace} has schema ${schema}; this code knows schema ${SCHEMA_VERSION}.`,
       );
-    for (const graph of graphs) await this.#openGraph(graph);
+    const fitting = wanted ?? (this.#client.isCluster ? CLUSTER_PARTITIONS : 1);
+    this.#partitions = Number(await this.#settled(this.keys.meta(), "partitions", fitting));
+    if (wanted !== undefined && wanted !== this.#partitions)
+      throw new MillraceError(
+        "bad_option",
+        `Namespace ${namespace} has ${this.#partitions} partitions, which is settled by whoever opens it first.`,
+      );
     this.#durability = await this.#probeDurability();
+  }
+
+  /**
+   * Stores the graphs of the definitions and makes the groups of their steps. What is there already is only read.
+   *
+   * @throws MillraceError `graph_changed`
+   */
+  async define(graphs: readonly Graph[]): Promise<void> {
+    for (const graph of graphs) await this.#openGraph(graph);
   }
 
   async #openGraph(graph: Graph): Promise<void> {
@@ -65,10 +88,10 @@ export class Namespace {
           `${graphDifference(JSON.parse(stored), graph)}. Raise its version: runs of version ${graph.version} end on ` +
           "the steps that it was stored with.",
       );
-    const keys = this.keys.partition(0);
+    const partitions = Array.from({ length: this.#partitions }, (_, p) => this.keys.partition(p));
     await ensureGroups(
       this.#client,
-      graph.steps.map((step) => ({ key: keys.step(graph, step.name) })),
+      partitions.flatMap((keys) => graph.steps.map((step) => ({ key: keys.step(graph, step.name) }))),
     );
   }
 

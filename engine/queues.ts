@@ -82,6 +82,30 @@ export async function queuesOf(
   });
 }
 
+/** The figures of partitions, together: each has the same steps in the same order. */
+export function sumQueues(parts: readonly QueueView[][]): QueueView[] {
+  const [first = [], ...others] = parts;
+  return first.map((view, i) => {
+    const all = [view, ...others.map((part) => part[i]!)];
+    const sum = (of: (each: QueueView) => number) => all.reduce((total, each) => total + of(each), 0);
+    const lanes = all.some((each) => each.lanes !== undefined)
+      ? { lanes: { high: 0, normal: 0, low: 0 } as Record<Priority, number> }
+      : {};
+    for (const lane of lanes.lanes === undefined ? [] : PRIORITIES)
+      lanes.lanes![lane] = sum((each) => each.lanes?.[lane] ?? (lane === "normal" ? each.depth : 0));
+    return {
+      ...view,
+      ...{ depth: sum((each) => each.depth), inFlight: sum((each) => each.inFlight) },
+      ...{ delayed: sum((each) => each.delayed), limited: sum((each) => each.limited), dead: sum((each) => each.dead) },
+      oldestAgeMs: Math.max(...all.map((each) => each.oldestAgeMs)),
+      // A worker serves a step in all partitions.
+      workers: Math.max(...all.map((each) => each.workers)),
+      paused: all.some((each) => each.paused),
+      ...lanes,
+    };
+  });
+}
+
 function pendingOf(groups: unknown[][]): number {
   for (const group of groups) {
     const fields = new Map<unknown, unknown>();

@@ -1,9 +1,9 @@
 import { Asks } from "./asks.ts";
 import type { Entry, StepStream } from "./entry.ts";
-import { UnavailableError } from "./errors.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
+import { bounded } from "./redis/deadline.ts";
 import { pauseMs } from "./retry.ts";
 import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
@@ -26,7 +26,7 @@ export interface ReaderOptions {
   sources: Sources;
   held: HeldAttempts;
   /** Opens a connection of the reader's own; it blocks. */
-  connect(): Client;
+  connect(): Promise<Client>;
   /** Ends the blocking read of the connection of this id. True if there was one. */
   unblock(connection: number): Promise<boolean>;
   /** Resolves when some of too many results that wait to be stored are; undefined if they are not too many. */
@@ -123,7 +123,7 @@ export class Reader {
 
   async #connect(again: boolean): Promise<Client> {
     const { sources, connect, onReconnect } = this.#options;
-    const client = connect();
+    const client = await connect();
     this.#client = client;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
     await bounded(ensureGroups(client, sources.all), GRACE_MS);
@@ -164,7 +164,8 @@ export class Reader {
     }
     if (this.#trickle === 0) {
       const wanted = this.#asks.of(held, this.#dry);
-      const taken = await bounded(take(client, consumer, wanted), GRACE_MS);
+      const answered = held.ask(wanted);
+      const taken = await bounded(take(client, consumer, wanted), GRACE_MS).finally(answered);
       this.#readAt = performance.now();
       for (const [stream, asked] of wanted)
         this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
@@ -204,18 +205,5 @@ export class Reader {
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-  }
-}
-
-/** The promise's value, or an UnavailableError after `ms`. */
-async function bounded<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new UnavailableError(`Redis did not answer a read within ${ms} ms.`)), ms);
-  });
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,5 +1,6 @@
 import { type Entry, isOnLastChance } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
+import type { PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Records } from "./records.ts";
 import { Loop, type Service } from "./service.ts";
@@ -18,6 +19,7 @@ const PASSES_PER_RECOVERY = 3;
 export interface ReclaimerOptions {
   store: Store;
   records: Records;
+  keys: PartitionKeys;
   consumer: string;
   sources: Sources;
   held: HeldAttempts;
@@ -74,13 +76,11 @@ export class Reclaimer implements Service {
   }
 
   async #retireTheDead(): Promise<void> {
-    const { store, records, consumer, leaseMs } = this.#options;
-    for (const keys of store.allPartitions) {
-      const workers = await records.workers(keys);
-      const dead = workers.filter((each) => each.seenAgoMs > RETIRE_LEASES * leaseMs && each.consumer !== consumer);
-      for (const worker of dead.slice(0, RETIRE_AT_ONCE)) {
-        if (await store.retire(worker.consumer, worker.streams)) log.info("retired {consumer}", { ...worker });
-      }
+    const { store, records, keys, consumer, leaseMs } = this.#options;
+    const workers = await records.workers(keys);
+    const dead = workers.filter((each) => each.seenAgoMs > RETIRE_LEASES * leaseMs && each.consumer !== consumer);
+    for (const worker of dead.slice(0, RETIRE_AT_ONCE)) {
+      if (await store.retire(worker.consumer, keys, worker.streams)) log.info("retired {consumer}", { ...worker });
     }
   }
 }

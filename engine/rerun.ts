@@ -24,7 +24,6 @@ export interface RerunParts {
   store: Store;
   reruns: RerunStore;
   values: Values;
-  /** Of the partition that new runs are in. */
   lanes: LaneStore;
   graphs: Graphs;
   /** The newest version of each. */
@@ -50,7 +49,8 @@ export async function rerun(
   const valid = input === undefined ? undefined : await validInput(parts.definitions, graph, from, input);
   const json = input === undefined ? undefined : encodeInput(valid, "input");
 
-  const fresh = newRunId(0);
+  // In the partition of the run that it is of: whatever that was spread by holds for it, too.
+  const fresh = newRunId(store.partitionKeys(id).index);
   const own = idempotency === undefined ? fresh : await reserved(store, tenant, idempotency, fresh);
   const { workflow, version } = graph;
   const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
@@ -67,7 +67,7 @@ export async function rerun(
   if ((await store.readRun(id, tenant)) === undefined) throw new NotFoundError("run", id);
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
   const priority = (record.fields.priority ?? "normal") as Priority;
-  await parts.lanes.open(graph, priority);
+  await parts.lanes.open(store.partitionKeys(own), graph, priority);
   const reply = await reruns.admit({ id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt });
   if (reply === Reply.WrongType)
     throw new ConflictError("wrong_type", `A key of run ${own} holds another type than Millrace keeps there.`);

@@ -32,6 +32,8 @@ export interface RetentionParts {
   policies: ReadonlyMap<string, RetentionPolicy>;
   /** Unique for each process. */
   owner: string;
+  /** How many partitions there are: each keeps its share of what may be kept. */
+  partitions: number;
 }
 
 /** One workflow of one tenant. */
@@ -148,10 +150,11 @@ export class Retention implements Service {
   /** How many of the oldest runs are beyond what `count` and `bytes` let stay. */
   async #surplus(target: Target, { count, bytes }: RetentionPolicy, { total }: RunCounts): Promise<number> {
     if (total === 0) return 0;
-    let kept = count;
+    const { store, partitions } = this.#parts;
+    let kept = Math.ceil(count / partitions);
     if (bytes !== Number.POSITIVE_INFINITY) {
-      const sizes = await this.#parts.store.sample(target.tenant, target.workflow, total, SAMPLE);
-      kept = Math.min(kept, fitting(bytes, sizes, Math.ceil(total / SAMPLE)));
+      const sizes = await store.sample(target.tenant, target.workflow, total, SAMPLE);
+      kept = Math.min(kept, fitting(bytes / partitions, sizes, Math.ceil(total / SAMPLE)));
     }
     return Math.max(0, total - kept);
   }

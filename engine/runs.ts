@@ -2,7 +2,7 @@ import type { Deletion } from "./deletion.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
-import { ID_PATTERN, newId, newRunId } from "./ids.ts";
+import { ID_PATTERN, newId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
 import type { RerunOptions, RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
@@ -13,6 +13,7 @@ import { rerun } from "./rerun.ts";
 import { fits, smallestIndex } from "./run-filter.ts";
 import { laneOf, type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
+import { dedupeHash, newIds } from "./spread.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
@@ -44,7 +45,6 @@ export interface Graphs {
 
 export interface RunsParts {
   store: Store;
-  /** Of the partition that new runs are in. */
   lanes: LaneStore;
   pauses: Pauses;
   starts: StartStore;
@@ -88,11 +88,23 @@ export class Runs implements RunsApi {
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
     const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
-    let id = wanted ?? newRunId(0);
+    const hash = terms.dedupe && (await dedupeHash(name, terms.dedupe));
+    const newId = newIds(this.#parts.store.partitions, workflow, json, hash);
+    let id = wanted ?? newId();
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
-    const started = await startRun(this.#parts, { workflow, tenant, id, payload, priority, terms, repeatable });
+    const started = await startRun(this.#parts, {
+      workflow,
+      tenant,
+      id,
+      newId,
+      hash,
+      payload,
+      priority,
+      terms,
+      repeatable,
+    });
     // The key stands for what the deduplication gave, whatever that would give another time.
     if (once !== undefined && started.id !== id)
       await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);

@@ -79,8 +79,8 @@ export class Sources implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const { client, lanes, pauses } = this.#options;
-    const [fields, used] = await Promise.all([pauses.paused(), lanes.used()]);
+    const { client, keys, lanes, pauses } = this.#options;
+    const [fields, used] = await Promise.all([pauses.paused(), lanes.used(keys)]);
     const paused = new Set(Object.keys(fields));
     const more = this.#laneStreams(used.filter((field) => !this.#lanes.has(field)));
     if (more.length > 0) await ensureGroups(client, more);

@@ -13,7 +13,6 @@ interface Parts {
   store: Store;
   starts: StartStore;
   values: Values;
-  /** Of the partition that new runs are in. */
   lanes: LaneStore;
 }
 
@@ -22,6 +21,10 @@ interface Start {
   tenant: string;
   /** The id of the run, if it is to be a new one. */
   id: string;
+  /** Another one, in a partition that fits. */
+  newId(): string;
+  /** The digest of its deduplication's key, if it has one. */
+  hash: string | undefined;
   /** The input and the metadata as JSON. */
   payload: { json: string; metadata?: string };
   priority: Priority;
@@ -34,8 +37,8 @@ interface Start {
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
   const { store, starts } = parts;
   const { values } = parts;
-  const { tenant, id, payload, priority, terms, repeatable } = start;
-  const { graph, name: workflow } = start.workflow;
+  const { tenant, id, newId, hash, payload, priority, terms, repeatable } = start;
+  const { graph } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
   const inputs = new Map<string, Promise<string>>();
@@ -47,9 +50,9 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
   const gateKeys = await firstGateKeys(start.workflow, json);
   const admit = async (run: string) =>
     store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms, gateKeys });
-  await parts.lanes.open(graph, priority);
+  await parts.lanes.open(store.partitionKeys(id), graph, priority);
   const { dedupe } = terms;
-  if (dedupe === undefined) return { id, created: await admit(id) };
+  if (dedupe === undefined || hash === undefined) return { id, created: await admit(id) };
   if (repeatable && (await starts.status(id)) !== undefined) return { id, created: false };
   const postpone = async (run: string) => {
     const { reply, was } = await starts.postpone(run, graph, dedupe, { input: await stored(run), ...rest });
@@ -57,5 +60,5 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
     if (replaced !== undefined) await values.blobs.delete(tenant, replaced);
     return reply;
   };
-  return startDeduped(starts, { dedupe, workflow, tenant, id, admit, postpone });
+  return startDeduped(starts, { dedupe, hash, tenant, id, newId, admit, postpone });
 }

@@ -23,10 +23,10 @@ export interface DeadLetterPlace {
 /** What a worker reads of a step in a lane: its stream, and with limits that of what has passed its gate. */
 export function streamsOf(keys: PartitionKeys, graph: Graph, step: Step, lane: Priority): StepStream[] {
   const key = keys.step(graph, step.name, lane);
-  if (step.limits === undefined) return [{ graph, step, lane, key }];
+  if (step.limits === undefined) return [{ keys, graph, step, lane, key }];
   return [
-    { graph, step, lane, key, gate: "before" },
-    { graph, step, lane, key: keys.slots(graph, step.name, lane), gate: "passed" },
+    { keys, graph, step, lane, key, gate: "before" },
+    { keys, graph, step, lane, key: keys.slots(graph, step.name, lane), gate: "passed" },
   ];
 }
 

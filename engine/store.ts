@@ -4,8 +4,8 @@ import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { gateKeys as keysOfGate } from "./gate-places.ts";
 import { firstSteps, type Graph, shapeOf } from "./graph.ts";
-import { partitionOf } from "./ids.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
+import { Partitions } from "./partitions.ts";
 import { entryInput } from "./payload.ts";
 import type { Client } from "./redis/client.ts";
 import { type LogPage, pairs, type RunRecord } from "./run-record.ts";
@@ -78,28 +78,28 @@ export interface Signal {
 export class Store {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
-  readonly #first: PartitionKeys;
+  readonly partitions: Partitions;
   readonly #undos: UndoStore;
   /** Those that this process knows to be listed. */
   readonly #tenants = new Set<string>();
   readonly teller: Teller;
 
-  constructor(client: Client, keys: NamespaceKeys) {
+  /** @param partitions how many the namespace has */
+  constructor(client: Client, keys: NamespaceKeys, partitions = 1) {
     this.#client = client;
     this.teller = new Teller(client);
     this.keys = keys;
-    this.#first = keys.partition(0);
+    this.partitions = new Partitions(keys, partitions);
     this.#undos = new UndoStore(this.teller, (id) => this.partitionKeys(id));
   }
 
-  /** The keys of the partition that an id carries; of the first one for an id that carries none, where nothing will be. */
-  partitionKeys(id: string): PartitionKeys {
-    const p = partitionOf(id) ?? 0;
-    return p === 0 ? this.#first : this.keys.partition(p);
+  /** The keys of the partition that a run's id carries. */
+  partitionKeys(run: string): PartitionKeys {
+    return this.partitions.of(run);
   }
 
-  get allPartitions(): PartitionKeys[] {
-    return [this.#first];
+  get allPartitions(): readonly PartitionKeys[] {
+    return this.partitions.all;
   }
 
   /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
@@ -136,7 +136,8 @@ export class Store {
    */
   async reserve(tenant: string, hash: string, digest: string, run: string, instead = ""): Promise<string> {
     const args = [digest, run, ONCE_MS, encodeTimerRow({ kind: "forget", tenant, hash }), instead];
-    const reply = (await this.#run(reserve, [this.#first.once(tenant, hash), this.#first.timers()], args)) as [
+    const keys = this.partitions.keyed(hash);
+    const reply = (await this.#run(reserve, [keys.once(tenant, hash), keys.timers()], args)) as [
       Reply,
       string,
       string?,
@@ -155,14 +156,19 @@ export class Store {
     return (await this.teller.run(commit, partition, keys, args)) as Reply[];
   }
 
-  /** Renews the leases of entries, grouped by stream, each group in the order of its ids. Those whose lease is lost. */
+  /**
+   * Renews the leases of entries of one partition, grouped by stream, each group in the order of its ids.
+   *
+   * @returns those whose lease is lost
+   */
   async heartbeat(
     consumer: string,
     leaseMs: number,
     streams: readonly StepStream[],
     held: readonly Entry[][],
   ): Promise<Entry[]> {
-    const keys = [this.#first.workers(), this.#first.beats(), ...streams.map((stream) => stream.key)];
+    const partition = streams[0]!.keys;
+    const keys = [partition.workers(), partition.beats(), ...streams.map((stream) => stream.key)];
     const info = JSON.stringify({ streams: streams.map((stream) => stream.key) });
     const lost: Entry[] = [];
     const size = Math.max(0, ...held.map((entries) => entries.length));
@@ -193,7 +199,7 @@ export class Store {
   ): Promise<Entry[]> {
     const limits = [Math.min(limit, RECLAIMED_AT_ONCE), stream.step.crashes, lastChances];
     const args = [consumer, mode, leaseMs, ...limits, ...held.map((entry) => entry.id)];
-    const taken = (await this.#run(reclaim, [stream.key, this.#first.beats()], args)) as [string, number, string[]][];
+    const taken = (await this.#run(reclaim, [stream.key, stream.keys.beats()], args)) as [string, number, string[]][];
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 
@@ -279,9 +285,9 @@ export class Store {
     return (await this.teller.run(cancel, own, keys, [...args, ...steps])) as Reply;
   }
 
-  /** Takes a worker off the list. False while entries are pending for it. */
-  async retire(consumer: string, streams: readonly string[]): Promise<boolean> {
-    return (await this.#run(retire, [this.#first.workers(), ...streams], [consumer])) === Reply.Done;
+  /** Takes a worker off the list of a partition. False while entries are pending for it there. */
+  async retire(consumer: string, keys: PartitionKeys, streams: readonly string[]): Promise<boolean> {
+    return (await this.#run(retire, [keys.workers(), ...streams], [consumer])) === Reply.Done;
   }
 
   /** A run's whole record; undefined if there is none of that id for this tenant. */

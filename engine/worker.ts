@@ -1,36 +1,26 @@
 import { Attempt } from "./attempt.ts";
 import type { AttemptSetting } from "./attempt-setting.ts";
 import { Batches } from "./batches.ts";
-import { Committer } from "./committer.ts";
+import type { CommitItem } from "./commit-args.ts";
 import { internalsOf } from "./connect.ts";
-import { continuations } from "./continuations.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import { MillraceError } from "./errors.ts";
 import { Executor } from "./executor.ts";
 import { workflowVersion } from "./graph.ts";
-import { Heartbeat } from "./heartbeat.ts";
 import { HeldAttempts } from "./held.ts";
 import { newId } from "./ids.ts";
 import { Inputs } from "./inputs.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
-import { Parker } from "./parker.ts";
-import { Reader } from "./reader.ts";
-import { Reclaimer } from "./reclaimer.ts";
-import { Retention } from "./retention.ts";
+import { PartitionWorker } from "./partition-worker.ts";
 import { within } from "./service.ts";
-import { Sources } from "./sources.ts";
 import { streamsOf } from "./step-places.ts";
 import { GateStore } from "./store/gate-store.ts";
 import { MemoStore } from "./store/memo-store.ts";
-import { PauseStore } from "./store/pause-store.ts";
-import { RetentionStore } from "./store/retention-store.ts";
-import { TimerStore } from "./store/timer-store.ts";
 import { Reply } from "./store.ts";
 import { StrandedWatch } from "./stranded-watch.ts";
 import { ensureGroups } from "./streams.ts";
-import { Timers } from "./timers.ts";
 import { liveWorkers } from "./versions.ts";
 import type { WorkerOptions } from "./worker-options.ts";
 
@@ -38,8 +28,6 @@ export type { WorkerOptions };
 
 const log = logger("worker");
 
-/** What is said on the control channel when a run is cancelled; all else is of what there is to read. */
-const CANCELLED = /^cancelled /;
 /** How long a start of an attempt may stay untold: a shorter attempt tells it together with its end. */
 const TELL_START_MS = 5;
 /** How long what is left is given to be stored once the handlers are done. */
@@ -51,25 +39,17 @@ export class Worker {
   readonly id = newId();
   readonly #options: Required<Omit<WorkerOptions, "steps">>;
   readonly #streams: StepStream[];
-  readonly #sources: Sources;
   readonly #held: HeldAttempts;
-  readonly #committer: Committer;
-  readonly #parker: Parker;
+  readonly #partitions: readonly PartitionWorker[];
   readonly #executor: Executor;
   readonly #batches: Batches;
-  readonly #reader: Reader;
-  readonly #heartbeat: Heartbeat;
-  readonly #reclaimer: Reclaimer;
-  readonly #timers: Timers;
   readonly #gates: GateStore;
   readonly #strandedWatch: StrandedWatch;
-  readonly #retention: Retention;
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
   #untold: Attempt[] = [];
   #telling: ReturnType<typeof setTimeout> | undefined;
-  #stopListening: (() => void) | undefined;
   #started: Promise<void> | undefined;
   #stopping = false;
   #stopped: Promise<void> | undefined;
@@ -82,59 +62,40 @@ export class Worker {
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
     this.#options = { concurrency, env, leaseMs, drainMs };
     this.#internals = internalsOf(millrace);
-    const { client, store, lanes, records, blobs, values, config, cache, deletion } = this.#internals;
-    const [keys] = store.allPartitions;
+    const { client, store, lanes, records, blobs, values, config, cache } = this.#internals;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
       workflow.steps
         .filter((step) => steps(workflow.name, step.name))
-        .flatMap((step) => streamsOf(keys!, workflow.graph, step, "normal")),
+        .flatMap((step) => store.allPartitions.flatMap((keys) => streamsOf(keys, workflow.graph, step, "normal"))),
     );
     if (this.#streams.length === 0) throw new MillraceError("bad_option", "There is no step for this worker to serve.");
 
     const consumer = this.id;
-    const pauses = new PauseStore(client, keys!);
-    const sources = new Sources({ client, keys: keys!, lanes, pauses, streams: this.#streams });
-    this.#sources = sources;
     this.#held = new HeldAttempts(concurrency);
-    const wake = (inMs: number) => this.#timers.wake(inMs);
-    this.#committer = new Committer(store, consumer, () => wake(0));
-    this.#parker = new Parker(pauses, consumer);
     this.#gates = new GateStore(client, store);
-    const rows = new TimerStore(client, keys!);
-    this.#timers = new Timers(rows, continuations({ ...this.#internals, pauses, gates: this.#gates }));
+    this.#partitions = store.allPartitions.map(
+      (keys) =>
+        new PartitionWorker({
+          ...{ millrace, keys, consumer, leaseMs, held: this.#held, gates: this.#gates },
+          streams: this.#streams.filter((stream) => stream.keys === keys),
+          begin: (entries) => this.#begin(entries),
+        }),
+    );
     this.#batches = new Batches(concurrency);
     const batches = this.#batches;
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
-    this.#executor = new Executor(parts, this.#committer, wake);
+    const committer = { submit: (item: CommitItem) => this.#of(item.entry).committer.submit(item) };
+    this.#executor = new Executor(parts, committer, (entry, inMs) => this.#of(entry).timers.wake(inMs));
     const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
     this.#setting = {
-      ...{ committer: this.#committer, blobs, env, config, cache, lost },
+      ...{ committer, blobs, env, config, cache, lost },
       memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },
-      beat: () => this.#heartbeat.beat(),
+      beat: async () => void (await Promise.all(this.#partitions.map(({ heartbeat }) => heartbeat.beat()))),
     };
-    this.#retention = new Retention({
-      ...{ deletion, graphs: this.#internals.allGraphs, owner: consumer },
-      store: new RetentionStore(client, store.keys, keys!),
-      policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
-    });
-    this.#heartbeat = new Heartbeat(store, consumer, sources, this.#held, leaseMs);
-    const begin = (entries: Entry[]) => this.#begin(entries);
-    this.#reclaimer = new Reclaimer({
-      ...{ store, records, consumer, sources, leaseMs, begin },
-      held: this.#held,
-    });
     this.#strandedWatch = new StrandedWatch({
       consumer,
       workers: async () => (await liveWorkers(store, records)).map((worker) => worker.consumer),
       queues: () => millrace.queues(),
-    });
-    this.#reader = new Reader({
-      ...{ store, consumer, sources, begin },
-      held: this.#held,
-      connect: this.#internals.openReader,
-      unblock: async (connection) => (await this.#internals.client.call("CLIENT", "UNBLOCK", connection)) === 1,
-      backlog: () => (this.#committer.full ? this.#committer.stored() : undefined),
-      onReconnect: () => this.#heartbeat.wake(),
     });
   }
 
@@ -144,7 +105,7 @@ export class Worker {
 
   /** How long ago a read of its streams last came back, in ms. */
   get silentMs(): number {
-    return this.#reader.silentMs;
+    return Math.max(...this.#partitions.map(({ silentMs }) => silentMs));
   }
 
   /** How many results came too late, and were refused: another worker had the step by then, or the run had ended. */
@@ -152,9 +113,9 @@ export class Worker {
     return this.#executor.refused;
   }
 
-  /** Carries out up to 100 timer rows that are due, which it otherwise does when it looks for them next. */
-  runTimers(): Promise<void> {
-    return this.#timers.runNow();
+  /** Carries out up to 100 timer rows of each partition that are due, which it otherwise does when it looks for them next. */
+  async runTimers(): Promise<void> {
+    await Promise.all(this.#partitions.map(({ timers }) => timers.runNow()));
   }
 
   /**
@@ -168,29 +129,13 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { client, store, subscriber, config } = this.#internals;
+    const { client, config } = this.#internals;
     await ensureGroups(client, this.#streams);
-    await Promise.all([this.#sources.runOnce(), config.ready()]);
-    const [keys] = store.allPartitions;
     await this.#gates.open(this.#streams);
-    const { heard, leave } = subscriber().listen(keys!.control(), {
-      message: (text) => (CANCELLED.test(text) ? this.#heartbeat : this.#sources).wake(),
-      missed: () => {
-        this.#sources.wake();
-        this.#heartbeat.wake();
-      },
-    });
-    this.#stopListening = leave;
-    await heard.catch((error) => log.warn("cancelling is heard of by heartbeats alone for now: {error}", { error }));
-    await this.#timers.catchUp();
+    await Promise.all([...this.#partitions.map((partition) => partition.prepare()), config.ready()]);
     if (this.#stopping) return;
-    this.#sources.start();
-    this.#heartbeat.start();
-    this.#timers.start();
-    this.#retention.start();
-    this.#reclaimer.start();
+    for (const partition of this.#partitions) partition.start();
     this.#strandedWatch.start();
-    this.#reader.start();
   }
 
   /**
@@ -206,24 +151,16 @@ export class Worker {
   async #stop(): Promise<void> {
     await Promise.allSettled([this.#started]);
     this.#batches.close();
-    const loops = [this.#reader, this.#sources, this.#reclaimer, this.#timers, this.#retention, this.#strandedWatch];
-    await Promise.all(loops.map((loop) => loop.stop()));
+    await Promise.all([...this.#partitions.map((each) => each.stopReading()), this.#strandedWatch.stop()]);
     await within(Promise.all(this.#working), this.#options.drainMs);
     for (const attempt of this.#held.all()) attempt.abort(new Interrupted());
     await within(Promise.all(this.#working), LAST_COMMITS_MS);
-    this.#committer.close();
-    this.#parker.close();
     clearTimeout(this.#telling);
-    await this.#heartbeat.stop();
-    this.#stopListening?.();
-    try {
-      await this.#internals.store.retire(
-        this.id,
-        this.#sources.all.map((stream) => stream.key),
-      );
-    } catch (error) {
-      log.info("not taken off the list, which others will do: {error}", { error });
-    }
+    await Promise.all(this.#partitions.map((each) => each.stop()));
+  }
+
+  #of({ stream }: Entry): PartitionWorker {
+    return this.#partitions[stream.keys.index]!;
   }
 
   #begin(entries: Entry[]): void {
@@ -233,11 +170,12 @@ export class Worker {
       if (known !== undefined) this.#drop(known);
       const attempt = new Attempt(entry, this.#setting);
       this.#held.add(attempt);
-      if (this.#stopping || this.#sources.isPaused(entry.stream) || !this.#held.takeSlot(attempt)) {
+      const { sources } = this.#of(entry);
+      if (this.#stopping || sources.isPaused(entry.stream) || !this.#held.takeSlot(attempt)) {
         this.#track(attempt, this.#giveBack(entry));
         continue;
       }
-      this.#track(attempt, this.#sources.isTenantPaused(entry.tenant) ? this.#park(attempt) : this.#run(attempt));
+      this.#track(attempt, sources.isTenantPaused(entry.tenant) ? this.#park(attempt) : this.#run(attempt));
     }
   }
 
@@ -251,7 +189,7 @@ export class Worker {
   async #park(attempt: Attempt): Promise<Reply | undefined> {
     // What has a slot gives it up first, and is parked before the gate.
     if (attempt.entry.stream.gate === "passed") return this.#giveBack(attempt.entry, "leave");
-    const reply = await this.#parker.park(attempt.entry);
+    const reply = await this.#of(attempt.entry).parker.park(attempt.entry);
     // The tenant was resumed just now.
     return reply === Reply.Already ? this.#run(attempt) : reply;
   }
@@ -283,7 +221,7 @@ export class Worker {
 
   /** An entry for which there was no slot, which another worker may have; or one whose step was paused just now. */
   #giveBack(entry: Entry, kind: "release" | "leave" = "release"): Promise<Reply | undefined> {
-    return this.#committer.submit({ entry, batch: 0, events: [], end: { kind } });
+    return this.#of(entry).committer.submit({ entry, batch: 0, events: [], end: { kind } });
   }
 }
 

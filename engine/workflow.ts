@@ -50,6 +50,8 @@ export interface WorkflowSettings {
   readonly deadlineMs: number | undefined;
   /** How much a run may use where its start does not say otherwise. */
   readonly budget: Budget | undefined;
+  /** What its runs are spread over the partitions by, from their input as JSON holds it. */
+  readonly partitionBy: ((input: unknown) => unknown) | undefined;
 }
 
 /** A workflow with its types forgotten: what lists of workflows hold. */
@@ -418,23 +420,35 @@ type Added<
  *   `version`: a whole number, raised whenever the steps change. Default 1. `deadlineMs`: how long a run may take, from when
  *   it can start to its end, or it fails with code `run_deadline`; a start may say otherwise. Default: any
  *   time. `budget`: how much it may use, by what its handlers say with `ctx.usage`, or it fails with code
- *   `budget_exceeded`; a start may say otherwise. Default: any. `retention`: how long ended runs are kept.
+ *   `budget_exceeded`; a start may say otherwise. Default: any. `retention`: how long ended runs are kept. `partitionBy`: what
+ *   keeps runs in one partition of a Redis Cluster, by the run's input, such as `(input) => input.userId`; limits by a key
+ *   need it to be that key. Default: runs are spread at random.
  * @throws DefinitionError
  */
 export function workflow<S extends StandardSchemaV1>(
   name: string,
-  options: { input: S; version?: number; deadlineMs?: number; budget?: Budget; retention?: RetentionSettings },
+  options: {
+    input: S;
+    version?: number;
+    deadlineMs?: number;
+    budget?: Budget;
+    retention?: RetentionSettings;
+    partitionBy?: (input: StandardSchemaV1.InferOutput<S>) => string;
+  },
 ): Workflow<StandardSchemaV1.InferOutput<S>> {
   const where = `Workflow ${JSON.stringify(name)}`;
-  const { version = 1, deadlineMs } = options;
+  const { version = 1, deadlineMs, partitionBy } = options;
   checkName(where, name);
   if (!isWhole(version, 1, 999_999))
     throw new DefinitionError(`${where}: version must be a whole number from 1 to 999999`);
   checkSchema(where, "input", options.input);
   if (deadlineMs !== undefined && !isWhole(deadlineMs, 1, LONGEST_DEADLINE_MS))
     throw new DefinitionError(`${where}: deadlineMs must be a whole number from 1 to ${LONGEST_DEADLINE_MS}, a year`);
+  if (partitionBy !== undefined && typeof partitionBy !== "function")
+    throw new DefinitionError(`${where}: partitionBy must be a function`);
   const input = options.input as StandardSchemaV1<unknown, StandardSchemaV1.InferOutput<S>>;
   const retention = retentionPolicy(where, options.retention ?? {});
   const budget = definedBudget(where, options.budget);
-  return new Workflow(name, version, input, [], { retention, deadlineMs, budget });
+  const spread = partitionBy as WorkflowSettings["partitionBy"];
+  return new Workflow(name, version, input, [], { retention, deadlineMs, budget, partitionBy: spread });
 }

@@ -1,8 +1,9 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import { hexDigest } from "../digest.ts";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { pauseMs } from "../retry.ts";
+import { bounded } from "./deadline.ts";
 import { serverTimeMs } from "./time.ts";
 
 const log = logger("redis");
@@ -20,40 +21,46 @@ export interface Runnable {
 const PASSING = /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH)\b/;
 
 export const CALL_DEADLINE_MS = 5_000;
-const RECONNECT_FROM_MS = 50;
-const RECONNECT_TO_MS = 2_000;
+/** Time enough for a call to be sent to another node than it was first. */
+const CLUSTER_DEADLINE_MS = 2 * CALL_DEADLINE_MS;
+export const RECONNECT_FROM_MS = 50;
+export const RECONNECT_TO_MS = 2_000;
+
+/** A connection to one server, or to the nodes of a cluster. */
+export type Link = Redis | Cluster;
 
 /**
- * One connection to Redis. It reconnects by itself for as long as it is open; a call made meanwhile waits for that, up
- * to its deadline. A call that was under way when a connection broke is sent again on the next, so every write made over
- * it must be idempotent.
+ * Calls to Redis. It reconnects by itself for as long as it is open; a call made meanwhile waits for that, up to its
+ * deadline. A call that was under way when a connection broke is sent again on the next, so every write made over it must
+ * be idempotent.
  */
 export class Client {
-  readonly #redis: Redis;
+  readonly #link: Link;
   readonly #shas = new Map<string, Promise<string>>();
-  #connected = 0;
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
 
-  constructor(redis: Redis, onReconnect?: () => void) {
-    this.#redis = redis;
-    redis.on("ready", () => {
+  constructor(link: Link) {
+    this.#link = link;
+    link.on("ready", () => {
       this.#trouble = undefined;
-      this.#connected += 1;
-      if (this.#connected > 1) onReconnect?.();
     });
     // Every call reports its own failure; this tells of attempts to reconnect.
-    redis.on("error", (error) => {
+    link.on("error", (error) => {
       this.#trouble = error;
       log.debug("connection: {error}", { error });
     });
+  }
+
+  get isCluster(): boolean {
+    return this.#link instanceof Cluster;
   }
 
   /** @throws UnavailableError if Redis cannot be reached, does not answer in time or cannot serve now; MillraceError
    *   `redis` for any other error reply */
   async call(...[name, ...args]: Call): Promise<unknown> {
     try {
-      return await this.#redis.call(name, ...args);
+      return await this.#settled(this.#link.call(name, ...args));
     } catch (error) {
       throw classify(name, error, this.#where());
     }
@@ -64,9 +71,34 @@ export class Client {
     return allOf(await this.replies(calls));
   }
 
-  /** Sends calls together; of each its reply or its MillraceError. @throws UnavailableError */
+  /** Sends calls together, on a cluster those of each hash tag; of each its reply or its MillraceError. @throws UnavailableError */
   async replies(calls: Call[]): Promise<unknown[]> {
-    return exec(this.#where(), this.#redis.pipeline(calls.map(([name, ...args]) => ["call", name, ...args])));
+    if (!this.isCluster) return this.#exec(calls);
+    const replies: unknown[] = [];
+    const parts = byTag(calls).map(async (part) => {
+      const got = await this.#exec(part.map((i) => calls[i]!));
+      for (const [k, i] of part.entries()) replies[i] = got[k];
+    });
+    await Promise.all(parts);
+    return replies;
+  }
+
+  async #exec(calls: Call[]): Promise<unknown[]> {
+    let replies: [Error | null, unknown][] | null;
+    try {
+      const pipeline = this.#link.pipeline(calls.map(([name, ...args]) => ["call", name, ...args]));
+      replies = await this.#settled(pipeline.exec());
+    } catch (error) {
+      throw classify("pipeline", error, this.#where());
+    }
+    return (replies ?? []).map(([error, reply]) =>
+      error === null ? reply : classify("pipeline", error, this.#where()),
+    );
+  }
+
+  /** Of a cluster, a call waits for its node to be known without a deadline of its own. */
+  #settled<T>(promise: Promise<T>): Promise<T> {
+    return this.isCluster ? bounded(promise, CLUSTER_DEADLINE_MS, "The cluster did not answer") : promise;
   }
 
   /** Sends calls together; their replies in order, and the time of runs just before them. @throws as `call` */
@@ -84,7 +116,7 @@ export class Client {
       this.#shas.set(script.name, sha);
     }
     try {
-      return await this.#redis.call("EVALSHA", await sha, keys.length, ...keys, ...args);
+      return await this.#settled(this.#link.call("EVALSHA", await sha, keys.length, ...keys, ...args));
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT")))
         throw classify(script.name, error, this.#where());
@@ -94,37 +126,68 @@ export class Client {
 
   /** The server's address, and what is known of why it does not answer. */
   #where(): Whereabouts {
-    const { host, port } = this.#redis.options;
-    return { address: `${host}:${port}`, trouble: () => this.#trouble };
+    return { address: addressOf(this.#link), trouble: () => this.#trouble };
   }
 
   /** Ends the connection at once. Idempotent. */
   close(): void {
-    this.#redis.disconnect();
+    this.#link.disconnect();
   }
 }
 
-/** Opens a connection for calls that must settle: each has a deadline. */
-export function openClient(url: string, name: string, onReconnect?: () => void): Client {
-  return new Client(openForCalls(url, name), onReconnect);
+function addressOf(link: Link): string {
+  const [node] = link instanceof Cluster ? link.nodes() : [link];
+  return node === undefined ? "" : `${node.options.host}:${node.options.port}`;
 }
 
-/** What `openClient` makes a client of. */
+/** The places of calls that go together: those with one hash tag, a call without a key with the one after it. */
+function byTag(calls: readonly Call[]): number[][] {
+  const parts = new Map<string, number[]>();
+  let keyless: number[] = [];
+  for (const [i, [name, ...args]] of calls.entries()) {
+    const [key] = new Command(name, args).getKeys();
+    if (key === undefined) {
+      keyless.push(i);
+      continue;
+    }
+    const tag = tagOf(String(key));
+    const part = parts.get(tag) ?? [];
+    parts.set(tag, part);
+    part.push(...keyless, i);
+    keyless = [];
+  }
+  const [first] = parts.values();
+  if (first === undefined) return keyless.length === 0 ? [] : [keyless];
+  first.push(...keyless);
+  return [...parts.values()];
+}
+
+/** What decides in which slot a key is: of two keys with one tag, the same. */
+function tagOf(key: string): string {
+  return /\{([^}]+)\}/.exec(key)?.[1] ?? key;
+}
+
+/** How a connection for calls is opened: each has a deadline. */
+export function callOptions(name: string): RedisOptions {
+  const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
+  return { ...commonOptions(name), ...deadlines, maxRetriesPerRequest: 20 };
+}
+
+/** Opens a connection to one server for calls. */
 export function openForCalls(url: string, name: string): Redis {
-  const options = { ...commonOptions(name), commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
-  return openRedis(url, { ...options, maxRetriesPerRequest: 20 });
+  return openRedis(url, callOptions(name));
 }
 
 /**
- * Opens a connection for blocking reads. It is for one life: when it breaks, the read that waits fails at once and so does
- * every later call, so that its owner opens a new one and looks for what was delivered to the broken one.
+ * How a connection for blocking reads is opened. It is for one life: when it breaks, the read that waits fails at once and so
+ * does every later call, so that its owner opens a new one and looks for what was delivered to the broken one.
  */
-export function openReader(url: string, name: string): Client {
-  return new Client(openRedis(url, { ...commonOptions(name), retryStrategy: () => null }));
+export function readerOptions(name: string): RedisOptions {
+  return { ...commonOptions(name), retryStrategy: () => null };
 }
 
 /** What every connection is opened with. */
-export function commonOptions(name: string): RedisOptions {
+function commonOptions(name: string): RedisOptions {
   return {
     protocol: 3,
     connectionName: name,
@@ -135,7 +198,7 @@ export function commonOptions(name: string): RedisOptions {
 }
 
 /** @throws MillraceError `bad_redis_url` */
-export function openRedis(url: string, options: RedisOptions): Redis {
+function openRedis(url: string, options: RedisOptions): Redis {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -153,16 +216,6 @@ export function openRedis(url: string, options: RedisOptions): Redis {
 interface Whereabouts {
   address: string;
   trouble: () => Error | undefined;
-}
-
-async function exec(where: Whereabouts, pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[]> {
-  let replies: [Error | null, unknown][] | null;
-  try {
-    replies = await pipeline.exec();
-  } catch (error) {
-    throw classify("pipeline", error, where);
-  }
-  return (replies ?? []).map(([error, reply]) => (error === null ? reply : classify("pipeline", error, where)));
 }
 
 function allOf(replies: unknown[]): unknown[] {

@@ -1,6 +1,7 @@
-import type { Redis } from "ioredis";
+import type { Redis, RedisOptions } from "ioredis";
 import { logger } from "../log.ts";
-import { CALL_DEADLINE_MS, classify, commonOptions, openRedis } from "./client.ts";
+import { pauseMs } from "../retry.ts";
+import { CALL_DEADLINE_MS, classify, RECONNECT_FROM_MS, RECONNECT_TO_MS } from "./client.ts";
 
 const log = logger("subscriber");
 
@@ -21,22 +22,23 @@ export interface Listening {
 
 /**
  * The one connection of a process that hears pub/sub channels. Each channel is subscribed to while someone listens. What
- * is published while the connection is down is lost: listeners are told when it is back.
+ * is published while the connection is down is lost: listeners are told when it is back. Each time it is down a new one is
+ * opened, on a cluster to any node.
  */
 export class Subscriber {
-  readonly #redis: Redis;
+  readonly #open: (options: RedisOptions) => Redis;
+  #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
   readonly #pinging: ReturnType<typeof setInterval>;
-  #connected = 0;
+  #reopening: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
+  #isFirst = true;
+  #closed = false;
 
-  constructor(url: string, name: string) {
-    const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: SILENCE_MS, maxRetriesPerRequest: null };
-    this.#redis = openRedis(url, { ...commonOptions(name), ...deadlines, autoResubscribe: false });
-    this.#redis.on("error", (error) => log.debug("connection: {error}", { error }));
-    this.#redis.on("ready", () => this.#ready());
-    this.#redis.on("message", (channel: string, text: string) => {
-      for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
-    });
+  /** @param open a connection to the server, or to some node of the cluster, with these options */
+  constructor(open: (options: RedisOptions) => Redis) {
+    this.#open = open;
+    this.#redis = this.#connect();
     this.#pinging = setInterval(() => this.#ping(), PING_MS);
   }
 
@@ -62,9 +64,38 @@ export class Subscriber {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#pinging);
+    clearTimeout(this.#reopening);
     this.#listeners.clear();
     this.#redis.disconnect();
+  }
+
+  #connect(): Redis {
+    const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: SILENCE_MS, maxRetriesPerRequest: null };
+    const redis = this.#open({ ...deadlines, autoResubscribe: false, retryStrategy: () => null });
+    redis.on("error", (error) => log.debug("connection: {error}", { error }));
+    redis.on("ready", () => this.#ready());
+    redis.on("end", () => this.#reopen());
+    redis.on("message", (channel: string, text: string) => {
+      for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
+    });
+    return redis;
+  }
+
+  #reopen(): void {
+    if (this.#closed) return;
+    this.#isFirst = false;
+    this.#failures += 1;
+    const inMs = pauseMs(this.#failures, RECONNECT_FROM_MS, RECONNECT_TO_MS);
+    this.#reopening = setTimeout(() => {
+      try {
+        this.#redis = this.#connect();
+      } catch (error) {
+        log.debug("connection: {error}", { error });
+        this.#reopen();
+      }
+    }, inMs);
   }
 
   #leave(channel: string, listener: ChannelListener): void {
@@ -76,9 +107,9 @@ export class Subscriber {
   }
 
   #ready(): void {
-    this.#connected += 1;
+    this.#failures = 0;
     const channels = [...this.#listeners.keys()];
-    if (this.#connected === 1 || channels.length === 0) return;
+    if (this.#isFirst || channels.length === 0) return;
     this.#redis.subscribe(...channels).then(
       () => {
         for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.missed();

@@ -111,6 +111,8 @@ export class Schedules implements SchedulesApi {
     const workflow = typeof options.workflow === "string" ? options.workflow : options.workflow.name;
     const known = this.#parts.workflows.get(workflow);
     if (known === undefined) throw new NotFoundError("workflow", workflow);
+    if (known.settings.partitionBy !== undefined && this.#parts.store.partitions.count > 1)
+      throw invalid("workflow", "Runs of a schedule are in its own partition: a workflow with partitionBy has none");
     if (!OVERLAP_POLICIES.includes(overlap)) throw invalid("overlap", `Expected one of ${OVERLAP_POLICIES.join(", ")}`);
     if (!MISSED_POLICIES.includes(missed)) throw invalid("missed", `Expected one of ${MISSED_POLICIES.join(", ")}`);
     if (!(Number.isInteger(jitterMs) && jitterMs >= 0 && jitterMs <= MOST_JITTER_MS))

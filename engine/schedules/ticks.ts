@@ -125,7 +125,8 @@ export class Ticks {
     return LIVE.has((await this.#parts.schedules.runStatus(run)) ?? "");
   }
 
-  #runId({ tenant, name }: ScheduleName, { createdAt }: ScheduleRecord, tick: number): Promise<string> {
-    return derivedRunId(0, [this.#parts.namespace, tenant, name, createdAt, tick]);
+  #runId(which: ScheduleName, { createdAt }: ScheduleRecord, tick: number): Promise<string> {
+    const { namespace, schedules } = this.#parts;
+    return derivedRunId(schedules.partition(which).index, [namespace, which.tenant, which.name, createdAt, tick]);
   }
 }

@@ -1,5 +1,5 @@
 import type { PartitionKeys } from "../keys.ts";
-import { type Call, Client, openForCalls, type Runnable } from "../redis/client.ts";
+import { type Call, Client, type Link, type Runnable } from "../redis/client.ts";
 import { rest } from "../scripts/rest.ts";
 import { withClock } from "../scripts/script.ts";
 
@@ -10,8 +10,8 @@ export class ClockedClient extends Client {
   #changes = 0;
   #changed = Promise.withResolvers<void>();
 
-  constructor(url: string, name: string, clockKey: string) {
-    super(openForCalls(url, name));
+  constructor(link: Link, clockKey: string) {
+    super(link);
     this.#key = clockKey;
   }
 

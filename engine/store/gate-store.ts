@@ -1,7 +1,8 @@
 import type { StepStream } from "../entry.ts";
 import { gateKeys } from "../gate-places.ts";
 import { workflowVersion } from "../graph.ts";
-import { encodeLimits, type StepLimits } from "../limits.ts";
+import type { PartitionKeys } from "../keys.ts";
+import { encodeLimits, limitsPerPartition, type StepLimits } from "../limits.ts";
 import { logger } from "../log.ts";
 import type { Client } from "../redis/client.ts";
 import { Reply } from "../scripts/script.ts";
@@ -30,16 +31,17 @@ export class GateStore {
 
   /** Stores the limits of the steps of these streams that have some. */
   async open(streams: readonly StepStream[]): Promise<void> {
-    for (const { gate, graph, step } of streams)
-      if (gate === "before") await this.setLimits(graph, step.name, step.limits!);
+    for (const { keys, gate, graph, step } of streams)
+      if (gate === "before" && keys.index === 0) await this.setLimits(graph, step.name, step.limits!);
   }
 
   /** Stores the limits of a step: they are those of the worker that started last. */
   async setLimits(graph: Version, step: string, limits: StepLimits): Promise<Reply[]> {
+    const share = encodeLimits(limitsPerPartition(limits, this.#store.partitions.count));
     return Promise.all(
       this.#store.allPartitions.map(async (keys) => {
         const touched = [keys.timers(), ...gateKeys(keys, graph, step)];
-        const reply = await this.#client.run(setLimits, touched, [workflowVersion(graph), step, encodeLimits(limits)]);
+        const reply = await this.#client.run(setLimits, touched, [workflowVersion(graph), step, share]);
         if (reply === Reply.WrongType) log.error("a key of the gate of {step} holds another type", { step });
         return reply as Reply;
       }),
@@ -47,16 +49,15 @@ export class GateStore {
   }
 
   /** Starts what may start by now, and sets the gate's timer row anew. In how many ms to try again, if it could not. */
-  async turn(graph: Version, step: string): Promise<number | undefined> {
-    const [keys] = this.#store.allPartitions;
-    const touched = gateKeys(keys!, graph, step);
+  async turn(keys: PartitionKeys, graph: Version, step: string): Promise<number | undefined> {
+    const touched = gateKeys(keys, graph, step);
     const [, , heldKey] = touched;
     // Some at random: over time, all.
     const held = await this.#client.replies([["ZRANDMEMBER", heldKey!, HOLDERS_AT_ONCE]]);
     const holders = (Array.isArray(held[0]) ? (held[0] as string[]) : []).map((member) => member.split("|"));
-    const runs = holders.map(([, run]) => keys!.run(run!));
+    const runs = holders.map(([, run]) => keys.run(run!));
     const args = [workflowVersion(graph), step, ...holders.flatMap(([, run, item]) => [run!, item!])];
-    const reply = await this.#client.run(turnGate, [keys!.timers(), ...touched, ...runs], args);
+    const reply = await this.#client.run(turnGate, [keys.timers(), ...touched, ...runs], args);
     if (reply === Reply.Done) return undefined;
     log.error("a key of the gate of {step} holds another type", { step });
     return WRONG_AGAIN_MS;

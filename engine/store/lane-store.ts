@@ -9,34 +9,33 @@ import type { Priority } from "../views.ts";
 /** A lane that this process has opened is taken to be open for so long: a failover may have lost it. */
 const TRUST_MS = 10_000;
 
-/** The lanes of one partition beside the normal one, which is always there. */
+/** The lanes of partitions beside the normal one, which is always there. */
 export class LaneStore {
   readonly #client: Client;
-  readonly #keys: PartitionKeys;
-  /** By field, when it was last seen to be open. At most two for each workflow version of this process. */
+  /** By partition and field, when it was last seen to be open. At most two for each workflow version of this process. */
   readonly #openedAt = new Map<string, number>();
 
-  constructor(client: Client, keys: PartitionKeys) {
+  constructor(client: Client) {
     this.#client = client;
-    this.#keys = keys;
   }
 
   /** Sees to it that the steps of a workflow version have that lane: before anything is put into it. @throws MillraceError */
-  async open(graph: Graph, lane: Priority): Promise<void> {
+  async open(keys: PartitionKeys, graph: Graph, lane: Priority): Promise<void> {
     if (lane === "normal") return;
     const field = laneField(graph, lane);
+    const known = `${keys.index} ${field}`;
     const now = performance.now();
-    if (now - (this.#openedAt.get(field) ?? Number.NEGATIVE_INFINITY) < TRUST_MS) return;
-    const streams = graph.steps.map((step) => this.#keys.step(graph, step.name, lane));
-    const reply = await this.#client.run(openLane, [this.#keys.lanes(), ...streams], [field, this.#keys.control()]);
+    if (now - (this.#openedAt.get(known) ?? Number.NEGATIVE_INFINITY) < TRUST_MS) return;
+    const streams = graph.steps.map((step) => keys.step(graph, step.name, lane));
+    const reply = await this.#client.run(openLane, [keys.lanes(), ...streams], [field, keys.control()]);
     if (reply === Reply.WrongType)
       throw new MillraceError("wrong_type", `A key of lane ${field} holds another type than Millrace keeps there.`);
-    this.#openedAt.set(field, now);
+    this.#openedAt.set(known, now);
   }
 
-  /** The fields of all lanes that are in use. */
-  async used(): Promise<string[]> {
-    return (await this.#client.call("HKEYS", this.#keys.lanes())) as string[];
+  /** The fields of all lanes that are in use in a partition. */
+  async used(keys: PartitionKeys): Promise<string[]> {
+    return (await this.#client.call("HKEYS", keys.lanes())) as string[];
   }
 }
 

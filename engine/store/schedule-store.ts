@@ -1,5 +1,6 @@
 import { MillraceError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
+import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs, statusOf } from "../run-record.ts";
 import { decodeSchedule, encodeSchedule, type ScheduleRecord } from "../schedules/record.ts";
@@ -15,19 +16,24 @@ export interface ScheduleName {
   name: string;
 }
 
-/** The schedules of one partition. */
+/** Schedules. Each is in the partition of its tenant and name, and so are its runs. */
 export class ScheduleStore {
   readonly #client: Client;
-  readonly #keys: PartitionKeys;
+  readonly #partitions: Partitions;
 
-  constructor(client: Client, keys: PartitionKeys) {
+  constructor(client: Client, partitions: Partitions) {
     this.#client = client;
-    this.#keys = keys;
+    this.#partitions = partitions;
+  }
+
+  /** The partition that a schedule is in. */
+  partition({ tenant, name }: ScheduleName): PartitionKeys {
+    return this.#partitions.keyed(`${tenant}\n${name}`);
   }
 
   /** A schedule, if there is one, and the server's time in ms. */
   async read({ tenant, name }: ScheduleName): Promise<{ now: number; schedule?: ScheduleRecord }> {
-    const [now, ...flat] = (await this.#client.run(readSchedule, [this.#keys.schedule(tenant, name)], [])) as [
+    const [now, ...flat] = (await this.#client.run(readSchedule, [this.#key({ tenant, name })], [])) as [
       number,
       ...string[],
     ];
@@ -38,7 +44,7 @@ export class ScheduleStore {
   /** The schedules of these names, in order; undefined for those that are gone. */
   async readAll(tenant: string, names: readonly string[]): Promise<(ScheduleRecord | undefined)[]> {
     if (names.length === 0) return [];
-    const replies = await this.#client.pipeline(names.map((name) => ["HGETALL", this.#keys.schedule(tenant, name)]));
+    const replies = await this.#client.pipeline(names.map((name) => ["HGETALL", this.#key({ tenant, name })]));
     return replies.map((flat) => {
       const fields = pairs(flat as string[]);
       return fields.revision === undefined ? undefined : decodeSchedule(fields);
@@ -80,12 +86,17 @@ export class ScheduleStore {
 
   /** The status of a run; undefined if there is none of that id. */
   async runStatus(id: string): Promise<string | undefined> {
-    const status = (await this.#client.call("HGET", this.#keys.run(id), "status")) as string | null;
+    const status = (await this.#client.call("HGET", this.#partitions.of(id).run(id), "status")) as string | null;
     return status === null ? undefined : statusOf({ status });
   }
 
-  #touched({ tenant, name }: ScheduleName): string[] {
-    return [this.#keys.schedule(tenant, name), this.#keys.schedules(tenant), this.#keys.timers()];
+  #key(which: ScheduleName): string {
+    return this.partition(which).schedule(which.tenant, which.name);
+  }
+
+  #touched(which: ScheduleName): string[] {
+    const keys = this.partition(which);
+    return [this.#key(which), keys.schedules(which.tenant), keys.timers()];
   }
 }
 

@@ -37,7 +37,7 @@ export class StartStore {
 
   /** Makes a deduplication's key this run's, unless it is another's than `replaces`. The run is in the key's partition. */
   async dedupe(tenant: string, hash: string, run: string, windowMs: number, replaces = ""): Promise<DedupeHolder> {
-    const keys = this.#store.partitionKeys(run);
+    const keys = this.#store.partitions.keyed(hash);
     const row = encodeTimerRow({ kind: "lapse", tenant, hash, run: "" });
     const args = [run, windowMs, replaces, Math.max(windowMs, DEDUPE_LEAST_MS), row];
     const reply = await this.#client.run(dedupe, [keys.dedupe(tenant, hash), keys.timers()], args);

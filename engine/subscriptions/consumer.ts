@@ -1,11 +1,12 @@
 import { compareIds } from "../entry.ts";
-import { NotFoundError, UnavailableError } from "../errors.ts";
+import { NotFoundError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { Interrupted, Unwanted } from "../interrupted.ts";
 import { logger } from "../log.ts";
 import type { Client } from "../redis/client.ts";
+import { bounded } from "../redis/deadline.ts";
 import { pauseMs, type RetryPolicy } from "../retry.ts";
-import { Loop } from "../service.ts";
+import { Loop, within } from "../service.ts";
 import type { SubscriptionStore } from "../store/subscription-store.ts";
 import type { Delivery } from "./delivery.ts";
 import { Handling, type HandlingOptions } from "./handling.ts";
@@ -40,7 +41,7 @@ export interface ConsumerOptions {
   leaseMs: number;
   drainMs: number;
   /** Opens a connection of the consumer's own; it blocks. */
-  connect(): Client;
+  connect(): Promise<Client>;
   /** Ends the blocking read of the connection of this id. True if there was one. */
   unblock(connection: number): Promise<boolean>;
 }
@@ -135,7 +136,7 @@ export class Consumer implements SubscriptionConsumer {
   async #connect(again: boolean): Promise<Client> {
     const { store, connect } = this.#options;
     if ((await store.standing(this.group))[0] === null) throw new NotFoundError("subscription", this.group);
-    const client = connect();
+    const client = await connect();
     try {
       this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
       if (again) {
@@ -258,28 +259,5 @@ export class Consumer implements SubscriptionConsumer {
       if (await this.#options.unblock(connection).catch(() => true)) return;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-  }
-}
-
-/** Resolves with the promise, or after `ms`. */
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, deadline]);
-  clearTimeout(timer);
-}
-
-/** The promise's value, or an UnavailableError after `ms`. */
-async function bounded<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new UnavailableError(`Redis did not answer a read within ${ms} ms.`)), ms);
-  });
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,4 +1,5 @@
 import { MillraceError } from "../errors.ts";
+import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { type RetryPolicy, retryPolicy } from "../retry.ts";
 import type { SubscriptionStore } from "../store/subscription-store.ts";
@@ -11,8 +12,8 @@ export interface SubscribeParts {
   subscriptions: SubscriptionsApi;
   /** Those that have not been stopped. */
   running: Set<SubscriptionConsumer>;
-  connect(): Client;
-  unblock(connection: number): Promise<boolean>;
+  connect(keys: PartitionKeys): Promise<Client>;
+  unblock(keys: PartitionKeys, connection: number): Promise<boolean>;
 }
 
 /** What a consumer is to be, beside the subscription's settings. */
@@ -35,7 +36,12 @@ export async function subscribe(
   await subscriptions.create(options);
   const concurrency = Math.ceil(checked.concurrency / stores.length);
   const consumers = stores.map(
-    (store) => new Consumer({ ...checked, store, settings: { ...settings }, handler, concurrency, connect, unblock }),
+    (store) =>
+      new Consumer({
+        ...{ ...checked, store, settings: { ...settings }, handler, concurrency },
+        connect: () => connect(store.keys),
+        unblock: (connection) => unblock(store.keys, connection),
+      }),
   );
   for (const each of consumers) each.start();
   const consumer: SubscriptionConsumer = {

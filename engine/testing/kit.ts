@@ -198,8 +198,9 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     const namespace = `kit-${newId()}`;
     const keys = new NamespaceKeys(namespace).partition(0);
     const fakes = new Fakes();
-    const millrace = await connectBy((at, name) => new ClockedClient(at, name, keys.clock()), {
-      ...{ url: url ?? server!.url, namespace, blobs },
+    const millrace = await connectBy((link) => new ClockedClient(link, keys.clock()), {
+      // One clock, one partition.
+      ...{ url: url ?? server!.url, namespace, blobs, partitions: 1 },
       workflows: [...new Set(workflows)].map((workflow) => fakes.instrument(workflow)),
     });
     cleanups.push(() => millrace.close());

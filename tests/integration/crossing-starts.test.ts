@@ -21,7 +21,7 @@ afterEach(() => bench.close());
 function start(input: string, before: (id: string) => Promise<unknown> = async () => {}) {
   const { store, starts } = bench;
   return startDeduped(starts, {
-    ...{ dedupe, workflow: "two", tenant: "default", id: newRunId(0) },
+    ...{ dedupe, hash: "h", tenant: "default", id: newRunId(0), newId: () => newRunId(0) },
     async admit(id) {
       await before(id);
       return store.admit({ id, graph: two.graph, tenant: "default", input, terms: { start: { inMs: 60_000 } } });
@@ -54,7 +54,7 @@ test("a start whose key's run was made and over before it came to that makes a r
 });
 
 test("a start that never gets its turn gives up, and can be made again", async () => {
-  const asked = { dedupe, workflow: "two", tenant: "default", id: newRunId(0) };
+  const asked = { dedupe, hash: "h", tenant: "default", id: newRunId(0), newId: () => newRunId(0) };
   const crowded = startDeduped(bench.starts, { ...asked, admit: async () => false, postpone: async () => Reply.Stale });
   await expect(crowded).rejects.toThrow(UnavailableError);
 });

@@ -26,12 +26,21 @@ export interface EngineUnderTest extends AsyncDisposable {
   run(workflow: AnyWorkflow, input: unknown): Promise<RunView>;
 }
 
+/** How many partitions the namespaces of tests have, if that is said: the suite holds for any. */
+const PARTITIONS = process.env.TEST_PARTITIONS === undefined ? undefined : Number(process.env.TEST_PARTITIONS);
+
 /** An engine over the suite's Redis or another, in a namespace of its own or one that is shared. For `await using`. */
 export async function engineUnderTest(
   workflows: readonly AnyWorkflow[],
-  { url = redisUrl, blobs, namespace = freshNamespace() }: { url?: string; blobs?: BlobStore; namespace?: string } = {},
+  {
+    url = redisUrl,
+    blobs,
+    namespace = freshNamespace(),
+    partitions = PARTITIONS,
+  }: { url?: string; blobs?: BlobStore; namespace?: string; partitions?: number } = {},
 ): Promise<EngineUnderTest> {
-  const millrace = await connect({ url, namespace, workflows, ...(blobs === undefined ? {} : { blobs }) });
+  const spread = partitions === undefined ? {} : { partitions };
+  const millrace = await connect({ url, namespace, workflows, ...spread, ...(blobs === undefined ? {} : { blobs }) });
   const workers: Worker[] = [];
   const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {
     const seen: RunEvent[] = [];

@@ -4,6 +4,7 @@ import type { Entry, StepStream } from "../../engine/entry.ts";
 import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, type Limits, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
+import { openForCalls } from "../../engine/redis/client.ts";
 import { streamsOf } from "../../engine/step-places.ts";
 import { ClockedClient, ClockStore } from "../../engine/store/clock-store.ts";
 import { GateStore } from "../../engine/store/gate-store.ts";
@@ -22,7 +23,7 @@ export class GateBench {
   readonly namespace = freshNamespace();
   readonly redis = rawRedis();
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
-  readonly client = new ClockedClient(redisUrl, "gate-bench", this.keys.clock());
+  readonly client = new ClockedClient(openForCalls(redisUrl, "gate-bench"), this.keys.clock());
   readonly clock = new ClockStore(this.client, this.keys);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
@@ -93,7 +94,7 @@ export class GateBench {
       const { due, nextMs } = await this.timers.dueTimers(100);
       if (due.length === 0) return nextMs;
       await this.timers.promote(due.filter(isScripted));
-      for (const row of due) if (row.kind === "gate") await this.gates.turn(row, row.step);
+      for (const row of due) if (row.kind === "gate") await this.gates.turn(this.keys, row, row.step);
     }
     throw new Error("There is no end to what is due.");
   }

@@ -6,7 +6,7 @@ import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
-import { type Client, openClient } from "../../engine/redis/client.ts";
+import { Client, openForCalls } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { MemoStore } from "../../engine/store/memo-store.ts";
 import { StartStore } from "../../engine/store/start-store.ts";
@@ -27,7 +27,7 @@ export const two = workflow("two", { input: any() })
 export class StoreBench {
   readonly namespace = freshNamespace();
   readonly redis = rawRedis();
-  readonly client: Client = openClient(redisUrl, "store-bench");
+  readonly client: Client = new Client(openForCalls(redisUrl, "store-bench"));
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);
@@ -50,7 +50,8 @@ export class StoreBench {
 
   stream(step: string, definition = this.definition): StepStream {
     const found = definition.steps.find((each) => each.name === step)!;
-    return { graph: definition.graph, step: found, lane: "normal", key: this.keys.step(definition.graph, step) };
+    const key = this.keys.step(definition.graph, step);
+    return { keys: this.keys, graph: definition.graph, step: found, lane: "normal", key };
   }
 
   async admit(run = this.run, tenant = "default", terms: Admission["terms"] = {}): Promise<boolean> {

@@ -10,12 +10,14 @@ import {
   type StartOptions,
   workflow,
 } from "../../engine/index.ts";
+import { NamespaceKeys } from "../../engine/keys.ts";
 
 const flow = workflow("flow", { input: any() })
   .step("free", () => 1)
   .step("limited", { concurrency: 2, run: () => 2 });
+const keys = new NamespaceKeys("asks").partition(0);
 const streams: StepStream[] = flow.steps.flatMap((step) =>
-  PRIORITIES.map((lane) => ({ graph: flow.graph, step, lane, key: `${step.name}:${lane}` })),
+  PRIORITIES.map((lane) => ({ keys, graph: flow.graph, step, lane, key: `${step.name}:${lane}` })),
 );
 const slots = (free: number) => ({
   free: () => free,

@@ -38,7 +38,7 @@ describe("those that wait for a limit over all", () => {
 });
 
 describe("turn-gate", () => {
-  const turn = () => bench.gates.turn(bench.workflow.graph, "work");
+  const turn = () => bench.gates.turn(bench.keys, bench.workflow.graph, "work");
 
   test("takes the slots of runs that are gone or have ended", async () => {
     await two();

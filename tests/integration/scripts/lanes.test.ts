@@ -14,18 +14,18 @@ let bench: StoreBench;
 let lanes: LaneStore;
 beforeEach(() => {
   bench = new StoreBench();
-  lanes = new LaneStore(bench.client, bench.keys);
+  lanes = new LaneStore(bench.client);
 });
 afterEach(() => bench.close());
 
 describe("opening a lane", () => {
   test("makes the streams of all steps with their groups, once", async () => {
-    await lanes.open(two.graph, "high");
+    await lanes.open(bench.keys, two.graph, "high");
     const made = { lanes: { "two@1:high": "T" }, "step:two@1:a:high": [], "step:two@1:b:high": [] };
     expect(await bench.state()).toEqual(made);
-    expect(await lanes.used()).toEqual(["two@1:high"]);
+    expect(await lanes.used(bench.keys)).toEqual(["two@1:high"]);
     // Another process does not know, and finds it open.
-    await new LaneStore(bench.client, bench.keys).open(two.graph, "high");
+    await new LaneStore(bench.client).open(bench.keys, two.graph, "high");
     expect(await bench.state()).toEqual(made);
     expect(await bench.redis.xinfo("GROUPS", bench.keys.step(two.graph, "b", "high"))).toHaveLength(1);
   });
@@ -41,8 +41,8 @@ describe("opening a lane", () => {
           if (text === "end") resolve();
         }),
       );
-      await lanes.open(two.graph, "low");
-      await new LaneStore(bench.client, bench.keys).open(two.graph, "low");
+      await lanes.open(bench.keys, two.graph, "low");
+      await new LaneStore(bench.client).open(bench.keys, two.graph, "low");
       await bench.redis.publish(bench.keys.control(), "end");
       await end;
       expect(heard).toEqual(["lanes", "end"]);
@@ -52,14 +52,14 @@ describe("opening a lane", () => {
   });
 
   test("the normal one is always there", async () => {
-    await lanes.open(two.graph, "normal");
+    await lanes.open(bench.keys, two.graph, "normal");
     expect(await bench.state()).toEqual({});
   });
 
   test.each(["lanes", "stream"])("a key of the wrong type refuses it: %s", async (which) => {
     const key = which === "lanes" ? bench.keys.lanes() : bench.keys.step(two.graph, "b", "high");
     await bench.redis.set(key, "not ours");
-    await expect(lanes.open(two.graph, "high")).rejects.toMatchObject({ code: "wrong_type" });
+    await expect(lanes.open(bench.keys, two.graph, "high")).rejects.toMatchObject({ code: "wrong_type" });
     expect(Object.keys(await bench.state())).toHaveLength(1);
   });
 });
@@ -75,7 +75,7 @@ describe("a run of high priority", () => {
   const error = { name: "Error", message: "no" };
 
   beforeEach(async () => {
-    await lanes.open(two.graph, "high");
+    await lanes.open(bench.keys, two.graph, "high");
     await bench.store.admit({ id: bench.run, graph: two.graph, tenant: "default", input: "1", priority: "high" });
     entry = await takeHigh("a");
   });
@@ -135,7 +135,7 @@ describe("a run of high priority", () => {
     const { graph } = wait;
     const of = { ...bench.stream("word", wait), lane: "high" as const, key: bench.keys.step(graph, "word", "high") };
     const run = newRunId(0);
-    await lanes.open(graph, "high");
+    await lanes.open(bench.keys, graph, "high");
     await bench.store.admit({ id: run, graph, tenant: "default", input: "1", priority: "high" });
     const [waits] = await take(bench.client, "ann", [[of, 1]]);
     await bench.commit({

@@ -202,7 +202,7 @@ describe("reclaim", () => {
 });
 
 describe("retire", () => {
-  const retire = (consumer: string) => bench.store.retire(consumer, [entry.stream.key]);
+  const retire = (consumer: string) => bench.store.retire(consumer, bench.keys, [entry.stream.key]);
 
   test("a worker for which something is pending stays, with what is pending", async () => {
     await bench.store.heartbeat("ann", 10_000, [bench.stream("a")], [[]]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { bulkRow, OperationStore } from "../../../engine/store/operation-store.ts";
+import { OperationStore } from "../../../engine/store/operation-store.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench } from "../../support/store.ts";
 
@@ -7,7 +7,7 @@ let bench: StoreBench;
 let operations: OperationStore;
 beforeEach(() => {
   bench = new StoreBench();
-  operations = new OperationStore(bench.client, bench.keys);
+  operations = new OperationStore(bench.client, bench.store.partitions);
 });
 afterEach(() => bench.close());
 
@@ -22,8 +22,8 @@ describe("start-operation", () => {
       "operation:O": { ...fields, cursor: "start", matched: "0", done: "0" },
       timers: { "bulk|O": "T" },
     });
-    await bench.timers.settleTimer(bulkRow("O"), until, 0);
-    expect((await bench.timers.dueTimers(10)).due).toEqual([bulkRow("O")]);
+    await operations.settleRow("O", until, 0);
+    expect((await bench.timers.dueTimers(10)).due).toEqual([{ kind: "bulk", operation: "O" }]);
   });
 
   test.each(["operation:O", "timers"])("a key of the wrong type refuses it: %s", async (which) => {

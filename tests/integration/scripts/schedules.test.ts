@@ -8,7 +8,7 @@ let bench: StoreBench;
 let schedules: ScheduleStore;
 beforeEach(() => {
   bench = new StoreBench();
-  schedules = new ScheduleStore(bench.client, bench.keys);
+  schedules = new ScheduleStore(bench.client, bench.store.partitions);
 });
 afterEach(() => bench.close());
 

@@ -1,0 +1,127 @@
+import { Cluster, type Redis, type RedisOptions } from "ioredis";
+import { MillraceError, UnavailableError } from "../errors.ts";
+import { pauseMs } from "../retry.ts";
+import {
+  Client,
+  callOptions,
+  classify,
+  type Link,
+  openForCalls,
+  RECONNECT_FROM_MS,
+  RECONNECT_TO_MS,
+  readerOptions,
+} from "./client.ts";
+import { Subscriber } from "./subscriber.ts";
+
+/** The connections of one process to one server or cluster: for calls, for blocking reads, and for what is published. */
+export class Connections {
+  readonly #link: Link;
+  readonly #name: string;
+  /** By key, of which there is one for each partition. */
+  readonly #slots = new Map<string, number>();
+  #subscriber: Subscriber | undefined;
+
+  private constructor(link: Link, name: string) {
+    this.#link = link;
+    this.#name = name;
+  }
+
+  /**
+   * Connects, and finds out whether the server is a node of a cluster.
+   *
+   * @param name what the connections are called at the server
+   * @throws MillraceError `bad_redis_url`; UnavailableError
+   */
+  static async open(url: string, name: string): Promise<Connections> {
+    const redis = openForCalls(url, name);
+    try {
+      if (!(await isClusterNode(new Client(redis)))) return new Connections(redis, name);
+      const cluster = openCluster(redis.options, name);
+      redis.disconnect();
+      return new Connections(cluster, name);
+    } catch (error) {
+      redis.disconnect();
+      throw error;
+    }
+  }
+
+  /** What calls go over. */
+  get link(): Link {
+    return this.#link;
+  }
+
+  /** A connection for blocking reads of keys in this key's slot, for one life. @throws UnavailableError */
+  async reader(key: string): Promise<Client> {
+    const node = await this.#nodeOf(key);
+    return new Client(node.duplicate(readerOptions(`${this.#name}:reader`)));
+  }
+
+  /** Ends the blocking read of the connection of this id, at the node of this key. True if there was one. */
+  async unblock(key: string, connection: number): Promise<boolean> {
+    try {
+      return (await (await this.#nodeOf(key)).call("CLIENT", "UNBLOCK", connection)) === 1;
+    } catch (error) {
+      throw error instanceof MillraceError ? error : classify("CLIENT", error);
+    }
+  }
+
+  /** The one connection that hears what is published, from the first call on. */
+  subscriber(): Subscriber {
+    this.#subscriber ??= new Subscriber((options) =>
+      this.#anyNode().duplicate({ ...options, connectionName: `${this.#name}:subscriber` }),
+    );
+    return this.#subscriber;
+  }
+
+  close(): void {
+    this.#subscriber?.close();
+    this.#link.disconnect();
+  }
+
+  async #nodeOf(key: string): Promise<Redis> {
+    const link = this.#link;
+    if (!(link instanceof Cluster)) return link;
+    // A call that goes to the wrong node corrects the map of slots.
+    await new Client(link).call("EXISTS", key);
+    const slot = this.#slots.get(key) ?? Number(await new Client(link).call("CLUSTER", "KEYSLOT", key));
+    this.#slots.set(key, slot);
+    const [address] = link.slots[slot] ?? [];
+    const node = link.nodes().find(({ options }) => `${options.host}:${options.port}` === address);
+    if (node === undefined) throw new UnavailableError("No node of the cluster is known to serve this slot.");
+    return node;
+  }
+
+  /** What is published anywhere in a cluster is heard at each of its nodes. */
+  #anyNode(): Redis {
+    const link = this.#link;
+    if (!(link instanceof Cluster)) return link;
+    const nodes = link.nodes("master");
+    const node = nodes[Math.floor(Math.random() * nodes.length)] ?? link.nodes()[0];
+    if (node === undefined) throw new UnavailableError("No node of the cluster is known.");
+    return node;
+  }
+}
+
+/** @throws UnavailableError */
+async function isClusterNode(client: Client): Promise<boolean> {
+  try {
+    return /cluster_enabled:1/.test(String(await client.call("INFO", "cluster")));
+  } catch (error) {
+    if (error instanceof UnavailableError) throw error;
+    // A user who may not ask is told as part of the greeting.
+    const greeting = (await client.call("HELLO")) as unknown[];
+    return greeting[greeting.indexOf("mode") + 1] === "cluster";
+  }
+}
+
+function openCluster({ host, port, ...options }: RedisOptions, name: string): Cluster {
+  const node = { host: host ?? "localhost", port: port ?? 6379 };
+  const { retryStrategy: _, ...redisOptions } = { ...options, ...callOptions(name) };
+  return new Cluster([node], {
+    redisOptions,
+    // A certificate is of names, and workerd resolves them itself.
+    dnsLookup: (address, done) => done(null, address),
+    enableAutoPipelining: false,
+    clusterRetryStrategy: (times) => pauseMs(times, RECONNECT_FROM_MS, RECONNECT_TO_MS),
+  });
+}
