@@ -10,6 +10,7 @@ import { tlsArgs } from "./tls.ts";
 export interface ClusterNode {
   readonly id: string;
   readonly url: string;
+  /** By which the others know it: with TLS, the port for that. */
   readonly port: number;
   /** Where it speaks TLS, if it does: `rediss://localhost:PORT`. It tells others its address, which no certificate names. */
   readonly tlsUrl: string | undefined;
@@ -136,14 +137,17 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
 
 async function startNode({ args = [], certificates }: ClusterOptions): Promise<ClusterNode> {
   const port = await portWithBus();
-  const tlsPort = await freePort();
-  const tls = certificates === undefined ? [] : tlsArgs(tlsPort, certificates);
+  const tlsPort = await portWithBus();
+  // With `tls-cluster` nodes tell clients of TLS of their TLS ports, speak it among themselves, and so must replicas.
+  const among = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+  const tls = certificates === undefined ? [] : [...tlsArgs(tlsPort, certificates), ...among];
   const timeouts = ["--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"];
   const server = await restartableRedis({ port, args: ["--cluster-enabled", "yes", ...timeouts, ...tls, ...args] });
   const client = rawRedis(server.url);
   const id = String(await client.call("CLUSTER", "MYID"));
-  const tlsUrl = certificates === undefined ? undefined : `rediss://localhost:${tlsPort}`;
-  return { ...{ id, port, tlsUrl, server, client }, url: server.url };
+  const own = { id, url: server.url, server, client };
+  if (certificates === undefined) return { ...own, port, tlsUrl: undefined };
+  return { ...own, port: tlsPort, tlsUrl: `rediss://localhost:${tlsPort}` };
 }
 
 /** Nodes talk to each other at a port that is 10,000 higher. */
