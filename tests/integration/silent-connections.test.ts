@@ -3,16 +3,16 @@ import { expect, test, vi } from "vitest";
 import { workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
-import { silentProxy } from "../support/silent-proxy.ts";
+import { openProxy } from "../support/proxy.ts";
 
 const gates = new Gates();
 const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass(ctx.run.id, ctx.signal));
 
 test("a watcher whose channel cannot be heard shows what is stored, and ends when it is told to", async () => {
-  await using proxy = await silentProxy();
+  await using proxy = await openProxy();
   await using engine = await engineUnderTest([held], { url: proxy.url });
   const { id } = await engine.millrace.runs.start(held, {});
-  proxy.silence("new");
+  proxy.set("black-hole", "new");
   const leaving = new AbortController();
   const seen: string[] = [];
   for await (const { type } of engine.millrace.watch(id, { signal: leaving.signal })) {
@@ -23,13 +23,13 @@ test("a watcher whose channel cannot be heard shows what is stored, and ends whe
 });
 
 test("connections that fall silent are replaced: work is taken up, and watchers hear of it", async () => {
-  await using proxy = await silentProxy();
+  await using proxy = await openProxy();
   await using engine = await engineUnderTest([held], { url: proxy.url });
   const worker = await engine.worker();
   const { id } = await engine.millrace.runs.start(held, {});
   for await (const event of engine.millrace.watch(id)) if (event.type === "step.started") break;
   const before = proxy.connections;
-  proxy.silence("existing");
+  proxy.set("black-hole", "existing");
   // For calls, for the blocking read, for what is heard.
   await vi.waitFor(() => expect(proxy.connections).toBeGreaterThanOrEqual(before + 3), { timeout: 15_000 });
   gates.open(id);

@@ -1,14 +1,14 @@
-import type { RunEvent } from "../../engine/index.ts";
+import type { AnyWorkflow, RunEvent } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { type StartedProcess, startFile } from "./process.ts";
-import workflows from "./programs/fleet-workflows.ts";
+import fleetWorkflows from "./programs/fleet-workflows.ts";
 import { redisUrl } from "./redis.ts";
 import { temporaryDir } from "./run.ts";
 
-const MODULE = "tests/support/programs/fleet-workflows.ts";
-
 /** A connection, and worker processes over the same namespace. */
 export interface Fleet extends EngineUnderTest {
+  /** Those that were started and have not ended. */
+  readonly workers: readonly WorkerProcess[];
   /** A `millrace worker` with these options, once it is ready. */
   start(...options: string[]): Promise<WorkerProcess>;
 }
@@ -18,23 +18,38 @@ export interface WorkerProcess extends StartedProcess {
   readonly consumer: string;
 }
 
+export interface FleetOptions {
+  /** What the connection serves, and the file whose default export it is: from the checkout's root. */
+  workflows?: readonly AnyWorkflow[];
+  module?: string;
+  /** What the workers are started with beside their settings. */
+  env?: Record<string, string>;
+  /** Where the workers find Redis, if that is another way than the connection's. */
+  workersUrl?: string;
+}
+
 /** Over the suite's Redis or another. For `await using`: the processes end with it. */
-export async function openFleet(url = redisUrl): Promise<Fleet> {
+export async function openFleet(url = redisUrl, options: FleetOptions = {}): Promise<Fleet> {
+  const { workflows = fleetWorkflows, module = "tests/support/programs/fleet-workflows.ts" } = options;
   const engine = await engineUnderTest(workflows, { url });
-  const env = { REDIS_URL: url, MILLRACE_NAMESPACE: engine.namespace, MILLRACE_BLOBS: await temporaryDir() };
-  const processes: StartedProcess[] = [];
+  const settings = { MILLRACE_NAMESPACE: engine.namespace, MILLRACE_BLOBS: await temporaryDir() };
+  const env = { ...options.env, REDIS_URL: options.workersUrl ?? url, ...settings };
+  const workers: WorkerProcess[] = [];
+  const starting: StartedProcess[] = [];
   return {
-    ...engine,
-    async start(...options) {
-      const args = ["worker", "--workflows", MODULE, ...options];
-      const started = startFile("node", "cli/main.ts", { args, env });
-      processes.push(started);
+    ...{ ...engine, workers },
+    async start(...more) {
+      const started = startFile("node", "cli/main.ts", { args: ["worker", "--workflows", module, ...more], env });
+      starting.push(started);
       const line = await started.line(/^worker \S+ serves /);
-      return Object.assign(started, { consumer: line.split(" ")[1]! });
+      const worker = Object.assign(started, { consumer: line.split(" ")[1]! });
+      workers.push(worker);
+      void started.exited.then(() => workers.splice(workers.indexOf(worker), 1));
+      return worker;
     },
     async [Symbol.asyncDispose]() {
-      for (const started of processes) started.kill("SIGKILL");
-      await Promise.all(processes.map((started) => started.exited));
+      for (const started of starting) started.kill("SIGKILL");
+      await Promise.all(starting.map((started) => started.exited));
       await engine[Symbol.asyncDispose]();
     },
   };

@@ -1,31 +1,45 @@
-import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { ROOT, temporaryDir } from "./run.ts";
+
+/** Where a server program is kept that had to be fetched. */
+const HOME = `${ROOT}.millrace`;
 
 export interface RestartableRedis extends AsyncDisposable {
   readonly url: string;
+  readonly port: number;
+  /** Where its files are; its append-only ones in `appendonlydir`. */
+  readonly dir: string;
+  /** SIGSTOP and SIGCONT, and what else it is to get. */
   signal(name: NodeJS.Signals): void;
-  /** SIGKILL. Resolves when it has ended. */
+  /** SIGKILL, stopped or not. Resolves when it has ended. */
   kill(): Promise<void>;
   /** Starts it again on its port. Resolves when it has read its file and takes commands. */
   start(): Promise<void>;
 }
 
 /** A Redis with an append-only file that can be killed and started again. For `await using`. */
-export async function restartableRedis(): Promise<RestartableRedis> {
+export async function restartableRedis(
+  options: Omit<PrivateRedisOptions, "dir" | "home"> = {},
+): Promise<RestartableRedis> {
   const dir = await temporaryDir();
-  const home = `${ROOT}.millrace`;
-  let redis: PrivateRedis = await startPrivateRedis({ dir, home });
+  let redis: PrivateRedis = await startPrivateRedis({ ...options, dir, home: HOME });
+  let isUp = true;
   const { url, port } = redis;
+  const kill = async () => {
+    if (isUp) process.kill(redis.pid, "SIGKILL");
+    isUp = false;
+    await redis.exited;
+  };
   return {
-    url,
-    signal: (name: NodeJS.Signals) => process.kill(redis.pid, name),
-    async kill() {
-      process.kill(redis.pid, "SIGKILL");
-      await redis.exited;
-    },
+    ...{ url, port, dir, kill },
+    signal: (name) => process.kill(redis.pid, name),
     async start() {
-      redis = await startPrivateRedis({ dir, home, port });
+      redis = await startPrivateRedis({ ...options, dir, home: HOME, port });
+      isUp = true;
     },
-    [Symbol.asyncDispose]: () => redis.stop(),
+    async [Symbol.asyncDispose]() {
+      await kill();
+      await redis.stop();
+    },
   };
 }

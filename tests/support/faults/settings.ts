@@ -1,0 +1,16 @@
+import { randomInt } from "node:crypto";
+
+/** The two variables that the fault tests read: `FAULTS=long` for the larger sizes, `SEED=N` to replay a schedule. */
+const { FAULTS, SEED } = process.env;
+
+/** One size for CI, and a larger one. */
+export function sized<T>(ci: T, long: T): T {
+  return FAULTS === "long" ? long : ci;
+}
+
+/** How long a test of that size may take, in ms. */
+export const TIMEOUT_MS = sized(60_000, 1_800_000);
+
+export function newSeed(): number {
+  return SEED === undefined ? randomInt(1, 2 ** 31) : Number(SEED);
+}
