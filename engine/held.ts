@@ -1,3 +1,4 @@
+import type { Slots } from "./asks.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import type { Step } from "./step.ts";
@@ -30,7 +31,7 @@ export class HeldAttempts {
   }
 
   free(): number {
-    return this.#concurrency - this.#slots.size - this.#askedInAll;
+    return this.#concurrency - this.#slots.size;
   }
 
   /** How many of them its step may have, in whichever lane. */
@@ -38,8 +39,17 @@ export class HeldAttempts {
     const { step, gate } = stream;
     if (gate === "before") return LOOKED_AT_ONCE - this.#lookedAtOf(stream).size;
     const own = step.concurrency ?? this.#concurrency;
-    return Math.min(this.free(), own - (this.#running.get(step) ?? 0) - (this.#asked.get(step) ?? 0));
+    return Math.min(this.free(), own - (this.#running.get(step) ?? 0));
   }
+
+  /** The free slots that are not kept for what other partitions are being asked for. */
+  readonly unasked: Slots = {
+    free: () => this.free() - this.#askedInAll,
+    freeOf: (stream) => {
+      if (stream.gate === "before") return this.freeOf(stream);
+      return Math.min(this.unasked.free(), this.freeOf(stream) - (this.#asked.get(stream.step) ?? 0));
+    },
+  };
 
   /**
    * Keeps the slots for what is being asked for: other partitions are read at the same time.
@@ -55,7 +65,21 @@ export class HeldAttempts {
       }
     };
     add(1);
-    return () => add(-1);
+    return () => {
+      add(-1);
+      this.#wake();
+    };
+  }
+
+  /** Resolves when something that was asked for is answered, or a slot is freed. */
+  answered(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 
   of(stream: StepStream): Entry[] {
@@ -101,9 +125,7 @@ export class HeldAttempts {
     if (this.#slots.delete(attempt)) this.#run(stream, -1);
     else if (stream.gate !== "before" || !this.#lookedAtOf(stream).delete(attempt)) return;
     for (const listener of this.#onFreed) listener(stream);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#wake();
   }
 
   remove(attempt: Attempt): void {
@@ -118,11 +140,6 @@ export class HeldAttempts {
     const { unsettled } = this.#of(attempt.entry.stream);
     unsettled.set(attempt.entry.id, attempt.entry);
     if (unsettled.size > UNSETTLED_LIMIT) for (const oldest of unsettled.keys()) return void unsettled.delete(oldest);
-  }
-
-  /** Resolves when a slot is freed next. */
-  freed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   onFreed(listener: (stream: StepStream) => void): void {

@@ -155,7 +155,7 @@ export class Reader {
     }
     const open = this.#open.filter((stream) => held.freeOf(stream) > 0);
     // When all is paused, nothing that is freed helps.
-    const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.freed() : undefined;
+    const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.answered() : undefined;
     if (open.length === 0 || full !== undefined) {
       // A loop that only ever awaits what has come already would let nothing else run.
       await this.#pause(BLOCK_MS, full);
@@ -163,9 +163,16 @@ export class Reader {
       return;
     }
     if (this.#trickle === 0) {
-      const wanted = this.#asks.of(held, this.#dry);
+      const wanted = this.#asks.of(held.unasked, this.#dry);
+      // All that is free is being asked for in other partitions.
+      if (wanted.length === 0) return this.#pause(BLOCK_MS, held.answered());
       const answered = held.ask(wanted);
-      const taken = await bounded(take(client, consumer, wanted), GRACE_MS).finally(answered);
+      let taken: Entry[];
+      try {
+        taken = await bounded(take(client, consumer, wanted), GRACE_MS);
+      } finally {
+        answered();
+      }
       this.#readAt = performance.now();
       for (const [stream, asked] of wanted)
         this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);

@@ -16,6 +16,7 @@ import { Subscriber } from "./subscriber.ts";
 /** The connections of one process to one server or cluster: for calls, for blocking reads, and for what is published. */
 export class Connections {
   readonly #link: Link;
+  readonly #calls: Client;
   readonly #name: string;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
@@ -23,6 +24,7 @@ export class Connections {
 
   private constructor(link: Link, name: string) {
     this.#link = link;
+    this.#calls = new Client(link);
     this.#name = name;
   }
 
@@ -82,8 +84,8 @@ export class Connections {
     const link = this.#link;
     if (!(link instanceof Cluster)) return link;
     // A call that goes to the wrong node corrects the map of slots.
-    await new Client(link).call("EXISTS", key);
-    const slot = this.#slots.get(key) ?? Number(await new Client(link).call("CLUSTER", "KEYSLOT", key));
+    await this.#calls.call("EXISTS", key);
+    const slot = this.#slots.get(key) ?? Number(await this.#calls.call("CLUSTER", "KEYSLOT", key));
     this.#slots.set(key, slot);
     const [address] = link.slots[slot] ?? [];
     const node = link.nodes().find(({ options }) => `${options.host}:${options.port}` === address);

@@ -1,0 +1,83 @@
+import * as v from "valibot";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { workflow } from "../../engine/index.ts";
+import { NamespaceKeys } from "../../engine/keys.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
+import { type Cluster, cluster } from "../support/servers/cluster.ts";
+
+const input = v.object({ n: v.number() });
+const chain = workflow("chain", { input })
+  .step("one", ({ n }) => ({ n: n + 1 }))
+  .step("two", ({ n }) => ({ n: 2 * n }))
+  .step("three", ({ n }) => n);
+
+let servers: Cluster;
+beforeAll(async () => {
+  servers = await cluster();
+}, 60_000);
+afterAll(() => servers[Symbol.asyncDispose]());
+
+describe("a cluster of three masters and three replicas", () => {
+  test("has 16 partitions on all masters; runs complete in each, and are watched from any", async () => {
+    await using engine = await engineUnderTest([chain], { url: servers.url });
+    await engine.worker();
+    const runs = await Promise.all(
+      Array.from({ length: 100 }, (_, n) =>
+        engine.millrace.runs.start(chain, { n }, { priority: n % 3 === 0 ? "high" : "normal" }),
+      ),
+    );
+    for (const [n, { id }] of runs.entries()) expect(await engine.ended(id)).toMatchObject({ output: 2 * (n + 1) });
+    const keys = new NamespaceKeys(engine.namespace);
+    const masters = new Set(
+      await Promise.all(Array.from({ length: 16 }, (_, p) => servers.masterOf(keys.partition(p).timers()))),
+    );
+    expect(masters.size).toBe(3);
+    const page = await engine.millrace.runs.list({ workflow: "chain", limit: 100 });
+    expect(new Set(page.data.map(({ id }) => id))).toEqual(new Set(runs.map(({ id }) => id)));
+  });
+
+  test("a slot that moves while it is worked on, and scripts that are forgotten, lose nothing", async () => {
+    await using engine = await engineUnderTest([chain], { url: servers.url });
+    await engine.worker();
+    const key = new NamespaceKeys(engine.namespace).partition(0).timers();
+    const started: string[] = [];
+    let isMoving = true;
+    const start = async () => {
+      while (isMoving || started.length < 40) {
+        const at = started.push("") - 1;
+        started[at] = (await engine.millrace.runs.start(chain, { n: at })).id;
+      }
+    };
+    const forget = async () => {
+      while (isMoving) for (const { client } of await servers.masters()) await client.script("FLUSH");
+    };
+    const load = Promise.all([start(), start(), start(), forget()]);
+    const from = await servers.masterOf(key);
+    const to = (await servers.masters()).find((node) => node !== from)!;
+    const slot = Number(await from.client.call("CLUSTER", "KEYSLOT", key));
+    await servers.moveSlot(slot, to);
+    isMoving = false;
+    await load;
+    expect((await servers.masterOf(key)).id).toBe(to.id);
+    for (const [n, id] of started.entries()) expect(await engine.ended(id)).toMatchObject({ output: 2 * (n + 1) });
+  });
+
+  test("a planned failover, and the crash of a master, are survived", async () => {
+    await using engine = await engineUnderTest([chain], { url: servers.url });
+    await engine.worker({ leaseMs: 2_000 });
+    const wave = async (from: number) => {
+      const runs: [number, string][] = [];
+      for (let n = from; n < from + 30; n += 1) runs.push([n, (await engine.millrace.runs.start(chain, { n })).id]);
+      return runs;
+    };
+    const before = await wave(0);
+    const [master] = await servers.masters();
+    await servers.failover(master!);
+    const during = await wave(100);
+    for (const [n, id] of [...before, ...during]) expect(await engine.ended(id)).toMatchObject({ output: 2 * (n + 1) });
+    const dead = (await servers.masters())[0]!;
+    await servers.crash(dead);
+    for (const [n, id] of await wave(200)) expect(await engine.ended(id)).toMatchObject({ output: 2 * (n + 1) });
+    await servers.revive(dead);
+  });
+});
