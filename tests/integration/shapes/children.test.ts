@@ -22,6 +22,26 @@ describe("a child run", () => {
     expect((await engine.millrace.runs.list({ workflow: "child" })).data).toHaveLength(1);
   });
 
+  test("of a map's elements, as many wait at once as its limit says", async () => {
+    const all = Promise.withResolvers<void>();
+    let here = 0;
+    const each = workflow("each", { input: v.number() })
+      .step("come", () => {
+        here += 1;
+        if (here === 150) all.resolve();
+      })
+      .waitFor("go", { schema: v.any() });
+    const outer = workflow("outer", { input: v.array(v.number()) }).map("inner", {
+      ...{ over: (list) => list, limit: 150, workflow: each, input: (n) => n },
+    });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(outer, Array.from({ length: 150 }).fill(1));
+    await all.promise;
+    await engine.millrace.runs.cancel(id);
+    expect(await engine.ended(id)).toMatchObject({ status: "cancelled" });
+  });
+
   test("its failure is its parent's; replayed, the parent starts another", async () => {
     let broken = true;
     const flaky = workflow("flaky-child", { input }).step("work", () => {

@@ -52,6 +52,25 @@ describe("a map", () => {
     expect(most).toBe(3);
   });
 
+  test("has as many at work as its limit says, though none of them ends", async () => {
+    const all = Promise.withResolvers<void>();
+    let here = 0;
+    const meeting = workflow("meeting", { input }).map("item", {
+      over: (list) => list,
+      limit: 350,
+      run: async (n) => {
+        here += 1;
+        if (here === 350) all.resolve();
+        await all.promise;
+        return n;
+      },
+    });
+    await using engine = await engineUnderTest([meeting]);
+    await engine.worker({ concurrency: 400 });
+    const list = Array.from({ length: 350 }, (_, i) => i);
+    expect(await engine.run(meeting, list)).toMatchObject({ status: "completed", output: list });
+  });
+
   test("an item is tried again by itself; its failure for good is the run's, and a replay goes on from there", async () => {
     let broken = true;
     const attempts: number[] = [];
