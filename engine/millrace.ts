@@ -97,7 +97,8 @@ export interface RunsApi {
    */
   cancel(id: string, options?: Tenanted): Promise<void>;
   /**
-   * Sends a signal to the step that waits for it by this name; kept until the step does. Twice with one `key` is once.
+   * Sends a signal to the step that waits for it by this name; kept until the step does. Twice with one `key` is once. It
+   * brings what JSON makes of `data`, null without any, and that is what the step's schema is to take.
    *
    * @throws NotFoundError; InvalidInputError for data that the step's schema refuses; ConflictError `signal_settled` if
    *   another was sent before or the wait is over, `run_ended`
