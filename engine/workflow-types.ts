@@ -3,7 +3,7 @@ import type { AnyWorkflow } from "./workflow.ts";
 
 /** A workflow of which only what goes in and comes out matters. */
 export interface Callable extends AnyWorkflow {
-  readonly types: { input: unknown; output: unknown };
+  readonly types: { given: unknown; input: unknown; output: unknown };
 }
 
 export type Simplify<T> = { [K in keyof T]: T[K] };
@@ -49,10 +49,13 @@ export type ChildOutput<F, W extends Callable> = F extends "collect"
   ? Settled<W["types"]["output"]>
   : W["types"]["output"];
 
-/** A handler of a step's, by the step's name; nothing where the step has none. */
-export type HandlerOf<N extends string, I, O> = unknown extends O
-  ? Record<never, never>
-  : Record<N, { input: I; output: Awaited<O> }>;
+/** A handler of a step's, by the step's name. */
+export type HandlerOf<N extends string, I, O> = Record<N, { input: I; output: Awaited<O> }>;
+/** A handler of a map's items; nothing where these are runs of a workflow. */
+export type ItemHandlerOf<N extends string, I, O, W extends Callable> = Callable extends W
+  ? HandlerOf<N, I, O>
+  : Record<never, never>;
 
-/** What one run gets of the results of a batch. */
-export type BatchOutput<R> = Exclude<Awaited<R>, Error>;
+/** What one run gets of the results of a batch. An object with the name and the message of something is no Error. */
+export type BatchOutput<R> = WithoutErrors<Awaited<R>>;
+type WithoutErrors<R> = R extends Error ? ("stack" extends keyof R ? never : R) : R;

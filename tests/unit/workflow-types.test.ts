@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { describe, expectTypeOf, test } from "vitest";
-import { type Settled, type Signalled, workflow } from "../../engine/index.ts";
+import { FatalError, type Settled, type Signalled, workflow } from "../../engine/index.ts";
+import type { HandlerName } from "../../engine/testing/types.ts";
 
 type In = { n: number };
 const flow = workflow("flow", { input: v.object({ n: v.number() }) });
@@ -95,5 +96,44 @@ describe("what comes out", () => {
     expectTypeOf<OutputOf<typeof collected>>().toEqualTypeOf<Settled<string>>();
     // @ts-expect-error: the child wants {n: number}
     void (() => flow.child("c", { workflow: started, input: ({ n }) => n }));
+  });
+
+  test("a child is given what its schema takes, and not what that makes of it", () => {
+    const lenient = workflow("lenient", { input: v.object({ n: v.optional(v.number(), 5) }) }).step(
+      "a",
+      ({ n }) => n + 1,
+    );
+    flow.child("c", { workflow: lenient, input: () => ({}) });
+    const parsed = workflow("parsed", { input: v.pipe(v.string(), v.transform(Number)) }).step("a", (n) => n + 1);
+    flow.child("c", { workflow: parsed, input: ({ n }) => `${n}` });
+    flow.map("m", { over: ({ n }) => [n], workflow: parsed, input: (n) => `${n}` });
+    // @ts-expect-error: the child parses a string
+    void (() => flow.child("c", { workflow: parsed, input: ({ n }) => n }));
+  });
+
+  test("of a batch, whatever is no Error, even if it has a name and a message", () => {
+    const mails = flow.batch("b", {
+      size: 2,
+      waitMs: 1,
+      run: (inputs) => inputs.map(({ n }) => ({ name: "Ada", message: `${n}` })),
+    });
+    expectTypeOf<OutputOf<typeof mails>>().toEqualTypeOf<{ name: string; message: string }>();
+    const mixed = flow.batch("b", {
+      size: 2,
+      waitMs: 1,
+      run: (inputs) => inputs.map(({ n }) => (n > 1 ? new FatalError("no") : n)),
+    });
+    expectTypeOf<OutputOf<typeof mixed>>().toEqualTypeOf<number>();
+  });
+});
+
+describe("what may be faked", () => {
+  test("is every handler, whatever it returns; not a map's child runs", () => {
+    const loose = flow
+      .step("any", ({ n }) => JSON.parse(`${n}`))
+      .step("unknown", (given): unknown => given)
+      .map("items", { over: () => [1], run: (n): unknown => n })
+      .map("children", { over: () => [1], workflow: started, input: (n) => ({ n }) });
+    expectTypeOf<HandlerName<typeof loose>>().toEqualTypeOf<"any" | "unknown" | "items">();
   });
 });

@@ -79,7 +79,11 @@ describe("commit of expanded", () => {
     const parking = { reason: "child", child: "C", detached: false } as const;
     await bench.commit({ entry: { ...waiting!, item: 2 }, startedAgoMs: 0, end: { kind: "park", parking } });
     expect(await started()).toBe(106);
-    await bench.commit({ entry: { ...failed!, item: 3 }, startedAgoMs: 0, end: { kind: "retry", error, delayMs: 1_000 } });
+    await bench.commit({
+      entry: { ...failed!, item: 3 },
+      startedAgoMs: 0,
+      end: { kind: "retry", error, delayMs: 1_000 },
+    });
     expect(await started()).toBe(108);
   });
 });

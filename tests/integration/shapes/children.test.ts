@@ -32,11 +32,14 @@ describe("a child run", () => {
       })
       .waitFor("go", { schema: v.any() });
     const outer = workflow("outer", { input: v.array(v.number()) }).map("inner", {
-      ...{ over: (list) => list, limit: 150, workflow: each, input: (n) => n },
+      over: (list) => list,
+      limit: 150,
+      workflow: each,
+      input: (n) => n,
     });
     await using engine = await engineUnderTest([outer]);
     await engine.worker();
-    const { id } = await engine.millrace.runs.start(outer, Array.from({ length: 150 }).fill(1));
+    const { id } = await engine.millrace.runs.start(outer, Array(150).fill(1));
     await all.promise;
     await engine.millrace.runs.cancel(id);
     expect(await engine.ended(id)).toMatchObject({ status: "cancelled" });
