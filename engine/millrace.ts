@@ -110,7 +110,8 @@ export interface RunsApi {
    * Removes an ended run with its events, its dead letters and what it has in the blob store: its large values and what
    * its handlers have put there. Documents that were uploaded stay.
    *
-   * @throws NotFoundError; ConflictError `run_live` if it has not ended
+   * @throws NotFoundError; ConflictError `run_live` if it has not ended, `run_awaited` if it is a child run whose parent has
+   *   yet to read what it came to
    */
   delete(id: string, options?: Tenanted): Promise<void>;
   /**

@@ -153,6 +153,8 @@ export class Runs implements RunsApi {
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.Stale)
       throw new ConflictError("run_live", `Run ${id} has not ended: cancel it before it is deleted.`);
+    if (reply === Reply.Awaited)
+      throw new ConflictError("run_awaited", `Run ${id} is a child run whose parent has yet to read what it came to.`);
     refuseWrongType(reply, id);
   }
 

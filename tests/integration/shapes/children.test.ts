@@ -45,6 +45,26 @@ describe("a child run", () => {
     expect(await engine.ended(id)).toMatchObject({ status: "cancelled" });
   });
 
+  test("is not deleted before its parent has read what it came to", async () => {
+    const kept = workflow("kept", { input })
+      .waitFor("go", { schema: v.any() })
+      .step("end", () => 5);
+    const outer = workflow("outer", { input }).child("inner", { workflow: kept, input: (given) => given });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { millrace } = engine;
+    const { id } = await millrace.runs.start(outer, { n: 1 });
+    await engine.until(id, ({ type }) => type === "run.waiting");
+    const inner = (await millrace.runs.get(id)).steps.inner!.waitingFor!.run!;
+    await millrace.pause({ workflow: "outer" });
+    await millrace.runs.signal(inner, "go");
+    await engine.ended(inner);
+    await expect(millrace.runs.delete(inner)).rejects.toMatchObject({ code: "run_awaited" });
+    await millrace.resume({ workflow: "outer" });
+    expect(await engine.ended(id)).toMatchObject({ status: "completed", output: 5 });
+    await millrace.runs.delete(inner);
+  });
+
   test("its failure is its parent's; replayed, the parent starts another", async () => {
     let broken = true;
     const flaky = workflow("flaky-child", { input }).step("work", () => {
