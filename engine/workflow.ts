@@ -22,6 +22,7 @@ import {
   type Signalled,
   type Step,
   type StepSettings,
+  type Stored,
   type TaskSource,
   type Undo,
   type Work,
@@ -209,7 +210,7 @@ export class Workflow<
     Handlers,
     Given,
     N,
-    (F extends "collect" ? Settled<BatchOutput<O>> : BatchOutput<O>)[],
+    (F extends "collect" ? Settled<Stored<BatchOutput<O>>> : Stored<BatchOutput<O>>)[],
     A,
     C,
     HandlerOf<N, E, BatchOutput<O>>
@@ -433,7 +434,7 @@ type Added<
   H = Record<never, never>,
 > = Workflow<
   In,
-  Simplify<Steps & Record<N, O>>,
+  Simplify<Steps & Record<N, Stored<O>>>,
   N,
   Exclude<Ends, A[number]> | N,
   Maybe | MayBeSkipped<N, A, C, Maybe>,

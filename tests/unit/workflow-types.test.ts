@@ -13,6 +13,11 @@ describe("what a step is given", () => {
     started.step("c", (given) => expectTypeOf(given).toEqualTypeOf<string>());
     started.step("c", { after: ["a"], run: (given) => expectTypeOf(given).toEqualTypeOf<number>() });
     started.step("c", { after: [], run: (given) => expectTypeOf(given).toEqualTypeOf<In>() });
+    const some: ("a" | "b")[] = ["a"];
+    started.step("c", {
+      after: some,
+      run: (given) => expectTypeOf(given).toEqualTypeOf<In | number | string | { a?: number; b?: string }>(),
+    });
     // @ts-expect-error: there is no such step
     void (() => started.step("c", { after: ["x"], run: () => 1 }));
     // @ts-expect-error: b gives a string
@@ -40,6 +45,26 @@ describe("what a step is given", () => {
     void (() => started.step("c", { when: async () => true, run: () => 1 }));
     // @ts-expect-error: a join's part that may be skipped may be undefined
     void (() => branch.step("x", { after: ["b", "bigger"], run: ({ bigger }): number => bigger }));
+  });
+});
+
+describe("nothing", () => {
+  const maybe = flow.step("a", ({ n }) => (n > 1 ? { n } : undefined));
+
+  test("is null to whoever comes after it, as JSON has it", () => {
+    maybe.step("b", (given) => expectTypeOf(given).toEqualTypeOf<In | null>());
+    flow.step("a", async () => {}).step("b", (given) => expectTypeOf(given).toEqualTypeOf<null>());
+    flow
+      .map("m", { over: () => [1], run: (n) => (n > 1 ? n : undefined) })
+      .step("b", (given) => expectTypeOf(given).toEqualTypeOf<(number | null)[]>());
+    const skipped = workflow("skipped", { input: v.object({ n: v.number() }) }).step("a", {
+      when: () => false,
+      run: () => 1,
+    });
+    flow
+      .child("c", { workflow: skipped, input: (given) => given })
+      .step("b", (given) => expectTypeOf(given).toEqualTypeOf<number | null>());
+    flow.step("a", ({ n }) => JSON.parse(`${n}`)).step("b", (given) => expectTypeOf(given).toBeAny());
   });
 });
 

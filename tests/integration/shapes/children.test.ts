@@ -84,6 +84,16 @@ describe("a child run", () => {
     expect(await engine.millrace.runs.get(id)).toMatchObject({ status: "completed", output: 7 });
   });
 
+  test("that comes to nothing gives null", async () => {
+    const none = workflow("none", { input }).step("work", { when: () => false, run: () => 1 });
+    const outer = workflow("outer", { input })
+      .child("bare", { after: [], workflow: none, input: (given) => given })
+      .child("settled", { after: [], workflow: none, input: (given) => given, onFailure: "collect" });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    expect((await engine.run(outer, { n: 1 })).output).toEqual({ bare: null, settled: { ok: true, output: null } });
+  });
+
   test("its failure may be a result", async () => {
     const lenient = workflow("lenient", { input }).child("inner", {
       workflow: child,
