@@ -49,7 +49,7 @@ export async function outcomeOfChild(
     output: await values.put(entry, step, value),
   });
   if (status === "completed") {
-    const output = await values.output(entry.tenant, workflow.graph, record.fields);
+    const output = (await values.output(entry.tenant, workflow.graph, record.fields)) ?? null;
     return completed(onFailure === "collect" ? ({ ok: true, output } satisfies Settled<unknown>) : output);
   }
   const cause = error === undefined ? undefined : errorOf(JSON.parse(error));

@@ -23,12 +23,13 @@ export class Deletion {
     this.#blobs = blobs;
   }
 
-  /** @returns Done; UnknownRun; Stale if it has not ended, or not when it is said to have; WrongType */
+  /** @returns Done; UnknownRun; Stale if it has not ended, or not when it is said to have; Awaited; WrongType */
   async delete(place: EndedRunPlace): Promise<Reply> {
     const { run, tenant, endedAt } = place;
-    const { tags, items } = await this.#store.belongings(run);
-    if (this.#blobs === noBlobs && items === "") return this.#store.delete({ ...place, tags });
-    const reply = await this.#store.delete({ ...place, tags }, items, REST_WITHIN_MS);
+    const { items, ...belongings } = await this.#store.belongings(run);
+    const all = { ...place, ...belongings };
+    if (this.#blobs === noBlobs && items === "") return this.#store.delete(all);
+    const reply = await this.#store.delete(all, items, REST_WITHIN_MS);
     if (reply !== Reply.Done) return reply;
     try {
       if (items !== "") await this.#store.deleteItems(run, items);

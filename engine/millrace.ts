@@ -102,7 +102,8 @@ export interface RunsApi {
    */
   cancel(id: string, options?: Tenanted): Promise<void>;
   /**
-   * Sends a signal to the step that waits for it by this name; kept until the step does. Twice with one `key` is once.
+   * Sends a signal to the step that waits for it by this name; kept until the step does. Twice with one `key` is once. It
+   * brings what JSON makes of `data`, null without any, and that is what the step's schema is to take.
    *
    * @throws NotFoundError; InvalidInputError for data that the step's schema refuses; ConflictError `signal_settled` if
    *   another was sent before or the wait is over, `run_ended`
@@ -114,7 +115,8 @@ export interface RunsApi {
    * Removes an ended run with its events, its dead letters and what it has in the blob store: its large values and what
    * its handlers have put there. Documents that were uploaded stay.
    *
-   * @throws NotFoundError; ConflictError `run_live` if it has not ended
+   * @throws NotFoundError; ConflictError `run_live` if it has not ended, `run_awaited` if it is a child run whose parent has
+   *   yet to read what it came to
    */
   delete(id: string, options?: Tenanted): Promise<void>;
   /**

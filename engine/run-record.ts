@@ -1,5 +1,5 @@
 import type { ErrorRecord } from "./errors.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph, GraphStep } from "./graph.ts";
 import { keyOfTicket } from "./limits.ts";
 import { isSpread } from "./payload.ts";
 import { PARKED, parseTimerRow } from "./timer-rows.ts";
@@ -87,7 +87,7 @@ export async function viewOf(record: RunRecord, graph: Graph, values: Values): P
   const { fields } = record;
   const tenant = fields.tenant!;
   const steps: Record<string, StepView> = {};
-  for (const { name } of graph.steps) steps[name] = await stepView(fields, name, tenant, values);
+  for (const step of graph.steps) steps[step.name] = await stepView(fields, step, tenant, values);
   const input = await values.get(tenant, fields.input!);
   const view: RunView = { ...summaryOf(record), input, steps };
   if (fields.status === "completed") view.output = await values.output(tenant, graph, fields);
@@ -99,7 +99,7 @@ const SHOWN_ITEMS = 100;
 
 async function stepView(
   fields: Record<string, string>,
-  name: string,
+  { name, kind }: GraphStep,
   tenant: string,
   values: Values,
 ): Promise<StepView> {
@@ -114,8 +114,13 @@ async function stepView(
   const usage = fields[`usage:${name}`];
   if (usage !== undefined) view.usage = parseUsage(usage);
   const items = fields[`items:${name}`];
-  const [total = 0, , done = 0, failed = 0] = items?.split(" ").map(Number) ?? [];
-  if (items !== undefined) view.items = { total, done, failed };
+  const [total = 0, , done = 0, failed = 0, thousandths = 0] = items?.split(" ").map(Number) ?? [];
+  if (items !== undefined) {
+    // The item that the step has failed of is not counted with those that are done with: a replay begins it anew.
+    view.items = { total, done, failed: failed + (status === "failed" ? 1 : 0) };
+    // What was told last is not as new, since it is told a few times a second at the most.
+    if (kind === "map") view.progress = Number(((done + failed + thousandths / 1_000) / total).toFixed(4));
+  }
   const output = fields[`output:${name}`];
   const isShown = output !== undefined && !(isSpread(output) && total > SHOWN_ITEMS);
   if (isShown) view.output = await values.get(tenant, output);

@@ -165,6 +165,8 @@ export class Runs implements RunsApi {
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);
     if (reply === Reply.Stale)
       throw new ConflictError("run_live", `Run ${id} has not ended: cancel it before it is deleted.`);
+    if (reply === Reply.Awaited)
+      throw new ConflictError("run_awaited", `Run ${id} is a child run whose parent has yet to read what it came to.`);
     refuseWrongType(reply, id);
   }
 
@@ -178,10 +180,11 @@ export class Runs implements RunsApi {
     const { values, store, definitions } = this.#parts;
     const reply = await this.#onItsVersion(id, tenant, async (graph, fields) => {
       if (shapeOf(graph).byName.get(name)?.kind !== "wait") throw new NotFoundError("signal", name);
-      // A process that knows the definition refuses at once what the step would not take.
+      const json = encodeInput(data, "signal");
+      // A process that knows the definition refuses at once what the step would not take: it is given what JSON made of it.
       const work = definitionOf(definitions, graph)?.steps.find((step) => step.name === name)?.work;
-      if (work?.kind === "wait") await validate(work.schema, data, "signal");
-      const stored = await values.keep(id, tenant, name, encodeInput(data, "signal"));
+      if (work?.kind === "wait") await validate(work.schema, JSON.parse(json), "signal");
+      const stored = await values.keep(id, tenant, name, json);
       return store.signal({ run: id, graph, tenant, lane: laneOf(fields), step: name, key, stored });
     });
     if (reply === Reply.UnknownRun) throw new NotFoundError("run", id);

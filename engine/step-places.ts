@@ -3,7 +3,7 @@ import type { Entry, StepStream } from "./entry.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
 import type { Step } from "./step.ts";
-import { encodeTimerRow } from "./timer-rows.ts";
+import { encodeTimerRow, parseTimerRow } from "./timer-rows.ts";
 import type { Priority } from "./views.ts";
 
 /** Which dead letter: its id, and the entry in it; its run, and the step and the tenant of that. */
@@ -50,6 +50,19 @@ export function stepPlaces(
 /** What a child run remembers of the step that waits for it: a timer row up to its last part, which is the child. */
 export function parentOf(entry: Entry, detached: boolean): string {
   return encodeTimerRow(wakeRow(detached ? "detached" : "child", entry, "")).slice("wake|".length, -"|".length);
+}
+
+/** Where the step, or the item, is that waits for a child run, as that remembers it; undefined for no child. */
+export function parentPlace(
+  keys: PartitionKeys,
+  parent: string | undefined,
+): { run: string; holder: string; record: string } | undefined {
+  const row = parent === undefined ? undefined : parseTimerRow(`wake|${parent}|`);
+  if (row?.kind !== "wake") return undefined;
+  const { run, step, item } = row;
+  return item === ""
+    ? { run: keys.run(run), holder: keys.run(run), record: `step:${step}` }
+    : { run: keys.run(run), holder: keys.items(run, step), record: item };
 }
 
 /** Where the script that starts a child run finds what is to wait for it, and where it remembers the child. */

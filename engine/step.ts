@@ -37,8 +37,11 @@ export type HandlerSource<I, O, U> =
   | { load: () => Promise<{ default: Handler<I, O> }>; undo?: U }
   | { load: () => Promise<{ default: Handler<I, O>; undo: U }>; undo: true };
 
+/** An output as whoever is given it finds it: JSON has null for nothing. */
+export type Stored<O> = unknown extends O ? O : O extends void ? null : O;
+
 /** Of a step without items: its undo is given what its handler was given, and what that came to. */
-export type TaskSource<I, O> = HandlerSource<I, O, Undo<I, NoInfer<Awaited<O>>>>;
+export type TaskSource<I, O> = HandlerSource<I, O, Undo<I, NoInfer<Stored<Awaited<O>>>>>;
 
 /** Where a step stands in the graph. */
 export interface Placing<A, I, C> {

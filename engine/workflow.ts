@@ -22,6 +22,7 @@ import {
   type Signalled,
   type Step,
   type StepSettings,
+  type Stored,
   type TaskSource,
   type Undo,
   type Work,
@@ -34,6 +35,7 @@ import type {
   ChildOutput,
   HandlerOf,
   InputAfter,
+  ItemHandlerOf,
   MapOutput,
   MayBeSkipped,
   Output,
@@ -71,7 +73,7 @@ export interface AnyWorkflow {
  * is none. The run's output is that of the step that nothing comes after, or an object where there are several.
  *
  * Type parameters: the run's input, each step's output by name, the last step's name, the names that nothing comes after
- * yet, the names that may be skipped, and what the handlers take and give.
+ * yet, the names that may be skipped, what the handlers take and give, and what its schema makes the run's input of.
  */
 export class Workflow<
   In,
@@ -80,6 +82,7 @@ export class Workflow<
   Ends extends string = never,
   Maybe extends string = never,
   Handlers = Record<never, never>,
+  Given = In,
 > implements Callable
 {
   readonly name: string;
@@ -92,8 +95,8 @@ export class Workflow<
   declare readonly outputs: Steps;
   /** What the handler of every step that has one takes and gives. Only a type: there is no such value. */
   declare readonly handlers: Handlers;
-  /** The run's input and output. Only a type: there is no such value. */
-  declare readonly types: { input: In; output: Output<In, Steps, Ends, Maybe> };
+  /** What a run is started with, its input and its output. Only a type: there is no such value. */
+  declare readonly types: { given: Given; input: In; output: Output<In, Steps, Ends, Maybe> };
 
   constructor(
     name: string,
@@ -133,7 +136,19 @@ export class Workflow<
           Limited<InputAfter<In, Steps, Maybe, A>> &
           Placing<A, InputAfter<In, Steps, Maybe, A>, C> &
           TaskSource<InputAfter<In, Steps, Maybe, A>, O>),
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    Given,
+    N,
+    Awaited<O>,
+    A,
+    C,
+    HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>
+  > {
     return this.#add(name, { kind: "task" }, definition);
   }
 
@@ -160,6 +175,7 @@ export class Workflow<
     Ends,
     Maybe,
     Handlers,
+    Given,
     N,
     BatchOutput<R>,
     A,
@@ -194,8 +210,9 @@ export class Workflow<
     Ends,
     Maybe,
     Handlers,
+    Given,
     N,
-    (F extends "collect" ? Settled<BatchOutput<O>> : BatchOutput<O>)[],
+    (F extends "collect" ? Settled<Stored<BatchOutput<O>>> : Stored<BatchOutput<O>>)[],
     A,
     C,
     HandlerOf<N, E, BatchOutput<O>>
@@ -223,11 +240,11 @@ export class Workflow<
         | (HandlerSource<E, O, Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>> & Limited<E>)
         | {
             workflow: W;
-            input: (element: E) => W["types"]["input"];
+            input: (element: E) => W["types"]["given"];
             undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<MapOutput<F, O, W>>>;
           }
       ) & { batch?: undefined },
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, MapOutput<F, O, W>, A, C, HandlerOf<N, E, O>>;
+  ): Added<In, Steps, Ends, Maybe, Handlers, Given, N, MapOutput<F, O, W>, A, C, ItemHandlerOf<N, E, O, W>>;
   map(name: string, definition: object): unknown {
     const where = this.#where(name);
     const settings = settingsOf(where, definition) as StepSettings &
@@ -266,7 +283,19 @@ export class Workflow<
         /** 1 to 10,000. */
         max: number;
       },
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, Awaited<O>, A, C, HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>> {
+  ): Added<
+    In,
+    Steps,
+    Ends,
+    Maybe,
+    Handlers,
+    Given,
+    N,
+    Awaited<O>,
+    A,
+    C,
+    HandlerOf<N, InputAfter<In, Steps, Maybe, A>, O>
+  > {
     const where = this.#where(name);
     const { until, max } = settingsOf(where, definition);
     if (typeof until !== "function") throw new DefinitionError(`${where}: until must be a function`);
@@ -293,7 +322,7 @@ export class Workflow<
             | { for: number | ((input: InputAfter<In, Steps, Maybe, A>) => number) }
             | { until: Date | string | ((input: InputAfter<In, Steps, Maybe, A>) => Date | string) }
           )),
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, InputAfter<In, Steps, Maybe, A>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, Given, N, InputAfter<In, Steps, Maybe, A>, A, C> {
     const where = this.#where(name);
     const settings = typeof definition === "number" ? { for: definition } : settingsOf(where, definition);
     if ("for" in settings === "until" in settings) throw new DefinitionError(`${where}: give for or until`);
@@ -324,6 +353,7 @@ export class Workflow<
     Ends,
     Maybe,
     Handlers,
+    Given,
     N,
     T extends number ? Signalled<StandardSchemaV1.InferOutput<S>> : StandardSchemaV1.InferOutput<S>,
     A,
@@ -353,7 +383,7 @@ export class Workflow<
     name: N,
     definition: Placing<A, InputAfter<In, Steps, Maybe, A>, C> & {
       workflow: W;
-      input: (input: InputAfter<In, Steps, Maybe, A>) => W["types"]["input"];
+      input: (input: InputAfter<In, Steps, Maybe, A>) => W["types"]["given"];
       /** `fail` (default): a child that fails or is cancelled fails this step. `collect`: its error is the result. */
       onFailure?: F;
       /** `cancel` (default): a child ends with its parent. `leave`: it goes on by itself. */
@@ -362,7 +392,7 @@ export class Workflow<
       undo?: Undo<InputAfter<In, Steps, Maybe, A>, NoInfer<ChildOutput<F, W>>>;
       undoRetry?: StepSettings["undoRetry"];
     },
-  ): Added<In, Steps, Ends, Maybe, Handlers, N, ChildOutput<F, W>, A, C> {
+  ): Added<In, Steps, Ends, Maybe, Handlers, Given, N, ChildOutput<F, W>, A, C> {
     const where = this.#where(name);
     const { onFailure = "fail" } = settingsOf(where, definition);
     checkFailure(where, "onFailure", onFailure);
@@ -398,6 +428,7 @@ type Added<
   Ends extends string,
   Maybe extends string,
   Handlers,
+  Given,
   N extends string,
   O,
   A extends readonly string[],
@@ -405,11 +436,12 @@ type Added<
   H = Record<never, never>,
 > = Workflow<
   In,
-  Simplify<Steps & Record<N, O>>,
+  Simplify<Steps & Record<N, Stored<O>>>,
   N,
   Exclude<Ends, A[number]> | N,
   Maybe | MayBeSkipped<N, A, C, Maybe>,
-  Simplify<Handlers & H>
+  Simplify<Handlers & H>,
+  Given
 >;
 
 /**
@@ -435,7 +467,15 @@ export function workflow<S extends StandardSchemaV1>(
     retention?: RetentionSettings;
     partitionBy?: (input: StandardSchemaV1.InferOutput<S>) => string;
   },
-): Workflow<StandardSchemaV1.InferOutput<S>> {
+): Workflow<
+  StandardSchemaV1.InferOutput<S>,
+  Record<never, never>,
+  never,
+  never,
+  never,
+  Record<never, never>,
+  StandardSchemaV1.InferInput<S>
+> {
   const where = `Workflow ${JSON.stringify(name)}`;
   const { version = 1, deadlineMs, partitionBy } = options;
   checkName(where, name);

@@ -270,7 +270,10 @@ local function write(i, at)
       record = 'completed ' .. step_counts .. ' - ' .. step_started .. ' ' .. now_text .. ' ' .. step_batch
       tell(at_now .. stream.completed .. attempt_of[step_counts])
     else
-      if ended == '-' then call('HSET', items.live, item, record) end
+      if ended == '-' then
+        call('HSET', items.live, item, record)
+        begin_items(run, id, tenant, stream, items)
+      end
       record = run[stream.record]
     end
     fields[2] = record

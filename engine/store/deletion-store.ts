@@ -3,6 +3,7 @@ import { CHUNK } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { deleteRun } from "../scripts/delete-run.ts";
 import type { Reply } from "../scripts/script.ts";
+import { parentPlace } from "../step-places.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
 
@@ -28,21 +29,21 @@ export class DeletionStore {
   }
 
   /**
-   * What of a run its record alone knows: its tags; and which steps have items, in how many chunks, as a timer row tells
-   * it. Its graph may have lost some of those when it was moved to another version.
+   * What of a run its record alone knows: its tags; what waits for it, if it is a child run; and which steps have items, in
+   * how many chunks, as a timer row tells it. Its graph may have lost some of those when it was moved to another version.
    */
-  async belongings(run: string): Promise<{ tags: string[]; items: string }> {
+  async belongings(run: string): Promise<{ tags: string[]; parent?: string; items: string }> {
     const [names] = await this.#client.pipeline([["HKEYS", this.#store.partitionKeys(run).run(run)]]);
     const named = (names as string[]).map((field) => /^(?:items|chunks):(.+)$/.exec(field)?.[1]);
     const steps = [...new Set(named)].filter((name) => name !== undefined);
     const fields = steps.flatMap((name) => [`items:${name}`, `chunks:${name}`]);
-    const [tags, ...found] = await this.#store.readFields(run, "tags", ...fields);
+    const [tags, parent, ...found] = await this.#store.readFields(run, "tags", "parent", ...fields);
     const counts = steps.map((name, i) => {
       const begun = Number(found[2 * i]?.split(" ")[1] ?? 0);
       return { name, chunks: Math.max(Math.ceil(begun / CHUNK), Number(found[2 * i + 1] ?? 0)) };
     });
     const items = counts.flatMap(({ name, chunks }) => (chunks > 0 ? [`${name}:${chunks}`] : [])).join(",");
-    return { tags: JSON.parse(tags ?? "[]"), items };
+    return { tags: JSON.parse(tags ?? "[]"), ...(parent == null ? {} : { parent }), items };
   }
 
   /** Removes the items of a run that is gone, a hundred keys at a time. */
@@ -58,7 +59,7 @@ export class DeletionStore {
 
   /** @param restWithinMs how long the caller has to delete the run's items and blobs, before a worker does; undefined: there are none */
   async delete(
-    { run, tenant, graph, endedAt, tags = [] }: EndedRunPlace & { tags?: readonly string[] },
+    { run, tenant, graph, endedAt, tags = [], parent }: EndedRunPlace & { tags?: readonly string[]; parent?: string },
     items = "",
     restWithinMs?: number,
   ): Promise<Reply> {
@@ -69,6 +70,7 @@ export class DeletionStore {
       ...ENDED.map((status) => keys.runsByStatus(tenant, status)),
       ...tags.map((tag) => keys.runsByTag(tenant, tag)),
     ];
+    const waiting = parentPlace(keys, parent);
     const row = restWithinMs === undefined ? "" : encodeTimerRow({ kind: "delete", tenant, run, items });
     return (await this.#client.run(
       deleteRun,
@@ -77,11 +79,13 @@ export class DeletionStore {
         keys.log(run),
         keys.timers(),
         keys.deadLetters(tenant),
+        waiting?.run ?? keys.run(run),
+        waiting?.holder ?? keys.run(run),
         ...indexes,
         ...names.map((step) => keys.dead(graph, step)),
         keys.memos(run),
       ],
-      [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, indexes.length, ...names],
+      [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, waiting?.record ?? "", indexes.length, ...names],
     )) as Reply;
   }
 

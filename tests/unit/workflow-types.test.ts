@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { describe, expectTypeOf, test } from "vitest";
-import { type Settled, type Signalled, workflow } from "../../engine/index.ts";
+import { FatalError, type Settled, type Signalled, workflow } from "../../engine/index.ts";
+import type { HandlerName } from "../../engine/testing/types.ts";
 
 type In = { n: number };
 const flow = workflow("flow", { input: v.object({ n: v.number() }) });
@@ -12,6 +13,11 @@ describe("what a step is given", () => {
     started.step("c", (given) => expectTypeOf(given).toEqualTypeOf<string>());
     started.step("c", { after: ["a"], run: (given) => expectTypeOf(given).toEqualTypeOf<number>() });
     started.step("c", { after: [], run: (given) => expectTypeOf(given).toEqualTypeOf<In>() });
+    const some: ("a" | "b")[] = ["a"];
+    started.step("c", {
+      after: some,
+      run: (given) => expectTypeOf(given).toEqualTypeOf<In | number | string | { a?: number; b?: string }>(),
+    });
     // @ts-expect-error: there is no such step
     void (() => started.step("c", { after: ["x"], run: () => 1 }));
     // @ts-expect-error: b gives a string
@@ -39,6 +45,26 @@ describe("what a step is given", () => {
     void (() => started.step("c", { when: async () => true, run: () => 1 }));
     // @ts-expect-error: a join's part that may be skipped may be undefined
     void (() => branch.step("x", { after: ["b", "bigger"], run: ({ bigger }): number => bigger }));
+  });
+});
+
+describe("nothing", () => {
+  const maybe = flow.step("a", ({ n }) => (n > 1 ? { n } : undefined));
+
+  test("is null to whoever comes after it, as JSON has it", () => {
+    maybe.step("b", (given) => expectTypeOf(given).toEqualTypeOf<In | null>());
+    flow.step("a", async () => {}).step("b", (given) => expectTypeOf(given).toEqualTypeOf<null>());
+    flow
+      .map("m", { over: () => [1], run: (n) => (n > 1 ? n : undefined) })
+      .step("b", (given) => expectTypeOf(given).toEqualTypeOf<(number | null)[]>());
+    const skipped = workflow("skipped", { input: v.object({ n: v.number() }) }).step("a", {
+      when: () => false,
+      run: () => 1,
+    });
+    flow
+      .child("c", { workflow: skipped, input: (given) => given })
+      .step("b", (given) => expectTypeOf(given).toEqualTypeOf<number | null>());
+    flow.step("a", ({ n }) => JSON.parse(`${n}`)).step("b", (given) => expectTypeOf(given).toBeAny());
   });
 });
 
@@ -95,5 +121,44 @@ describe("what comes out", () => {
     expectTypeOf<OutputOf<typeof collected>>().toEqualTypeOf<Settled<string>>();
     // @ts-expect-error: the child wants {n: number}
     void (() => flow.child("c", { workflow: started, input: ({ n }) => n }));
+  });
+
+  test("a child is given what its schema takes, and not what that makes of it", () => {
+    const lenient = workflow("lenient", { input: v.object({ n: v.optional(v.number(), 5) }) }).step(
+      "a",
+      ({ n }) => n + 1,
+    );
+    flow.child("c", { workflow: lenient, input: () => ({}) });
+    const parsed = workflow("parsed", { input: v.pipe(v.string(), v.transform(Number)) }).step("a", (n) => n + 1);
+    flow.child("c", { workflow: parsed, input: ({ n }) => `${n}` });
+    flow.map("m", { over: ({ n }) => [n], workflow: parsed, input: (n) => `${n}` });
+    // @ts-expect-error: the child parses a string
+    void (() => flow.child("c", { workflow: parsed, input: ({ n }) => n }));
+  });
+
+  test("of a batch, whatever is no Error, even if it has a name and a message", () => {
+    const mails = flow.batch("b", {
+      size: 2,
+      waitMs: 1,
+      run: (inputs) => inputs.map(({ n }) => ({ name: "Ada", message: `${n}` })),
+    });
+    expectTypeOf<OutputOf<typeof mails>>().toEqualTypeOf<{ name: string; message: string }>();
+    const mixed = flow.batch("b", {
+      size: 2,
+      waitMs: 1,
+      run: (inputs) => inputs.map(({ n }) => (n > 1 ? new FatalError("no") : n)),
+    });
+    expectTypeOf<OutputOf<typeof mixed>>().toEqualTypeOf<number>();
+  });
+});
+
+describe("what may be faked", () => {
+  test("is every handler, whatever it returns; not a map's child runs", () => {
+    const loose = flow
+      .step("any", ({ n }) => JSON.parse(`${n}`))
+      .step("unknown", (given): unknown => given)
+      .map("items", { over: () => [1], run: (n): unknown => n })
+      .map("children", { over: () => [1], workflow: started, input: (n) => ({ n }) });
+    expectTypeOf<HandlerName<typeof loose>>().toEqualTypeOf<"any" | "unknown" | "items">();
   });
 });

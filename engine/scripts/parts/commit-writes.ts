@@ -99,6 +99,16 @@ local function begin_item(run, id, tenant, stream, items, input)
   items.started = items.started + 1
 end
 
+-- Begins the next items, two at the most: whatever comes of one brings on others, until 'limit' are at work.
+local function begin_items(run, id, tenant, stream, items)
+  local ended = items.done + items.failed
+  for _ = 1, 2 do
+    if items.started < items.total and items.started - ended < items.limit then
+      begin_item(run, id, tenant, stream, items, '')
+    end
+  end
+end
+
 -- The place of an item's progress in what is kept of the live ones: after a letter, since its record has the number alone.
 local function progress_item(items, item, thousandths)
   local was = call('HGET', items.live, 'p' .. item)
@@ -110,17 +120,8 @@ end
 local function end_item(run, id, tenant, stream, items, item, last, input)
   progress_item(items, item, 0)
   call('HDEL', items.live, item, 'p' .. item, 'c' .. item)
-  local ended = items.done + items.failed
-  if last or ended == items.total then return true end
-  if input then
-    begin_item(run, id, tenant, stream, items, input)
-  else
-    for _ = 1, 2 do
-      if items.started < items.total and items.started - ended < items.limit then
-        begin_item(run, id, tenant, stream, items, '')
-      end
-    end
-  end
+  if last or items.done + items.failed == items.total then return true end
+  if input then begin_item(run, id, tenant, stream, items, input) else begin_items(run, id, tenant, stream, items) end
   return false
 end
 

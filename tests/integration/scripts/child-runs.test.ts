@@ -1,6 +1,8 @@
 import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Entry } from "../../../engine/entry.ts";
 import { workflow } from "../../../engine/index.ts";
+import { DeletionStore } from "../../../engine/store/deletion-store.ts";
 import { Reply } from "../../../engine/store.ts";
 import type { Transition } from "../../../engine/transition.ts";
 import { CHILD, child, WaitBench } from "../../support/wait-bench.ts";
@@ -13,6 +15,36 @@ beforeEach(async () => {
   bench = await WaitBench.begin();
 });
 afterEach(() => bench.close());
+
+describe("delete-run of a child run", () => {
+  const ended = async (parent: Entry) => {
+    await bench.store.admit({ id: CHILD, graph: inner.graph, tenant: "default", input: "1", parent, detached: true });
+    await bench.store.cancel(CHILD, inner.graph, "default");
+  };
+  const deleted = async () => {
+    const deletion = new DeletionStore(bench.client, bench.store);
+    const belongings = await deletion.belongings(CHILD);
+    return deletion.delete({ run: CHILD, tenant: "default", graph: inner.graph, ...belongings });
+  };
+
+  test.each(["waits for it", "has been woken", "has yet to be parked"])(
+    "is refused while its parent %s",
+    async (when) => {
+      await ended(bench.entry);
+      if (when !== "has yet to be parked") await bench.park(child(true))();
+      if (when === "waits for it") await bench.redis.del(bench.keys.timers());
+      expect(await bench.change(deleted, Reply.Awaited, { CHILD })).toEqual({});
+    },
+  );
+
+  test.each(["has read it", "has ended", "is gone"])("is gone once its parent %s", async (when) => {
+    await ended(bench.entry);
+    if (when === "has read it") await bench.commit({ entry: bench.entry, end: { kind: "complete", output: "1" } });
+    if (when === "has ended") await bench.cancelled();
+    if (when === "is gone") await bench.redis.del(bench.keys.run(bench.run));
+    expect(await deleted()).toBe(Reply.Done);
+  });
+});
 
 describe("admit of a child run", () => {
   const admit =

@@ -65,16 +65,26 @@ describe("commit of expanded", () => {
     expect(await run()).toMatchObject({ "items:map": "7 1 0 0 0 0 1" });
   });
 
-  test("with a limit above a hundred, a hundred begin, and each that ends begins two", async () => {
+  test("with a limit above a hundred, a hundred begin, and whatever comes of one brings on two", async () => {
     await begin(map, { kind: "expand", total: 300, limit: 1_000, first: "" });
     const stream = bench.keys.step(map.graph, "map");
+    const started = async () => Number((await run())["items:map"]!.split(" ")[1]);
     expect(await bench.redis.xlen(stream)).toBe(100);
-    for (const item of [0, 1]) {
-      const [id] = (await bench.redis.xrange(stream, "-", "+", "COUNT", 1))[0]!;
-      const entry = { ...(await entryOf(id)), item };
-      await bench.commit({ entry, end: done("1") });
-    }
-    expect(await bench.redis.xlen(stream)).toBe(102);
+    const first = await bench.redis.xrange(stream, "-", "+", "COUNT", 4);
+    const [ended, begun, waiting, failed] = await Promise.all(first.map(([id]) => entryOf(id)));
+    await bench.commit({ entry: { ...ended!, item: 0 }, end: done("1") });
+    expect(await started()).toBe(102);
+    await bench.commit({ entry: { ...begun!, item: 1 }, startedAgoMs: 0 });
+    expect(await started()).toBe(104);
+    const parking = { reason: "child", child: "C", detached: false } as const;
+    await bench.commit({ entry: { ...waiting!, item: 2 }, startedAgoMs: 0, end: { kind: "park", parking } });
+    expect(await started()).toBe(106);
+    await bench.commit({
+      entry: { ...failed!, item: 3 },
+      startedAgoMs: 0,
+      end: { kind: "retry", error, delayMs: 1_000 },
+    });
+    expect(await started()).toBe(108);
   });
 });
 

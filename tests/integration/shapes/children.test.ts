@@ -22,6 +22,49 @@ describe("a child run", () => {
     expect((await engine.millrace.runs.list({ workflow: "child" })).data).toHaveLength(1);
   });
 
+  test("of a map's elements, as many wait at once as its limit says", async () => {
+    const all = Promise.withResolvers<void>();
+    let here = 0;
+    const each = workflow("each", { input: v.number() })
+      .step("come", () => {
+        here += 1;
+        if (here === 150) all.resolve();
+      })
+      .waitFor("go", { schema: v.any() });
+    const outer = workflow("outer", { input: v.array(v.number()) }).map("inner", {
+      over: (list) => list,
+      limit: 150,
+      workflow: each,
+      input: (n) => n,
+    });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(outer, Array(150).fill(1));
+    await all.promise;
+    await engine.millrace.runs.cancel(id);
+    expect(await engine.ended(id)).toMatchObject({ status: "cancelled" });
+  });
+
+  test("is not deleted before its parent has read what it came to", async () => {
+    const kept = workflow("kept", { input })
+      .waitFor("go", { schema: v.any() })
+      .step("end", () => 5);
+    const outer = workflow("outer", { input }).child("inner", { workflow: kept, input: (given) => given });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    const { millrace } = engine;
+    const { id } = await millrace.runs.start(outer, { n: 1 });
+    await engine.until(id, ({ type }) => type === "run.waiting");
+    const inner = (await millrace.runs.get(id)).steps.inner!.waitingFor!.run!;
+    await millrace.pause({ workflow: "outer" });
+    await millrace.runs.signal(inner, "go");
+    await engine.ended(inner);
+    await expect(millrace.runs.delete(inner)).rejects.toMatchObject({ code: "run_awaited" });
+    await millrace.resume({ workflow: "outer" });
+    expect(await engine.ended(id)).toMatchObject({ status: "completed", output: 5 });
+    await millrace.runs.delete(inner);
+  });
+
   test("its failure is its parent's; replayed, the parent starts another", async () => {
     let broken = true;
     const flaky = workflow("flaky-child", { input }).step("work", () => {
@@ -39,6 +82,16 @@ describe("a child run", () => {
     await engine.millrace.deadLetters.replay(data[0]!.id);
     await engine.events(id, failed.seq);
     expect(await engine.millrace.runs.get(id)).toMatchObject({ status: "completed", output: 7 });
+  });
+
+  test("that comes to nothing gives null", async () => {
+    const none = workflow("none", { input }).step("work", { when: () => false, run: () => 1 });
+    const outer = workflow("outer", { input })
+      .child("bare", { after: [], workflow: none, input: (given) => given })
+      .child("settled", { after: [], workflow: none, input: (given) => given, onFailure: "collect" });
+    await using engine = await engineUnderTest([outer]);
+    await engine.worker();
+    expect((await engine.run(outer, { n: 1 })).output).toEqual({ bare: null, settled: { ok: true, output: null } });
   });
 
   test("its failure may be a result", async () => {

@@ -52,6 +52,25 @@ describe("a map", () => {
     expect(most).toBe(3);
   });
 
+  test("has as many at work as its limit says, though none of them ends", async () => {
+    const all = Promise.withResolvers<void>();
+    let here = 0;
+    const meeting = workflow("meeting", { input }).map("item", {
+      over: (list) => list,
+      limit: 350,
+      run: async (n) => {
+        here += 1;
+        if (here === 350) all.resolve();
+        await all.promise;
+        return n;
+      },
+    });
+    await using engine = await engineUnderTest([meeting]);
+    await engine.worker({ concurrency: 400 });
+    const list = Array.from({ length: 350 }, (_, i) => i);
+    expect(await engine.run(meeting, list)).toMatchObject({ status: "completed", output: list });
+  });
+
   test("an item is tried again by itself; its failure for good is the run's, and a replay goes on from there", async () => {
     let broken = true;
     const attempts: number[] = [];
@@ -71,11 +90,16 @@ describe("a map", () => {
     expect(await engine.ended(id)).toMatchObject({ status: "failed", error: { message: "five" } });
     const { data } = await engine.millrace.deadLetters.list();
     expect(data).toMatchObject([{ run: id, step: "item", item: 5, attempt: 2 }]);
-    const { seq } = await engine.millrace.runs.get(id);
+    const { seq, steps } = await engine.millrace.runs.get(id);
+    expect(steps.item).toMatchObject({ status: "failed", items: { total: 20, failed: 1 } });
     broken = false;
     await engine.millrace.deadLetters.replay(data[0]!.id);
     await engine.events(id, seq);
-    expect(await engine.millrace.runs.get(id)).toMatchObject({ status: "completed", output: list });
+    expect(await engine.millrace.runs.get(id)).toMatchObject({
+      status: "completed",
+      output: list,
+      steps: { item: { items: { total: 20, done: 20, failed: 0 } } },
+    });
     expect(attempts).toEqual([1, 2, 1]);
   });
 
@@ -125,6 +149,28 @@ describe("a map", () => {
     await engine.millrace.runs.cancel(id);
     const run = await engine.ended(id);
     expect(run).toMatchObject({ status: "cancelled", steps: { item: { status: "cancelled" } } });
+  });
+
+  test("its progress is shown as it is, however little of it was told", async () => {
+    const last = Promise.withResolvers<void>();
+    const most = workflow("most", { input }).map("item", {
+      over: (list) => list,
+      run: async (n) => {
+        if (n === 9) await last.promise;
+        return n;
+      },
+    });
+    await using engine = await engineUnderTest([most]);
+    await engine.worker();
+    const { id } = await engine.millrace.runs.start(
+      most,
+      Array.from({ length: 10 }, (_, n) => n),
+    );
+    const ended = new Set<number | undefined>();
+    await engine.until(id, ({ type, item }) => type === "step.completed" && ended.add(item).size === 9);
+    expect((await engine.millrace.runs.get(id)).steps.item).toMatchObject({ progress: 0.9, items: { done: 9 } });
+    last.resolve();
+    expect(await engine.ended(id)).toMatchObject({ steps: { item: { progress: 1 } } });
   });
 
   test("what is no list is refused, for good", async () => {

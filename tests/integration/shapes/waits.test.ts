@@ -101,6 +101,22 @@ describe("a signal", () => {
     await expect(runs.signal(id, "approve", { by: "ann" })).rejects.toMatchObject({ code: "run_ended" });
   });
 
+  test("is refused where its schema takes the data, but not what JSON makes of it; without data it brings null", async () => {
+    const flow = workflow("flow", { input })
+      .waitFor("date", { after: [], schema: v.date() })
+      .waitFor("maybe", { after: [], schema: v.optional(v.string()) })
+      .waitFor("nothing", { after: [], schema: v.nullable(v.string()) });
+    await using engine = await engineUnderTest([flow]);
+    const { runs } = engine.millrace;
+    const { id } = await runs.start(flow, { n: 1 });
+    await expect(runs.signal(id, "date", new Date())).rejects.toMatchObject({ code: "invalid_input" });
+    await expect(runs.signal(id, "maybe")).rejects.toMatchObject({ code: "invalid_input" });
+    await runs.signal(id, "nothing");
+    await engine.worker();
+    await engine.until(id, ({ type, step }) => type === "step.completed" && step === "nothing");
+    expect((await runs.get(id)).steps.nothing).toMatchObject({ status: "completed", output: null });
+  });
+
   test("a wait that times out takes its own path", async () => {
     const timed = workflow("timed", { input })
       .waitFor("approve", { schema: v.string(), timeoutMs: 50 })
