@@ -32,9 +32,8 @@ import { StartStore } from "./store/start-store.ts";
 import { SubscriptionStore } from "./store/subscription-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Store } from "./store.ts";
-import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
+import { type RunningConsumer, subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
-import type { SubscriptionConsumer } from "./subscriptions/types.ts";
 import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
@@ -64,6 +63,8 @@ interface Internals {
   config: Config;
   cache: ResultCache;
   ticks: Ticks;
+  /** Those of its subscriptions. */
+  consumers: ReadonlySet<RunningConsumer>;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -134,7 +135,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   const queuesNow = () => queues(client, space, store, records);
   const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
   const subscriptions = new Subscriptions(subscriptionStores, records);
-  const consumers = new Set<SubscriptionConsumer>();
+  const consumers = new Set<RunningConsumer>();
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -170,7 +171,7 @@ export async function connectBy(open: typeof openClient, options: ConnectOptions
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber: subscribe, config, cache },
+    ...{ definitions, subscriber: subscribe, config, cache, consumers },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,
