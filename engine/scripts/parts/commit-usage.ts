@@ -4,7 +4,7 @@
  */
 export const commitUsage = `
 -- What was used by the number of an item. Where nobody says that, nothing is made of it.
-local spent, spend, give_up = {}
+local spent, spend, give_up, can_be_undone = {}
 if ARGV[at] then
   while ARGV[at] do
     local use = { batch = tonumber(ARGV[at + 1]), tokens = tonumber(ARGV[at + 2]), cost = tonumber(ARGV[at + 3]),
@@ -32,7 +32,8 @@ if ARGV[at] then
     call('HSET', key, field, day .. ' ' .. sum_text(tokens, cost))
   end
 
-  -- What it fails with, if the run has a budget and this is over it: error, event step.failed, event run.failed, dead-letter id.
+  -- What it fails with, if the run has a budget and this is over it: error, event step.failed, event run.failed, dead-letter
+  -- id, and the event run.failed of a step that is done all the same.
   local function over_budget(use, run, stream, budget, tokens, cost, counts, item_named)
     local most_tokens, most_cost, from_tokens, from_cost = match(budget, '^(%S+) (%S+) ?(%d*) ?(%d*)$')
     local used, most
@@ -51,7 +52,14 @@ if ARGV[at] then
     return { error,
       '{"type":"step.failed","step":"' .. stream.step .. '",' .. item_named .. '"data":{"error":' .. error .. '},' .. attempt_of[counts],
       '{"type":"run.failed","data":{"error":' .. error .. ',"step":"' .. stream.step .. '","deadLetter":"' .. use.letter .. '"}}',
-      use.letter }
+      use.letter,
+      '{"type":"run.failed","data":{"error":' .. error .. ',"step":"' .. stream.step .. '"}}' }
+  end
+
+  -- Whether an end completes a step that has an undo: of one with items, the end of the last. 'turn' is a loop's.
+  function can_be_undone(kind, graph, stream, items, turn)
+    if kind ~= 'completed' or not graph or not graph[stream.index].undo then return false end
+    return not items or turn == 'last' or turn ~= 'turn' and items.done + items.failed + 1 == items.total
   end
 
   function spend(use, run, stream, batch, counts, item_named)
@@ -71,7 +79,7 @@ if ARGV[at] then
     return got[3] and over_budget(use, run, stream, got[3], tokens, cost, counts, item_named)
   end
 
-  -- An item that has broken its run's budget fails, whatever else it is. One that was only to be told of is given up here.
+  -- An item that has broken its run's budget fails, whatever else it is, unless it can be undone. One that was only to be told of is given up here.
   function give_up(i, kind, stream, entry)
     if kind == 'events' then
       call('XACK', stream.key, GROUP, entry)
