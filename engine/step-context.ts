@@ -47,8 +47,8 @@ export interface StepContext {
   once<T>(name: string, fn: () => T | Promise<T>): Promise<T>;
   /**
    * Says what was used since it was said last: whole tokens, and cost in a currency of your own, down to billionths. It is
-   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too; what is said
-   * once the lease is lost or the run has ended is not counted.
+   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too, and so has what
+   * undoes a step; what is said once the lease is lost or the run has ended is not counted.
    *
    * @throws FatalError `bad_usage`
    */

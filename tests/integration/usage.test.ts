@@ -1,6 +1,6 @@
 import { any } from "valibot";
 import { beforeEach, describe, expect, test } from "vitest";
-import { type StepContext, workflow } from "../../engine/index.ts";
+import { FatalError, type StepContext, workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { rawRedis } from "../support/redis.ts";
 
@@ -56,6 +56,33 @@ describe("what handlers say that they used", () => {
     const run = await engine.run(plain, 1);
     expect(run).not.toHaveProperty("usage");
     expect(run).not.toHaveProperty("budget");
+  });
+
+  test("counts for the step that they undo, whatever the budget says", async () => {
+    const flow = workflow("undone", { input, budget: { tokens: 10 } })
+      .step("a", {
+        run: (_: unknown, ctx) => ctx.usage({ tokens: 4, key: "ann" }),
+        undo: (_, ctx) => {
+          ctx.usage({ tokens: 20, cost: 0.5, key: "ann" });
+          if (ctx.attempt === 1) throw new Error("not yet");
+        },
+        undoRetry: retry,
+      })
+      .step("b", () => {
+        throw new FatalError("no");
+      });
+    await using engine = await engineUnderTest([flow]);
+    await engine.worker();
+    const used = { tokens: 44, cost: 1 };
+    const run = await engine.run(flow, 1);
+    expect(run).toMatchObject({
+      status: "failed",
+      error: { message: "no" },
+      usage: used,
+      steps: { a: { usage: used } },
+    });
+    expect(await engine.millrace.usage({ key: "ann" })).toMatchObject(used);
+    expect(await engine.millrace.usage()).toMatchObject(used);
   });
 
   test("is refused where it is none, and the step fails for good", async () => {
