@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { RUN_STATUSES } from "../engine/index.ts";
 import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
 import { workflows } from "./options.ts";
-import type { RunListOptions, RunStartOptions, RunsCommand } from "./runs.ts";
+import type { RunListOptions, RunSignalOptions, RunStartOptions, RunsCommand } from "./runs.ts";
 import type { VersionsCommand } from "./versions.ts";
 
 export interface OperatorActions {
@@ -90,9 +90,8 @@ function addRuns(runs: Command, act: OperatorActions["runs"]): void {
     .description("hand a signal to the step that waits for it by this name, or will")
     .option("--data <json>", "what it brings (default: null)")
     .option("--key <key>", "makes it safe to repeat: sent twice, it counts once")
-    .action((id: string, name: string, options: { data?: string; key?: string }) =>
-      act({ action: "signal", id, name, ...options }),
-    );
+    .addOption(workflows("none, and what it brings is checked by the worker"))
+    .action((id: string, name: string, options: RunSignalOptions) => act({ action: "signal", id, name, options }));
   runs
     .command("delete <id...>")
     .description("remove ended runs with all that they made")

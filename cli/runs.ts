@@ -20,12 +20,19 @@ export interface RunStartOptions {
   workflows: string[];
 }
 
+/** As the command line has them. */
+export interface RunSignalOptions {
+  data?: string;
+  key?: string;
+  workflows: string[];
+}
+
 export type RunsCommand =
   | { action: "list"; options: RunListOptions }
   | { action: "show"; id: string }
   | { action: "start"; workflow: string; options: RunStartOptions }
   | { action: "cancel" | "delete"; ids: string[] }
-  | { action: "signal"; id: string; name: string; data?: string; key?: string }
+  | { action: "signal"; id: string; name: string; options: RunSignalOptions }
   | { action: "rerun"; id: string; from: string; input?: string };
 
 /**
@@ -44,15 +51,8 @@ export async function runRuns(command: RunsCommand, settings: Settings): Promise
     case "cancel":
     case "delete":
       return each(command.action, command.ids, settings);
-    case "signal": {
-      const { id, name } = command;
-      const data = command.data === undefined ? null : parseJson("--data", command.data);
-      const key = command.key === undefined ? {} : { key: command.key };
-      return operate(settings, async ({ runs }) => {
-        await runs.signal(id, name, data, key);
-        console.log(`signal ${name} sent to run ${id}`);
-      });
-    }
+    case "signal":
+      return signal(command.id, command.name, command.options, settings);
     case "rerun": {
       const { id, from } = command;
       const input = command.input === undefined ? undefined : parseJson("--input", command.input);
@@ -92,6 +92,17 @@ async function idempotency(key: string, workflow: string, input: unknown) {
     throw new UsageError("--idempotency-key takes 1 to 255 printable ASCII characters.");
   const digest = await hexDigest("SHA-256", `${workflow}\n${JSON.stringify(input)}`);
   return { idempotency: { scope: "command line", key, digest } };
+}
+
+async function signal(id: string, name: string, options: RunSignalOptions, settings: Settings): Promise<void> {
+  const data = options.data === undefined ? null : parseJson("--data", options.data);
+  const key = options.key === undefined ? {} : { key: options.key };
+  const definitions = options.workflows.length === 0 ? [] : await loadDefinitions(options.workflows);
+  const act = async ({ runs }: Millrace) => {
+    await runs.signal(id, name, data, key);
+    console.log(`signal ${name} sent to run ${id}`);
+  };
+  await operate(settings, act, definitions);
 }
 
 async function each(action: "cancel" | "delete", ids: readonly string[], settings: Settings): Promise<void> {

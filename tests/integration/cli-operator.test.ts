@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { FatalError, workflow } from "../../engine/index.ts";
+import { expenseApproval } from "../../workflows/examples/expense-approval.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { startFile } from "../support/process.ts";
 import { adding } from "../support/programs/definitions.ts";
@@ -23,7 +24,7 @@ let bench: EngineUnderTest;
 let env: Record<string, string>;
 beforeAll(async () => {
   const blobs = await temporaryDir();
-  bench = await engineUnderTest([adding, asked, brittle], { blobs: new FsBlobStore(blobs) });
+  bench = await engineUnderTest([adding, asked, brittle, expenseApproval], { blobs: new FsBlobStore(blobs) });
   env = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: bench.namespace, MILLRACE_BLOBS: blobs, LOG_LEVEL: "error" };
   await bench.worker();
 });
@@ -96,6 +97,14 @@ test("a run is given its signal, once for a key", async () => {
   expect(await signal('"yes"', "k1")).toEqual(sent);
   expect((await bench.ended(id)).output).toBe("yes");
   expect(await signal('"no"', "k2")).toMatchObject({ code: 1 });
+
+  const modules = ["--workflows", "workflows/examples/expense-approval.ts"];
+  const expense = await bench.millrace.runs.start(expenseApproval, { cents: 400 });
+  const refused = await millrace("runs", "signal", expense.id, "decision", "--data", "1", ...modules);
+  expect(refused).toMatchObject({
+    code: 2,
+    lines: [expect.stringMatching(/does not fit its schema/), expect.anything()],
+  });
 
   const bare = await bench.millrace.runs.start(asked, null);
   expect(await millrace("runs", "signal", bare.id, "answer")).toMatchObject({ code: 0 });
