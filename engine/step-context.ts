@@ -10,7 +10,11 @@ export interface StepContext {
   readonly item: number | undefined;
   /** 1 for the first attempt; a worker that died counts as an attempt too. */
   readonly attempt: number;
-  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
+  /**
+   * Aborted when the run is cancelled or has failed otherwise, the lease is lost, the worker must stop or the attempt's time
+   * is over: the `code` of its reason is `run_ended`, `lease_lost`, `interrupted` or `step_timeout`. After `run_ended` no
+   * other attempt goes on with what this one has done, unless the run is replayed.
+   */
   readonly signal: AbortSignal;
   /**
    * For a handler that computes for long without awaiting anything: awaited every now and then, it lets the process do what

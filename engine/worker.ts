@@ -14,6 +14,7 @@ import { newId } from "./ids.ts";
 import { Inputs } from "./inputs.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
+import { abortLost } from "./lost.ts";
 import type { Millrace } from "./millrace.ts";
 import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
@@ -106,7 +107,7 @@ export class Worker {
     const batches = this.#batches;
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
     this.#executor = new Executor(parts, this.#committer, wake);
-    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    const lost = (attempt: Attempt) => abortLost(attempt, store);
     this.#setting = {
       ...{ committer: this.#committer, blobs, env, config, cache, lost },
       memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },

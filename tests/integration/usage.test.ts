@@ -160,7 +160,7 @@ describe("a budget", () => {
     expect(run).toMatchObject({
       error: { code: "budget_exceeded", message: "The run has used 0.3 in cost; its budget is 0.25." },
     });
-    expect(await stopped.promise).toMatchObject({ code: "lease_lost" });
+    expect(await stopped.promise).toMatchObject({ code: "run_ended" });
     expect(run).not.toHaveProperty("output");
   });
 
