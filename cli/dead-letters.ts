@@ -1,6 +1,6 @@
 import type { DeadLetterFilter, DeadLetterView, Millrace } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
-import { operate, parseJson, parseTime } from "./operator.ts";
+import { operate, parseJson, parseTime, print } from "./operator.ts";
 import { parseWhole, type Settings } from "./settings.ts";
 import { askedToStop } from "./stop.ts";
 
@@ -110,8 +110,4 @@ function filterOf({ workflow, step, errorCode, before, after }: LetterOptions): 
 function lineOf({ id, at, workflow, version, step, attempt, error }: DeadLetterView): string {
   const message = error.message.replaceAll(/\s+/g, " ").slice(0, 200);
   return `${id}  ${at}  ${workflow}@${version}:${step}  attempt ${attempt}  ${error.name}: ${message}`;
-}
-
-function print(value: unknown): void {
-  console.log(JSON.stringify(value, undefined, 2));
 }

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
+import { RUN_STATUSES } from "../engine/index.ts";
 import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
-import type { RunsCommand } from "./runs.ts";
+import { workflows } from "./options.ts";
+import type { RunListOptions, RunSignalOptions, RunStartOptions, RunsCommand } from "./runs.ts";
 import type { VersionsCommand } from "./versions.ts";
 
 export interface OperatorActions {
@@ -9,22 +11,9 @@ export interface OperatorActions {
   versions(command: VersionsCommand): Promise<void>;
 }
 
-/** The commands of those who operate a Millrace: they need Redis and the blob store, and no definitions. */
+/** The commands of those who operate a Millrace: they need Redis and the blob store, and only to start a run definitions. */
 export function addOperatorCommands(program: Command, actions: OperatorActions): void {
-  const runs = program.command("runs").description("delete ended runs, or run them again");
-  runs
-    .command("delete <id...>")
-    .description("remove ended runs with all that they made")
-    .action((ids: string[]) => actions.runs({ action: "delete", ids }));
-  runs
-    .command("rerun <id>")
-    .description("start a new run with what an ended one had come to, from a step on")
-    .requiredOption("--from <step>", "the step to begin from")
-    .option("--input <json>", "what that step is given, instead of what it was")
-    .action((id: string, options: { from: string; input?: string }) =>
-      actions.runs({ action: "rerun", id, ...options }),
-    );
-
+  addRuns(program.command("runs"), actions.runs);
   const letters = program.command("dead-letters").description("see, replay and drop steps that failed for good");
   filtered(letters.command("list"))
     .description("the newest, or those that fit, one a line")
@@ -68,6 +57,51 @@ export function addOperatorCommands(program: Command, actions: OperatorActions):
     .command("retire <workflow> <version>")
     .description("forget a version that is done with; its ended runs are still shown")
     .action((workflow: string, version: string) => actions.versions({ action: "retire", workflow, version }));
+}
+
+function addRuns(runs: Command, act: OperatorActions["runs"]): void {
+  runs.description("see, start, signal, cancel and delete runs, or run them again");
+  runs
+    .command("list")
+    .description("the newest, or those that fit, one a line")
+    .option("--workflow <name>", "of this workflow")
+    .option("--status <status>", `one of ${RUN_STATUSES.join(", ")}`)
+    .option("--tag <tag>", "that have this tag")
+    .option("--limit <n>", "how many, 1 to 100 (default: 20)")
+    .option("--cursor <cursor>", "go on where an earlier list ended")
+    .action((options: RunListOptions) => act({ action: "list", options }));
+  runs
+    .command("show <id>")
+    .description("print one with its input, output and steps, as JSON")
+    .action((id: string) => act({ action: "show", id }));
+  runs
+    .command("start <workflow>")
+    .description("start a run of the newest version; print its id")
+    .requiredOption("--input <json>", "what it is given")
+    .option("--idempotency-key <key>", "makes it safe to repeat: the same run for 24 hours")
+    .addOption(workflows())
+    .action((workflow: string, options: RunStartOptions) => act({ action: "start", workflow, options }));
+  runs
+    .command("cancel <id...>")
+    .description("end live runs; say of each whether something is undone first")
+    .action((ids: string[]) => act({ action: "cancel", ids }));
+  runs
+    .command("signal <id> <name>")
+    .description("hand a signal to the step that waits for it by this name, or will")
+    .option("--data <json>", "what it brings (default: null)")
+    .option("--key <key>", "makes it safe to repeat: sent twice, it counts once")
+    .addOption(workflows("none, and what it brings is checked by the worker"))
+    .action((id: string, name: string, options: RunSignalOptions) => act({ action: "signal", id, name, options }));
+  runs
+    .command("delete <id...>")
+    .description("remove ended runs with all that they made")
+    .action((ids: string[]) => act({ action: "delete", ids }));
+  runs
+    .command("rerun <id>")
+    .description("start a new run with what an ended one had come to, from a step on")
+    .requiredOption("--from <step>", "the step to begin from")
+    .option("--input <json>", "what that step is given, instead of what it was")
+    .action((id: string, options: { from: string; input?: string }) => act({ action: "rerun", id, ...options }));
 }
 
 function filtered(command: Command): Command {

@@ -1,18 +1,40 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect, type Millrace } from "../engine/index.ts";
+import { type AnyWorkflow, connect, InvalidInputError, type Millrace } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 
-/** Does something over a connection of its own. @throws UsageError, and what `connect` and `act` throw */
-export async function operate(settings: Settings, act: (millrace: Millrace) => Promise<void>): Promise<void> {
+/**
+ * Does something over a connection of its own.
+ *
+ * @param workflows what it needs to know; most commands do without
+ * @throws UsageError, for what does not fit a schema too; and what `connect` and `act` throw
+ */
+export async function operate(
+  settings: Settings,
+  act: (millrace: Millrace) => Promise<void>,
+  workflows: readonly AnyWorkflow[] = [],
+): Promise<void> {
   const { namespace, blobs } = settings;
   const url = requireRedis(settings);
-  const millrace = await connect({ url, namespace, workflows: [], blobs: new FsBlobStore(blobs) });
+  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(blobs) });
   try {
     await act(millrace);
+  } catch (error) {
+    throw error instanceof InvalidInputError ? new UsageError(textOf(error), { cause: error }) : error;
   } finally {
     await millrace.close();
   }
+}
+
+/** Where it does not fit is said on lines of its own, unless the message says it already. */
+function textOf({ message, issues }: InvalidInputError): string {
+  const said = issues.filter((issue) => !message.includes(issue.message));
+  return [message, ...said.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`)].join("\n");
+}
+
+/** Prints a value as indented JSON. */
+export function print(value: unknown): void {
+  console.log(JSON.stringify(value, undefined, 2));
 }
 
 /** @throws UsageError */

@@ -5,6 +5,7 @@ import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
+import { workflows } from "./options.ts";
 import type { PauseCommand } from "./pauses.ts";
 import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
@@ -184,13 +185,6 @@ function listensTo(command: Command): Command {
     .addOption(workflows())
     .addOption(new Option("--port <port>", "instead of PORT; 0 for any free one").argParser(checked(parsePort)))
     .option("--host <address>", "instead of HOST: the address to listen on");
-}
-
-function workflows(): Option {
-  const add = (path: string, earlier: string[]) => [...earlier, path];
-  return new Option("--workflows <module>", "a module that exports definitions; repeatable")
-    .argParser(add)
-    .default([], "the shipped ones");
 }
 
 function concurrency(): Option {

@@ -1,14 +1,7 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
-import {
-  connect,
-  InvalidInputError,
-  type Millrace,
-  type ScheduleOptions,
-  type ScheduleSummary,
-} from "../engine/index.ts";
+import type { Millrace, ScheduleOptions, ScheduleSummary } from "../engine/index.ts";
 import { loadDefinitions } from "./definitions.ts";
-import { UsageError } from "./errors.ts";
-import { requireRedis, type Settings } from "./settings.ts";
+import { operate } from "./operator.ts";
+import type { Settings } from "./settings.ts";
 
 /** `workflows`: modules of definitions, for what starts runs or checks their input. */
 export type SchedulesCommand =
@@ -23,23 +16,11 @@ export type SchedulesCommand =
  * @throws UsageError, and what `connect` and the schedules' API throw
  */
 export async function runSchedules(command: SchedulesCommand, settings: Settings): Promise<void> {
-  const url = requireRedis(settings);
   const workflows = "workflows" in command ? await loadDefinitions(command.workflows) : [];
-  const { namespace } = settings;
-  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(settings.blobs) });
-  try {
+  const act = async (millrace: Millrace) => {
     for await (const line of carriedOut(command, millrace)) console.log(line);
-  } catch (error) {
-    throw error instanceof InvalidInputError ? new UsageError(textOf(error), { cause: error }) : error;
-  } finally {
-    await millrace.close();
-  }
-}
-
-/** Where it does not fit is said on lines of its own, unless the message says it already. */
-function textOf({ message, issues }: InvalidInputError): string {
-  const said = issues.filter((issue) => !message.includes(issue.message));
-  return [message, ...said.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`)].join("\n");
+  };
+  await operate(settings, act, workflows);
 }
 
 async function* carriedOut(command: SchedulesCommand, { schedules }: Millrace): AsyncGenerator<string> {

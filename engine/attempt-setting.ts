@@ -16,5 +16,5 @@ export interface AttemptSetting {
   /** Renews the leases of this worker. */
   beat(): Promise<void>;
   /** Called when the commit of an attempt's events was refused. */
-  lost(attempt: Attempt): void;
+  lost(attempt: Attempt): Promise<void>;
 }

@@ -269,7 +269,7 @@ export class Attempt implements StepContext {
 
   async #store(item: CommitItem): Promise<void> {
     const reply = await this.#setting.committer.submit(item);
-    if (reply !== Reply.Done) this.#setting.lost(this);
+    if (reply !== Reply.Done) await this.#setting.lost(this);
   }
 
   /** Takes what is to be told now. */

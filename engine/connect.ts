@@ -33,9 +33,8 @@ import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
 import { SubscriptionStore } from "./store/subscription-store.ts";
 import { Store } from "./store.ts";
-import { subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
+import { type RunningConsumer, subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
-import type { SubscriptionConsumer } from "./subscriptions/types.ts";
 import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
@@ -66,6 +65,8 @@ interface Internals {
   config: Config;
   cache: ResultCache;
   ticks: Ticks;
+  /** Those of its subscriptions. */
+  consumers: ReadonlySet<RunningConsumer>;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -134,7 +135,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const queuesNow = () => queues(client, space, store, records);
   const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
   const subscriptions = new Subscriptions(subscriptionStores, records);
-  const consumers = new Set<SubscriptionConsumer>();
+  const consumers = new Set<RunningConsumer>();
   const millrace: Millrace = {
     workflows,
     blobs,
@@ -169,7 +170,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber, config, cache },
+    ...{ definitions, subscriber, config, cache, consumers },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,

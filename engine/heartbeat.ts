@@ -1,7 +1,7 @@
-import { compareIds } from "./entry.ts";
+import { compareIds, type Entry } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
-import { Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
+import { abortLost } from "./lost.ts";
 import { Loop, type Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
@@ -65,17 +65,20 @@ export class Heartbeat implements Service {
     clearTimeout(timer);
   }
 
+  async #lose(entry: Entry): Promise<void> {
+    const attempt = this.#held.find(entry);
+    // One that has just been committed is not this worker's any more either.
+    if (attempt === undefined || attempt.entry !== entry || attempt.over) return;
+    log.warn("the lease of {step} in run {run} is lost", { step: attempt.step, run: entry.run });
+    await abortLost(attempt, this.#store);
+  }
+
   async runOnce(): Promise<number | undefined> {
     this.#beatAt = performance.now();
     const streams = this.#sources.all;
     const held = streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
-    for (const entry of await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held)) {
-      const attempt = this.#held.find(entry);
-      // One that has just been committed is not this worker's any more either.
-      if (attempt === undefined || attempt.entry !== entry || attempt.over) continue;
-      log.warn("the lease of {step} in run {run} is lost", { step: attempt.step, run: entry.run });
-      attempt.abort(new Unwanted());
-    }
+    const lost = await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held);
+    await Promise.all(lost.map((entry) => this.#lose(entry)));
     return undefined;
   }
 }

@@ -7,9 +7,10 @@ export class Interrupted extends MillraceError {
   }
 }
 
-/** The lease is gone or the run has ended: whatever the handler comes to is not wanted any more. */
+/** Whatever the handler comes to is not wanted any more: another has the lease, or the run has ended. */
 export class Unwanted extends MillraceError {
-  constructor() {
-    super("lease_lost", "This attempt's lease is gone: the run has ended or another has it.");
+  constructor({ runEnded = false } = {}) {
+    if (runEnded) super("run_ended", "The run was cancelled or has failed: this step is not run again for it.");
+    else super("lease_lost", "This attempt's lease is gone: another has it, or will.");
   }
 }

@@ -26,7 +26,7 @@ export interface Memory {
   store: MemoStore;
   values: Values;
   /** Called when Redis says that the attempt has not got its step any more. */
-  lost(attempt: Remembering): void;
+  lost(attempt: Remembering): Promise<void>;
 }
 
 /** What one attempt remembers, and is reminded of: every name at most once. */
@@ -73,8 +73,8 @@ export class Memos {
         "The key of what is remembered holds another type than Millrace keeps there.",
       );
     if (reply !== Reply.Done) {
-      this.#memory.lost(this.#attempt);
-      throw new Unwanted();
+      await this.#memory.lost(this.#attempt);
+      throw this.#attempt.aborted ?? new Unwanted();
     }
     // Read again, so that a first attempt is given what a second one would be.
     return JSON.parse(json);

@@ -10,7 +10,11 @@ export interface StepContext {
   readonly item: number | undefined;
   /** 1 for the first attempt; a worker that died counts as an attempt too. */
   readonly attempt: number;
-  /** Aborted when the attempt's time is over, the run is cancelled, the lease is lost or the worker must stop. */
+  /**
+   * Aborted when the run is cancelled or has failed otherwise, the lease is lost, the worker must stop or the attempt's time
+   * is over: the `code` of its reason is `run_ended`, `lease_lost`, `interrupted` or `step_timeout`. After `run_ended` no
+   * other attempt goes on with what this one has done, unless the run is replayed.
+   */
   readonly signal: AbortSignal;
   /**
    * For a handler that computes for long without awaiting anything: awaited every now and then, it lets the process do what
@@ -47,8 +51,8 @@ export interface StepContext {
   once<T>(name: string, fn: () => T | Promise<T>): Promise<T>;
   /**
    * Says what was used since it was said last: whole tokens, and cost in a currency of your own, down to billionths. It is
-   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too; what is said
-   * once the lease is lost or the run has ended is not counted.
+   * summed per step, run, tenant and day, and for `key`, if there is one. Attempts that fail have used it too, and so has what
+   * undoes a step; what is said once the lease is lost or the run has ended is not counted.
    *
    * @throws FatalError `bad_usage`
    */

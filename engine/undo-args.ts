@@ -30,12 +30,14 @@ function undoMark({ id, stream: { graph, step } }: Entry): string {
 export function undoArgs(
   keys: PartitionKeys,
   consumer: string,
-  { entry, startedAgoMs, batch, events, end }: CommitItem,
+  { entry, startedAgoMs, batch, events, usage, end }: CommitItem,
 ): { keys: string[]; args: (string | number)[] } {
   const { run, tenant, stream, id, count, failures, crashes } = entry;
   const { graph, step } = stream;
   const names = undoSteps(graph);
   const failed = failures + (end?.kind === "retry" ? 1 : 0);
+  const byKey = [...(usage?.byKey ?? [])];
+  const uses = usage === undefined ? [] : [usage, ...byKey.map(([, used]) => used)];
   const [kind, more] = end === undefined ? ["events", []] : endArgs(entry, end);
   return {
     keys: [
@@ -43,10 +45,14 @@ export function undoArgs(
       keys.deadLetters(tenant),
       ...["running", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
       ...names.map((name) => keys.step(graph, name, stream.lane)),
+      ...(usage === undefined ? [] : [keys.usage(tenant), ...byKey.map(([key]) => keys.usageOfKey(tenant, key))]),
     ],
     args: [
       ...[run, tenant, step.name, consumer, id, count, kind, `${attemptOf(entry)} ${failed} ${crashes}`],
-      ...[startedAgoMs ?? "", stepEvent("step.started", entry, UNDO), batch, events.length, ...names, ...events],
+      ...[startedAgoMs ?? "", stepEvent("step.started", entry, UNDO), batch, events.length],
+      ...[uses.length, graph.workflow, ...uses.flatMap(({ tokens, billionths }) => [tokens, billionths])],
+      ...names,
+      ...events,
       ...more,
     ],
   };

@@ -12,6 +12,7 @@ import { newId } from "./ids.ts";
 import { Inputs } from "./inputs.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
+import { abortLost } from "./lost.ts";
 import type { Millrace } from "./millrace.ts";
 import { PartitionWorker } from "./partition-worker.ts";
 import { within } from "./service.ts";
@@ -86,7 +87,7 @@ export class Worker {
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
     const committer = { submit: (item: CommitItem) => this.#of(item.entry).committer.submit(item) };
     this.#executor = new Executor(parts, committer, (entry, inMs) => this.#of(entry).timers.wake(inMs));
-    const lost = (attempt: Attempt) => attempt.abort(new Unwanted());
+    const lost = (attempt: Attempt) => abortLost(attempt, store);
     this.#setting = {
       ...{ committer, blobs, env, config, cache, lost },
       memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },

@@ -1,3 +1,4 @@
+import { sumUsage } from "./parts/sum-usage.ts";
 import { undoing } from "./parts/undoing.ts";
 import { tellingScript } from "./script.ts";
 
@@ -6,17 +7,20 @@ import { tellingScript } from "./script.ts";
  * come; after the last one the run ends as it was to.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 the step's stream  6 its dead-letter stream  7 the tenant's dead letters
- *       8 9 10 runs by status `running` `failed` `cancelled`  11… the stream of each step that has an undo
+ *       8 9 10 runs by status `running` `failed` `cancelled`  11… the stream of each step that has an undo; and if it says
+ *       what was used: the tenant's usage, and that of each key
  * ARGV  1 run id  2 tenant  3 step  4 consumer  5 entry  6 delivery count
  *       7 what it is: `events` `completed` `released` `retrying` `failed`
  *       8 attempt, failures and crashes as of this attempt, in one  9 ms since it started, to tell that it did; '' if that
  *       was told before  10 event step.started  11 the events' batch (1 2 3 …)  12 how many events
- *       13… the names of the steps that have an undo; the events; and then
+ *       13 how many keys of usage there are  14 workflow  15… of each of these tokens and billionths of cost; the names of
+ *       the steps that have an undo; the events; and then
  *         completed:  event step.completed
  *         released:   failures, crashes
  *         retrying:   error, event step.retrying, delay in ms, timer row, delayed field
  *         failed:     error, event step.failed, dead-letter id, the entry in it
  * Returns  Done; DoneAndDue (and a timer row is due now); NotOwner; RunEnded; UnknownRun; Stale; WrongType
+ * What was used is counted with its batch, and whatever the run's budget says: what is begun is undone.
  * Events  step.started, the entry's own, step.completed or as it says; run.failed or run.cancelled
  *
  * Its first write is XACK or XCLAIM, both allowed over the memory limit, and so is all that follows.
@@ -26,9 +30,10 @@ export const commitUndo = tellingScript(
   `${undoing}
 local call, match = redis.call, string.match
 local id, tenant, step, entry, kind, counts, ago = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7], ARGV[8], ARGV[9]
-local steps = {}
-for i = 1, #KEYS - 10 do steps[i] = { name = ARGV[12 + i], key = KEYS[10 + i], undo = true } end
-local _, any = wrong_types('hlzhsszzzz' .. string.rep('s', #steps))
+local steps, uses = {}, tonumber(ARGV[13])
+local names = 14 + 2 * uses
+for i = 1, #KEYS - 10 - uses do steps[i] = { name = ARGV[names + i], key = KEYS[10 + i], undo = true } end
+local _, any = wrong_types('hlzhsszzzz' .. string.rep('s', #steps) .. string.rep('h', uses))
 if any then return WRONG_TYPE end
 local pending = redis.pcall('XPENDING', KEYS[5], GROUP, entry, entry, 1, ARGV[4])
 if pending.err or not pending[1] or pending[1][4] ~= tonumber(ARGV[6]) then return NOT_OWNER end
@@ -57,10 +62,18 @@ if ago ~= '' and not (status == 'running' and was_counts == counts) then
   started, batch, status = now - tonumber(ago), 0, 'running'
   tell(started .. ' ' .. ARGV[10])
 end
-local more, events = 13 + #steps, tonumber(ARGV[12])
-if events > 0 and tonumber(ARGV[11]) > tonumber(batch) then
+local more, events = names + 1 + #steps, tonumber(ARGV[12])
+if tonumber(ARGV[11]) > tonumber(batch) then
   batch = ARGV[11]
   for k = more, more + events - 1 do tell(at_now .. ARGV[k]) end
+  if uses > 0 then
+    ${sumUsage}
+    local function used(k) return KEYS[10 + #steps + k], tonumber(ARGV[13 + 2 * k]), tonumber(ARGV[14 + 2 * k]) end
+    local daily, tokens, cost = used(1)
+    local use = { daily = daily, tokens = tokens, cost = cost, keyed = {} }
+    for k = 2, uses do use.keyed[k - 1] = { used(k) } end
+    add_usage(KEYS[1], step, ARGV[14], use)
+  end
 end
 more = more + events
 if kind == 'completed' then

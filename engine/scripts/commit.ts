@@ -150,7 +150,9 @@ local function write(i, at)
   end
 
   if use then batch = math.max(batch, use.batch) end
-  if broke then kind, mean = give_up(i, kind, stream, place), false end
+  -- A step that can be undone is done, all of it, before its run fails: it is undone with the others.
+  local undone = broke and can_be_undone(kind, graph, stream, items, ARGV[more + 2])
+  if broke and not undone then kind, mean = give_up(i, kind, stream, place), false end
 
   -- A step without items is settled by its own end, one with items by that of the last.
   local settled, taken, input = false, true, ''
@@ -251,10 +253,14 @@ local function write(i, at)
       end
     else
       delta = -1
-      settle(run, id, tenant, graph, stream.index, taken, input)
+      if not undone then settle(run, id, tenant, graph, stream.index, taken, input) end
       if taken and graph[stream.index].undo then set('done', (call('HGET', run.key, 'done') or '') .. stream.step .. ' ') end
     end
     if over then finish = 'completed' end
+  end
+  if undone then
+    set('error', broke[1])
+    last, finish = broke[5], 'failed'
   end
 
   local record = status .. ' ' .. counts .. ' ' .. place .. ' ' .. started .. ' ' .. ended .. ' ' .. batch
@@ -282,6 +288,8 @@ local function write(i, at)
   end
   run[stream.record] = record
 
+  -- What begins to undo reads the step that has just ended.
+  if undone then call('HSET', run.key, unpack(fields, 1, f)) end
   if finish == 'failed' and graph and fail_steps(run, id, tenant, graph, stream.step) then
     move(run, id, tenant[run.status], tenant.running)
     run.status = 'undoing'

@@ -128,7 +128,8 @@ local function expire(row)
   local status = redis.call('HGET', KEYS[key], 'status')
   if not status then return UNKNOWN_RUN end
   if not LIVE[status] then return RUN_ENDED end
-  if limit == 'ttl' and status ~= 'queued' then return STALE end
+  -- One that waits for a limit, or is parked, may be waiting before it has started.
+  if limit == 'ttl' and status ~= 'queued' and redis.call('HEXISTS', KEYS[key], 'unstarted') == 0 then return STALE end
   later('overdue' .. string.sub(row, #'expire' + 1), 0)
   return DONE
 end

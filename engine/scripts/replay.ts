@@ -50,8 +50,13 @@ for _, each in ipairs(steps_at(7, 6)) do
     string.match(redis.call('HGET', KEYS[1], 'step:' .. step) or '', STEP)
   if status == 'cancelled' or step == dead_step then
     again = again + 1
-    -- A wait that was over may be signalled again.
-    if redis.call('HGET', KEYS[1], 'signalled:' .. step) == '' then redis.call('HDEL', KEYS[1], 'signalled:' .. step) end
+    -- A wait that was over may be signalled again, and so may one whose signal was refused by its schema.
+    local failed_with = redis.call('HGET', KEYS[1], 'error:' .. step) or ''
+    if string.find(failed_with, '"code":"invalid_signal"', 1, true) then
+      redis.call('HDEL', KEYS[1], 'signalled:' .. step, 'signal:' .. step)
+    elseif redis.call('HGET', KEYS[1], 'signalled:' .. step) == '' then
+      redis.call('HDEL', KEYS[1], 'signalled:' .. step)
+    end
     if live and redis.call('HEXISTS', KEYS[1], 'items:' .. step) == 1 then
       local items = redis.call('HGETALL', live)
       for k = 1, #items, 2 do

@@ -4,18 +4,31 @@ import { script } from "./script.ts";
  * Says whether anything is at work or due, at one instant. Writes nothing. For the test kit alone: it asks a server of
  * its own for the names of keys, and of all that workers do only their heartbeats go on meanwhile.
  *
- * KEYS  1 timers  2 paused
+ * KEYS  1 timers  2 paused  3… of each subscription that has a consumer: its stream, and its redeliveries
  * ARGV  1… patterns of the streams of all steps
- * Returns  {the time of runs in ms, how many timer rows are due, the time of the next one that is not or '', the stream and
- *          its number of entries, of each stream that has some; of one that is paused those that are at work count}
+ * Returns  {the time of runs in ms, how many timer rows and redeliveries are due, the time of the next one that is not or
+ *          '', the stream and its number of entries, of each stream that has some; of a step that is paused those that are
+ *          at work count}
  */
 export const rest = script(
   "rest",
   `
 local now = now_ms()
-local due = redis.call('ZCOUNT', KEYS[1], '-inf', now)
-local coming = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local found = { now, due, coming[2] or '' }
+local found = { now, 0, '' }
+local function look(timers)
+  found[2] = found[2] + redis.call('ZCOUNT', timers, '-inf', now)
+  local coming = redis.call('ZRANGEBYSCORE', timers, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  if coming and (found[3] == '' or tonumber(coming) < tonumber(found[3])) then found[3] = coming end
+end
+look(KEYS[1])
+for i = 3, #KEYS, 2 do
+  look(KEYS[i + 1])
+  local entries = redis.call('XLEN', KEYS[i])
+  if entries > 0 then
+    found[#found + 1] = KEYS[i]
+    found[#found + 1] = entries
+  end
+end
 for i = 1, #ARGV do
   for _, key in ipairs(redis.call('KEYS', ARGV[i])) do
     local entries = redis.call('XLEN', key)

@@ -59,12 +59,12 @@ export class ClockedClient extends Client {
 /** How a namespace stands at one instant. */
 export interface Standing {
   nowMs: number;
-  /** How many timer rows are due. */
+  /** How many timers are due: rows, and redeliveries of subscriptions. */
   due: number;
-  /** When the next timer row is due that is not. */
+  /** When the next one is due that is not. */
   nextAt?: number;
-  /** Steps that are queued or in a worker's hands: `WORKFLOW@VERSION:STEP`, and how often. */
-  atWork: { step: string; entries: number }[];
+  /** What is queued or in hand: `WORKFLOW@VERSION:STEP` or `subscription GROUP`, and how often. */
+  atWork: { what: string; entries: number }[];
 }
 
 /** The test kit's clock as Redis holds it. */
@@ -93,16 +93,19 @@ export class ClockStore {
     } while (cursor !== "0");
   }
 
-  async standing(): Promise<Standing> {
+  /** @param groups the subscriptions that something consumes */
+  async standing(groups: readonly string[] = []): Promise<Standing> {
     const any = { workflow: "*", version: "*" };
     const patterns = [this.#keys.step(any, "*"), this.#keys.slots(any, "*")];
-    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused()], patterns);
+    const keys = groups.flatMap((group) => [this.#keys.subscription(group), this.#keys.redeliveries(group)]);
+    const found = await this.#client.run(rest, [this.#keys.timers(), this.#keys.paused(), ...keys], patterns);
     const [nowMs, due, next, ...streams] = found as [number, number, string, ...(string | number)[]];
     const standing: Standing = { nowMs, due, atWork: [] };
     if (next !== "") standing.nextAt = Number(next);
     for (let i = 0; i + 1 < streams.length; i += 2) {
-      const step = String(streams[i]).replace(/^.*\}:\w+:/, "");
-      standing.atWork.push({ step, entries: Number(streams[i + 1]) });
+      const [, kind, name] = String(streams[i]).match(/\}:(\w+):(.*)$/)!;
+      const what = kind === "sub" ? `subscription ${name}` : name!;
+      standing.atWork.push({ what, entries: Number(streams[i + 1]) });
     }
     return standing;
   }

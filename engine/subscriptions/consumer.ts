@@ -93,6 +93,11 @@ export class Consumer implements SubscriptionConsumer {
     this.#reading = this.#run();
   }
 
+  /** Puts back what is to be tried again by now, which it otherwise does when it looks for that next. */
+  redeliver(): Promise<void> {
+    return this.#redelivery.runNow();
+  }
+
   stop(): Promise<void> {
     this.#stopping = true;
     this.#stopped ??= this.#stop();

@@ -7,11 +7,16 @@ import { Consumer } from "./consumer.ts";
 import { subscriptionSettings } from "./settings.ts";
 import type { SubscribeOptions, SubscriptionConsumer, SubscriptionHandler, SubscriptionsApi } from "./types.ts";
 
+/** A consumer that has not been stopped, as its connection knows it. */
+export interface RunningConsumer extends SubscriptionConsumer {
+  /** Resolves when what is to be tried again by now is back in the stream. */
+  redeliver(): Promise<void>;
+}
+
 export interface SubscribeParts {
   stores: readonly SubscriptionStore[];
   subscriptions: SubscriptionsApi;
-  /** Those that have not been stopped. */
-  running: Set<SubscriptionConsumer>;
+  running: Set<RunningConsumer>;
   connect(keys: PartitionKeys): Promise<Client>;
   unblock(keys: PartitionKeys, connection: number): Promise<boolean>;
 }
@@ -44,10 +49,13 @@ export async function subscribe(
       }),
   );
   for (const each of consumers) each.start();
-  const consumer: SubscriptionConsumer = {
+  const consumer: RunningConsumer = {
     ...{ group: settings.group, id: consumers[0]!.id },
     get silentMs() {
       return Math.max(...consumers.map((each) => each.silentMs));
+    },
+    redeliver: async () => {
+      await Promise.all(consumers.map((each) => each.redeliver()));
     },
     stop: async () => {
       await Promise.all(consumers.map((each) => each.stop()));

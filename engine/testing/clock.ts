@@ -1,5 +1,6 @@
 import { MillraceError } from "../errors.ts";
 import type { ClockedClient, ClockStore, Standing } from "../store/clock-store.ts";
+import type { RunningConsumer } from "../subscriptions/subscribe.ts";
 import type { Worker } from "../worker.ts";
 import { type Duration, durationMs, durationText } from "./duration.ts";
 
@@ -12,6 +13,8 @@ export interface ClockParts {
   client: ClockedClient;
   store: ClockStore;
   worker: Worker;
+  /** Of the subscriptions that are carried along. */
+  consumers: ReadonlySet<RunningConsumer>;
   /** How long it may take until everything rests, in real time. */
   timeoutMs: number;
 }
@@ -28,13 +31,14 @@ export class TestClock {
   }
 
   async now(): Promise<Date> {
-    return new Date((await this.#parts.store.standing()).nowMs);
+    return new Date((await this.#standing()).nowMs);
   }
 
   /**
-   * Waits until no step is queued or at work and no timer is due. Time goes on no faster.
+   * Waits until no step is queued or at work, no event is left to a subscription's handler, and no timer is due. Time goes
+   * on no faster.
    *
-   * @throws MillraceError `not_at_rest`, naming the steps that are still at work after the kit's `timeoutMs`
+   * @throws MillraceError `not_at_rest`, naming what is still at work after the kit's `timeoutMs`
    */
   async settle(): Promise<void> {
     await this.#settle();
@@ -65,11 +69,10 @@ export class TestClock {
    * @throws MillraceError `bad_option`
    */
   async jump(duration: Duration): Promise<void> {
-    const { worker, store } = this.#parts;
-    await this.#forward((await store.standing()).nowMs, durationMs(duration));
-    for (const deadline = this.#deadline(); (await store.standing()).due > 0; ) {
-      if (performance.now() > deadline) throw notAtRest(await store.standing(), this.#parts.timeoutMs);
-      await worker.runTimers();
+    await this.#forward((await this.#standing()).nowMs, durationMs(duration));
+    for (const deadline = this.#deadline(); (await this.#standing()).due > 0; ) {
+      if (performance.now() > deadline) throw notAtRest(await this.#standing(), this.#parts.timeoutMs);
+      await this.#carryOut();
     }
   }
 
@@ -93,6 +96,17 @@ export class TestClock {
     return performance.now() + this.#parts.timeoutMs;
   }
 
+  #standing(): Promise<Standing> {
+    const { store, consumers } = this.#parts;
+    return store.standing([...new Set([...consumers].map(({ group }) => group))]);
+  }
+
+  /** Does what is due, and waits for what of that is under way. */
+  async #carryOut(): Promise<void> {
+    const { worker, consumers } = this.#parts;
+    await Promise.all([worker.runTimers(), ...[...consumers].map((consumer) => consumer.redeliver())]);
+  }
+
   async #forward(nowMs: number, ms: number): Promise<void> {
     if (nowMs + ms > LATEST_MS) throw new MillraceError("bad_option", "The clock goes no further than the year 5138.");
     await this.#parts.store.forward(ms);
@@ -100,14 +114,14 @@ export class TestClock {
 
   /** How things stand when everything rests; undefined if that is not waited for because it is enough. */
   async #settle(isEnough?: () => boolean | Promise<boolean>): Promise<Standing | undefined> {
-    const { client, store, worker, timeoutMs } = this.#parts;
+    const { client, timeoutMs } = this.#parts;
     for (const deadline = this.#deadline(); ; ) {
       // A continuation that is under way shows in no key; this waits for it.
-      await worker.runTimers();
+      await this.#carryOut();
       // Asked before the changes are counted: it may well run scripts itself.
       if (await isEnough?.()) return undefined;
       const seen = client.changes;
-      const standing = await store.standing();
+      const standing = await this.#standing();
       const isBusy = standing.atWork.length > 0;
       if (standing.due === 0 && !isBusy && client.changes === seen) return standing;
       const leftMs = deadline - performance.now();
@@ -118,8 +132,8 @@ export class TestClock {
 }
 
 function notAtRest({ atWork, due }: Standing, timeoutMs: number): MillraceError {
-  const steps = atWork.map(({ step, entries }) => (entries === 1 ? step : `${step} (${entries} times)`));
-  const what = steps.length > 0 ? `queued or at work: ${steps.join(", ")}` : `${due} timers are due`;
+  const busy = atWork.map(({ what, entries }) => (entries === 1 ? what : `${what} (${entries} times)`));
+  const what = busy.length > 0 ? `queued or at work: ${busy.join(", ")}` : `${due} timers are due`;
   return new MillraceError("not_at_rest", `After ${durationText(timeoutMs)} things do not rest: ${what}.`);
 }
 

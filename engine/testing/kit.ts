@@ -205,13 +205,14 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     });
     cleanups.push(() => millrace.close());
 
-    const client = internalsOf(millrace).client as ClockedClient;
+    const { client: opened, consumers } = internalsOf(millrace);
+    const client = opened as ClockedClient;
     const store = new ClockStore(client, keys);
     if (server === undefined) cleanups.push(() => store.removeAll(namespace));
     const worker = createWorker(millrace, { concurrency, env, leaseMs: LEASE_MS, drainMs: 0 });
     cleanups.push(() => worker.stop());
     await worker.start();
-    const clock = new TestClock({ client, store, worker, timeoutMs });
+    const clock = new TestClock({ client, store, worker, consumers, timeoutMs });
     return new TestKit({ millrace, clock, fakes, timeoutMs, close });
   } catch (error) {
     await close().catch(() => {});

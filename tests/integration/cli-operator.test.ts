@@ -2,8 +2,10 @@ import * as v from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { FatalError, workflow } from "../../engine/index.ts";
+import { expenseApproval } from "../../workflows/examples/expense-approval.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { startFile } from "../support/process.ts";
+import { adding } from "../support/programs/definitions.ts";
 import { redisUrl } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
 
@@ -14,11 +16,15 @@ const brittle = workflow("brittle", { input: v.object({ n: v.number() }) })
     return n;
   });
 
+const asked = workflow("asked", { input: v.null() })
+  .step("book", { run: () => "booked", undo: () => undefined })
+  .waitFor("answer", { schema: v.nullable(v.string()) });
+
 let bench: EngineUnderTest;
 let env: Record<string, string>;
 beforeAll(async () => {
   const blobs = await temporaryDir();
-  bench = await engineUnderTest([brittle], { blobs: new FsBlobStore(blobs) });
+  bench = await engineUnderTest([adding, asked, brittle, expenseApproval], { blobs: new FsBlobStore(blobs) });
   env = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: bench.namespace, MILLRACE_BLOBS: blobs, LOG_LEVEL: "error" };
   await bench.worker();
 });
@@ -70,7 +76,78 @@ test("runs are run again and deleted", async () => {
   await expect(bench.millrace.runs.get(run.id)).rejects.toMatchObject({ code: "not_found" });
 });
 
+test("a run is started once for its key, and shown", async () => {
+  const modules = ["--workflows", "tests/support/programs/definitions.ts"];
+  const start = ["runs", "start", "adding", ...modules, "--idempotency-key", "a b", "--input"];
+  const { code, lines } = await millrace(...start, '{"n": 1}');
+  expect([code, lines.length]).toEqual([0, 1]);
+  expect(await millrace(...start, '{"n":1}')).toEqual({ code: 0, lines });
+  expect((await millrace(...start, '{"n": 2}')).code).toBe(1);
+  const view = await bench.ended(lines[0]!);
+  expect(view).toMatchObject({ status: "completed", input: { n: 1 } });
+  const shown = await millrace("runs", "show", view.id);
+  expect(JSON.parse(shown.lines.join("\n"))).toEqual(view);
+});
+
+test("a run is given its signal, once for a key", async () => {
+  const { id } = await bench.millrace.runs.start(asked, null);
+  const signal = (data: string, key: string) => millrace("runs", "signal", id, "answer", "--data", data, "--key", key);
+  const sent = { code: 0, lines: [`signal answer sent to run ${id}`] };
+  expect(await signal('"yes"', "k1")).toEqual(sent);
+  expect(await signal('"yes"', "k1")).toEqual(sent);
+  expect((await bench.ended(id)).output).toBe("yes");
+  expect(await signal('"no"', "k2")).toMatchObject({ code: 1 });
+
+  const modules = ["--workflows", "workflows/examples/expense-approval.ts"];
+  const expense = await bench.millrace.runs.start(expenseApproval, { cents: 400 });
+  const refused = await millrace("runs", "signal", expense.id, "decision", "--data", "1", ...modules);
+  expect(refused).toMatchObject({
+    code: 2,
+    lines: [expect.stringMatching(/does not fit its schema/), expect.anything()],
+  });
+
+  const bare = await bench.millrace.runs.start(asked, null);
+  expect(await millrace("runs", "signal", bare.id, "answer")).toMatchObject({ code: 0 });
+  expect((await bench.ended(bare.id)).output).toBeNull();
+});
+
+test("runs are listed by workflow, status and tag, a page at a time, and cancelled", async () => {
+  const tags = ["team:ops", "nightly"];
+  const ids: string[] = [];
+  for (const _ of [1, 2]) ids.push((await bench.millrace.runs.start(asked, null, { tags })).id);
+  for (const id of ids) await bench.until(id, ({ type }) => type === "run.waiting");
+  const filter = ["runs", "list", "--workflow", "asked", "--status", "waiting", "--tag", "nightly", "--limit", "1"];
+  const line = async (id: string) => {
+    const { createdAt } = await bench.millrace.runs.summary(id);
+    return `${id}  ${createdAt}  asked@1  waiting  team:ops  nightly`;
+  };
+  const { lines } = await millrace(...filter);
+  expect(lines).toEqual([await line(ids[1]!), expect.stringMatching(/^more: --cursor \S+$/)]);
+  expect((await millrace(...filter, "--cursor", lines[1]!.split(" ").at(-1)!)).lines).toEqual([await line(ids[0]!)]);
+
+  expect(await millrace("runs", "cancel", ...ids)).toEqual({
+    code: 0,
+    lines: ids.map((id) => expect.stringMatching(new RegExp(`^${id} {2}(undoing|cancelled)$`))),
+  });
+  for (const id of ids) expect(await bench.ended(id)).toMatchObject({ status: "cancelled" });
+  const died = await bench.run(brittle, { n: 4 });
+  expect((await millrace("runs", "list", "--status", "failed", "--limit", "1")).lines[0]).toBe(
+    `${died.id}  ${died.createdAt}  brittle@1  failed  FatalError: 8 is too small`,
+  );
+  expect(await millrace("runs", "cancel", died.id)).toMatchObject({ code: 1 });
+});
+
 test.each<[string[], number, RegExp]>([
+  [["runs", "list", "--status", "done"], 2, /--status takes one of queued, running, .*, not "done"/],
+  [["runs", "list", "--cursor", "?"], 2, /cursor/],
+  [["runs", "show", "none"], 1, /There is no run "none"/],
+  [["runs", "start", "adding"], 2, /required option '--input <json>'/],
+  [["runs", "start", "none", "--input", "1"], 1, /There is no workflow "none"/],
+  [["runs", "start", "inference", "--input", "{}"], 2, /prompt/],
+  [["runs", "start", "inference", "--input", "1", "--idempotency-key", ""], 2, /--idempotency-key takes 1 to 255/],
+  [["runs", "cancel", "none"], 1, /There is no run "none"/],
+  [["runs", "signal", "none", "answer", "--data", "{"], 2, /--data takes JSON/],
+  [["runs", "signal", "none", "answer", "--key", "a b"], 2, /The key of the signal is not one/],
   [["runs", "delete", "none"], 1, /^millrace: There is no run "none"\.$/],
   [["runs", "rerun", "none"], 2, /required option '--from <step>'/],
   [["runs", "rerun", "none", "--from", "a", "--input", "{"], 2, /--input takes JSON/],

@@ -1,6 +1,6 @@
 import { any } from "valibot";
-import { describe, expect, test } from "vitest";
-import { type StepContext, workflow } from "../../engine/index.ts";
+import { beforeEach, describe, expect, test } from "vitest";
+import { FatalError, type StepContext, workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { rawRedis } from "../support/redis.ts";
 
@@ -56,6 +56,33 @@ describe("what handlers say that they used", () => {
     const run = await engine.run(plain, 1);
     expect(run).not.toHaveProperty("usage");
     expect(run).not.toHaveProperty("budget");
+  });
+
+  test("counts for the step that they undo, whatever the budget says", async () => {
+    const flow = workflow("undone", { input, budget: { tokens: 10 } })
+      .step("a", {
+        run: (_: unknown, ctx) => ctx.usage({ tokens: 4, key: "ann" }),
+        undo: (_, ctx) => {
+          ctx.usage({ tokens: 20, cost: 0.5, key: "ann" });
+          if (ctx.attempt === 1) throw new Error("not yet");
+        },
+        undoRetry: retry,
+      })
+      .step("b", () => {
+        throw new FatalError("no");
+      });
+    await using engine = await engineUnderTest([flow]);
+    await engine.worker();
+    const used = { tokens: 44, cost: 1 };
+    const run = await engine.run(flow, 1);
+    expect(run).toMatchObject({
+      status: "failed",
+      error: { message: "no" },
+      usage: used,
+      steps: { a: { usage: used } },
+    });
+    expect(await engine.millrace.usage({ key: "ann" })).toMatchObject(used);
+    expect(await engine.millrace.usage()).toMatchObject(used);
   });
 
   test("is refused where it is none, and the step fails for good", async () => {
@@ -133,8 +160,71 @@ describe("a budget", () => {
     expect(run).toMatchObject({
       error: { code: "budget_exceeded", message: "The run has used 0.3 in cost; its budget is 0.25." },
     });
-    expect(await stopped.promise).toMatchObject({ code: "lease_lost" });
+    expect(await stopped.promise).toMatchObject({ code: "run_ended" });
     expect(run).not.toHaveProperty("output");
+  });
+
+  describe("that a step with an undo exceeds with its end", () => {
+    const spends = (_: unknown, ctx: StepContext) => ctx.usage({ tokens: 50 });
+    const rest = { undo: (_: unknown, ctx: StepContext) => undone.push(ctx.step) };
+    const settings = { input, budget: { tokens: 120 } };
+    let undone: string[] = [];
+    beforeEach(() => {
+      undone = [];
+    });
+
+    test("has that step undone with the others: it is done, and has no dead letter", async () => {
+      const flow = workflow("trip", settings)
+        .step("flight", { run: spends, ...rest })
+        .step("hotel", { run: spends, ...rest })
+        .step("car", { run: (_, ctx) => spends(_, ctx) ?? "hired", ...rest })
+        .step("end", () => "never");
+      await using engine = await engineUnderTest([flow]);
+      await engine.worker();
+      const run = await engine.run(flow, 1);
+      expect(undone).toEqual(["car", "hotel", "flight"]);
+      expect(run).toMatchObject({
+        ...{ status: "failed", error: { code: "budget_exceeded" }, usage: { tokens: 150 } },
+        steps: { car: { status: "completed", output: "hired" }, end: { status: "pending" } },
+      });
+      expect((await engine.events(run.id)).at(-1)).toMatchObject({
+        type: "run.failed",
+        data: { step: "car", error: { code: "budget_exceeded" } },
+      });
+      expect((await engine.millrace.deadLetters.list()).data).toEqual([]);
+    });
+
+    test.each([
+      [3, ["all", "list"]],
+      // Of what has not been gone through as a whole the undo knows nothing.
+      [4, ["list"]],
+    ])("has a map of %d undone if that end was its last", async (length, expected) => {
+      const flow = workflow("spread", settings)
+        .step("list", { run: () => Array.from({ length }, (_, i) => i), ...rest })
+        .map("all", { over: (list) => list, limit: 1, run: spends, ...rest })
+        .step("end", () => "never");
+      await using engine = await engineUnderTest([flow]);
+      await engine.worker();
+      const run = await engine.run(flow, 1);
+      expect(undone).toEqual(expected);
+      expect(run).toMatchObject({ status: "failed", error: { code: "budget_exceeded" } });
+    });
+
+    test.each([
+      [2, ["turns"]],
+      [3, []],
+    ])(
+      "has a loop undone if the turn was its last: the third of those that end after number %d",
+      async (last, expected) => {
+        const flow = workflow("round", settings)
+          .repeat("turns", { until: (_: unknown, turn) => turn === last, max: 9, run: spends, ...rest })
+          .step("end", () => "never");
+        await using engine = await engineUnderTest([flow]);
+        await engine.worker();
+        expect(await engine.run(flow, 1)).toMatchObject({ status: "failed", error: { code: "budget_exceeded" } });
+        expect(undone).toEqual(expected);
+      },
+    );
   });
 
   test("is a child's own, and what it exceeds fails the parent's step", async () => {

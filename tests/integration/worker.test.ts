@@ -115,11 +115,13 @@ describe("a worker", () => {
 describe("a run that is cancelled", () => {
   test("while a handler works: its signal aborts within a second, and nothing follows", async () => {
     const aborted = Promise.withResolvers<number>();
+    const reasons: string[] = [];
     let second = 0;
     const flow = workflow("flow", { input })
       .step("long", (_: unknown, ctx) => {
         return new Promise((_, reject) => {
           ctx.signal.addEventListener("abort", () => {
+            reasons.push(ctx.signal.reason.code);
             aborted.resolve(Date.now());
             reject(ctx.signal.reason);
           });
@@ -135,6 +137,8 @@ describe("a run that is cancelled", () => {
     const at = Date.now();
     await bench.millrace.runs.cancel(id);
     expect((await aborted.promise) - at).toBeLessThan(1_000);
+    // Another attempt would go on with what this one has done: only now has it to take that back.
+    expect(reasons).toEqual(["run_ended"]);
     expect((await bench.events(id)).map((event) => event.type)).toEqual([
       "run.queued",
       "run.started",

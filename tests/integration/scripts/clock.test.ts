@@ -51,7 +51,19 @@ describe("rest", () => {
     for (const [row, at] of Object.entries({ past: 1, now: Date.now(), next: nextAt, last: nextAt + 1 }))
       await bench.redis.zadd(bench.keys.timers(), at, row);
     const before = await bench.state();
-    expect(await clock.standing()).toMatchObject({ due: 2, nextAt, atWork: [{ step: "two@1:a", entries: 2 }] });
+    expect(await clock.standing()).toMatchObject({ due: 2, nextAt, atWork: [{ what: "two@1:a", entries: 2 }] });
+    expect(changes(before, await bench.state())).toEqual({});
+  });
+
+  test("says what is left to a subscription, and when it is to be tried again, if it is asked about that", async () => {
+    const nextAt = Date.now() + DAY_MS;
+    await bench.redis.zadd(bench.keys.redeliveries("mail"), 1, "past", nextAt, "next");
+    await bench.redis.zadd(bench.keys.timers(), nextAt + 1, "later");
+    await bench.redis.xadd(bench.keys.subscription("mail"), "*", "run", bench.run);
+    const before = await bench.state();
+    const atWork = [{ what: "subscription mail", entries: 1 }];
+    expect(await clock.standing(["none", "mail"])).toMatchObject({ due: 1, nextAt, atWork });
+    expect(await clock.standing()).toMatchObject({ due: 0, nextAt: nextAt + 1, atWork: [] });
     expect(changes(before, await bench.state())).toEqual({});
   });
 

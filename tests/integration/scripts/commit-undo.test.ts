@@ -35,6 +35,29 @@ describe("commit-undo", () => {
     expect(await bench.change(() => bench.commit(item))).toEqual({});
   });
 
+  test("what was used, once for each batch, with or without events", async () => {
+    const entry = await bench.undoing();
+    await bench.redis.hset(bench.keys.run(bench.run), { usage: "10 20", "usage:b": "5 0", budget: "1 -" });
+    const used = { tokens: 3, billionths: 4 };
+    const item = { entry, batch: 1, events: [], usage: { ...used, byKey: new Map([["ann", used]]) } };
+    const changed = await bench.change(() => bench.commit(item));
+    expect(Object.keys(changed).sort()).toEqual(["run:RUN", "usage:default", "usage:default:ann"]);
+    expect(changed["run:RUN"]).toMatchObject({ status: "undoing", usage: "13 24", "usage:b": "8 4" });
+    for (const key of ["usage:default", "usage:default:ann"])
+      expect(Object.values(changed[key] as Record<string, string>)).toEqual([expect.stringMatching(/^\d+ 3 4$/)]);
+    expect(await bench.redis.ttl(bench.keys.usageOfKey("default", "ann"))).toBeGreaterThan(91 * 86_400);
+    expect(await bench.change(() => bench.commit(item))).toEqual({});
+    await bench.change(() => bench.commit({ ...item, batch: 2, end: done }));
+    expect(await bench.redis.hget(bench.keys.run(bench.run), "usage")).toBe("16 28");
+  });
+
+  test("changes nothing where the key of what was used is of another type", async () => {
+    const entry = await bench.undoing();
+    await bench.redis.set(bench.keys.usage("default"), "not ours");
+    const item = { entry, batch: 1, events: [], usage: { tokens: 3, billionths: 4, byKey: new Map() } };
+    expect(await bench.change(() => bench.commit(item), Reply.WrongType)).toEqual({});
+  });
+
   test("completed: the step before is to be undone", async () => {
     const entry = await bench.undoing();
     expect(await bench.change(() => bench.commit({ entry, startedAgoMs: 0, end: done }))).toEqual({

@@ -117,6 +117,22 @@ describe("a signal", () => {
     expect((await runs.get(id)).steps.nothing).toMatchObject({ status: "completed", output: null });
   });
 
+  test("that does not fit fails the wait where its sender did not know; replayed, that waits for another", async () => {
+    const timed = workflow("typed", { input }).waitFor("answer", { schema: v.string(), timeoutMs: 86_400_000 });
+    await using engine = await engineUnderTest([timed]);
+    await engine.worker();
+    await using operator = await engineUnderTest([], { namespace: engine.namespace });
+    const { id } = await engine.millrace.runs.start(timed, { n: 1 });
+    await operator.millrace.runs.signal(id, "answer", 1);
+    const failed = await engine.ended(id);
+    expect(failed).toMatchObject({ status: "failed", error: { code: "invalid_signal" } });
+    const [letter] = (await engine.millrace.deadLetters.list()).data;
+    await engine.millrace.deadLetters.replay(letter!.id);
+    await engine.millrace.runs.signal(id, "answer", "yes");
+    await engine.events(id, failed.seq);
+    expect((await engine.millrace.runs.get(id)).output).toEqual({ timedOut: false, data: "yes" });
+  });
+
   test("a wait that times out takes its own path", async () => {
     const timed = workflow("timed", { input })
       .waitFor("approve", { schema: v.string(), timeoutMs: 50 })
