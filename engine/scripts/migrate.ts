@@ -3,10 +3,12 @@ import { tellingScript } from "./script.ts";
 /**
  * Moves a run that nobody works on to another version of its workflow.
  *
- * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8… streams
+ * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8… streams, and then gates
  * ARGV  1 run id  2 status, version and tenant as they were read  5 the status from now on, or '' if it stays
+ *       6 how many gates
  *       then of each step that has a record or is to have one: how many; field, what it was read as ('' for none)
- *       of each live step that is queued: how many; number of its stream's key, entry
+ *       of each live step that is queued: how many; number of its stream's key, entry, the number of its gate ('' for none),
+ *         `workflow@version`, step: with a slot, the entry is in the stream of those, and the slot becomes free
  *       of each other live step: how many; timer row, its field in delayed
  *       of each limit of the run: how many; its timer row, and the one of the new version
  *       of each step that is live from now on: how many; field, its words but for the place and what follows it, then one of
@@ -27,7 +29,8 @@ import { tellingScript } from "./script.ts";
 export const migrate = tellingScript(
   "migrate",
   `
-local _, any = wrong_types('hlzhzzz' .. string.rep('s', #KEYS - 7))
+local gates = tonumber(ARGV[6])
+local _, any = wrong_types('hlzhzzz' .. string.rep('s', #KEYS - 7 - 7 * gates) .. string.rep('hzzzsss', gates))
 if any then return WRONG_TYPE end
 local run, timers, delayed = KEYS[1], KEYS[3], KEYS[4]
 local got = redis.call('HMGET', run, 'status', 'version', 'tenant', 'createdAt', 'trimmed')
@@ -36,7 +39,7 @@ if not LIVE[got[1]] then return RUN_ENDED end
 for i = 1, 3 do
   if got[i] ~= ARGV[1 + i] then return STALE end
 end
-local at = 5
+local at = 6
 local function take()
   at = at + 1
   return ARGV[at]
@@ -49,10 +52,15 @@ for _ = 1, number() do
 end
 local entries, rows = {}, {}
 for i = 1, number() do
-  local stream, entry = KEYS[number()], take()
+  local stream, entry, gate_number, version, step = KEYS[number()], take(), take(), take(), take()
+  local gate = gate_number ~= '' and open_gate(#KEYS - 7 * gates + 7 * gate_number - 6, version, step)
+  if gate then
+    local _, given, lane = slot_of(gate, ARGV[1], '')
+    if given == entry then stream = gate.slots[tonumber(lane)] end
+  end
   local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
   if not pending.err and pending[1] then return NOT_OWNER end
-  entries[i] = { stream = stream, id = entry }
+  entries[i] = { stream = stream, id = entry, gate = gate }
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   for k = 1, found and #found[2] or 0, 2 do
     if found[2][k] == 'wake' then entries[entry] = found[2][k + 1] end
@@ -73,12 +81,19 @@ for _ = 1, number() do
     redis.call('ZADD', timers, due, new_row)
   end
 end
-for _, entry in ipairs(entries) do redis.call('XDEL', entry.stream, entry.id) end
+local now = now_ms()
+for _, entry in ipairs(entries) do
+  redis.call('XDEL', entry.stream, entry.id)
+  if entry.gate then
+    leave_gate(entry.gate, ARGV[1], '', now)
+    turn_gate(entry.gate, timers, now)
+  end
+end
 for _, row in ipairs(rows) do
   if redis.call('ZREM', timers, row.text) == 1 then redis.call('HINCRBY', delayed, row.delayed, -1) end
 end
 
-local now, index = now_ms(), { queued = KEYS[5], running = KEYS[6], waiting = KEYS[7] }
+local index = { queued = KEYS[5], running = KEYS[6], waiting = KEYS[7] }
 for _ = 1, number() do
   local field, words, how, place = take(), take(), take(), nil
   if how == 'row' then

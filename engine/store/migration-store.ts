@@ -1,6 +1,7 @@
 import { delayedField } from "../commit-args.ts";
 import { encodeEvent } from "../events.ts";
-import { type Graph, shapeOf } from "../graph.ts";
+import { gateKeys } from "../gate-places.ts";
+import { type Graph, shapeOf, workflowVersion } from "../graph.ts";
 import { isLive, type MigratingSteps, type MigrationPlan } from "../migration-plan.ts";
 import { laneOf, type RunRecord } from "../run-record.ts";
 import { migrate } from "../scripts/migrate.ts";
@@ -53,13 +54,14 @@ export class MigrationStore {
     const moved = encodeEvent({ type: "run.queued", data: { version: to.version, from: from.version } });
     // The log says of a run what its record does: one that had begun goes on, one that only waits does that.
     const then = status === "" ? [] : [encodeEvent({ type: status === "waiting" ? "run.waiting" : "run.started" })];
-    const lists = [readAs(migration).flat(), ...places(migration, stream), limits(id, from, to)];
-    const args: Arg[] = [id, fields.status!, fields.version!, fields.tenant!, status];
-    for (const list of lists) args.push(list.length / 2, ...list);
+    const { entries, rows, gates } = places(migration, stream);
+    const args: Arg[] = [id, fields.status!, fields.version!, fields.tenant!, status, gates.length];
+    for (const list of [readAs(migration), entries, rows, limits(id, from, to)]) args.push(list.length, ...list.flat());
     args.push(plan.live.length, ...plan.live.flatMap((live) => liveArgs(migration, live, stream)));
     const { settled, set, gone } = fieldArgs(migration);
     args.push(settled.length, ...settled.flat(), set.length, ...set.flat(), gone.length, ...gone);
     args.push(1 + then.length, moved, ...then);
+    for (const step of gates) all.push(...gateKeys(keys, from, step));
     return (await this.#store.teller.run(migrate, keys, all, args)) as Reply;
   }
 }
@@ -75,23 +77,28 @@ function readAs({ record, from, to }: Migration): [string, string][] {
   return [...names].map((name) => [`step:${name}`, record.fields[`step:${name}`] ?? ""]);
 }
 
-/** Where the live steps are: the entries, and the timer rows. */
-function places({ from, steps }: Migration, stream: (graph: Graph, step: string) => number): [Arg[], Arg[]] {
-  const entries: Arg[] = [];
-  const rows: Arg[] = [];
+/** Where the live steps are: the entries and the timer rows; and which of the queued ones have a gate. */
+function places({ from, steps }: Migration, stream: (graph: Graph, step: string) => number) {
+  const entries: Arg[][] = [];
+  const rows: Arg[][] = [];
+  const gates: string[] = [];
   for (const [name, step] of steps) {
     if (!isLive(step)) continue;
     const row = rowOf(step.place);
-    if (row === undefined) entries.push(stream(from, name), step.place);
-    else rows.push(row, delayedField(from, name));
+    if (row !== undefined) {
+      rows.push([row, delayedField(from, name)]);
+      continue;
+    }
+    const gate = shapeOf(from).byName.get(name)!.limits ? gates.push(name) : "";
+    entries.push([stream(from, name), step.place, gate, workflowVersion(from), name]);
   }
-  return [entries, rows];
+  return { entries, rows, gates };
 }
 
 /** The rows of the run's time to live and its deadline, and what they are from now on. */
-function limits(run: string, from: Graph, to: Graph): string[] {
+function limits(run: string, from: Graph, to: Graph): string[][] {
   const moved = limitRows(run, to);
-  return limitRows(run, from).flatMap((row, i) => [row, moved[i]!]);
+  return limitRows(run, from).map((row, i) => [row, moved[i]!]);
 }
 
 function liveArgs(

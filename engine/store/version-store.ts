@@ -1,9 +1,11 @@
 import { delayedField } from "../commit-args.ts";
+import { gateKeys } from "../gate-places.ts";
 import type { Graph } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { retireVersion } from "../scripts/retire-version.ts";
 import type { Reply } from "../scripts/script.ts";
+import { encodeTimerRow } from "../timer-rows.ts";
 import { PRIORITIES } from "../views.ts";
 import { laneField } from "./lane-store.ts";
 
@@ -30,7 +32,12 @@ export class VersionStore {
     ]);
     const lanes = PRIORITIES.map((lane) => laneField(graph, lane));
     const fields = graph.steps.map(({ name }) => delayedField(graph, name));
-    const keys = [this.#keys.delayed(), this.#keys.lanes(), ...streams];
-    return (await this.#client.run(retireVersion, keys, [lanes.length, ...lanes, ...fields])) as Reply;
+    const limited = graph.steps.filter(({ limits }) => limits).map(({ name }) => name);
+    const gates = limited.flatMap((step) => gateKeys(this.#keys, graph, step));
+    const { workflow } = graph;
+    const rows = limited.map((step) => encodeTimerRow({ kind: "gate", workflow, version: `${graph.version}`, step }));
+    const keys = [this.#keys.delayed(), this.#keys.lanes(), this.#keys.timers(), ...streams, ...gates];
+    const args = [lanes.length, ...lanes, rows.length, ...rows, ...fields];
+    return (await this.#client.run(retireVersion, keys, args)) as Reply;
   }
 }

@@ -5,7 +5,7 @@ import { workflow } from "../../../engine/index.ts";
 import { overdue } from "../../../engine/overdue.ts";
 import { StartStore } from "../../../engine/store/start-store.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
-import { rawRedis } from "../../support/redis.ts";
+import { leftovers, rawRedis, redisUrl } from "../../support/redis.ts";
 
 const build = (version: number) =>
   workflow("doc", { version, input: any() })
@@ -71,4 +71,33 @@ test("a run of high priority stays in its lane; one that its tenant's pause has 
   expect(await back.millrace.migrate({ workflow: "doc", from: 2 })).toMatchObject({
     left: [{ run: parked.id, outcome: "busy", reason: 'step "go" is parked' }],
   });
+});
+
+test("a run that has a slot gives it up as it is moved, and the next one has it; retired, nothing of the gate is left", async () => {
+  const limited = (version: number) =>
+    workflow("doc", { version, input: any() })
+      .step("work", { limits: { concurrency: 1 }, run: () => version })
+      .step("end", (made) => made);
+  await using engine = await engineUnderTest([limited(1), limited(2)]);
+  await using old = await engineUnderTest([limited(1)], { namespace: engine.namespace });
+  // It sets the limits, and then does nothing.
+  await engine.millrace.pause({ workflow: "doc" });
+  await (await old.worker()).stop();
+  const first = await old.millrace.runs.start("doc", null);
+  const second = await old.millrace.runs.start("doc", null);
+  expect(await engine.millrace.runs.get(second.id)).toMatchObject({ status: "waiting" });
+  expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: [first.id, second.id] })).toMatchObject({
+    moved: 1,
+    left: [{ run: second.id, outcome: "busy", reason: 'step "work" waits for a limit' }],
+  });
+  expect(await engine.millrace.migrate({ workflow: "doc", from: 1 })).toMatchObject({ left: [{ outcome: "busy" }] });
+  await engine.millrace.resume({ workflow: "doc" });
+  const worker = await old.worker();
+  expect(await engine.ended(second.id)).toMatchObject({ version: 1, output: 1 });
+  await worker.stop();
+  await engine.millrace.retireVersion("doc", 1);
+  const left = (await leftovers(redisUrl, engine.namespace)).filter((key) => key.includes("doc@1"));
+  expect(left).toEqual([]);
+  await engine.worker();
+  expect(await engine.ended(first.id)).toMatchObject({ version: 2, output: 2 });
 });
