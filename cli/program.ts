@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { MISSED_POLICIES, OVERLAP_POLICIES, type ScheduleOptions } from "../engine/index.ts";
+import { MISSED_POLICIES, OVERLAP_POLICIES, PRIORITIES, type ScheduleOptions } from "../engine/index.ts";
 import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import { UsageError } from "./errors.ts";
@@ -131,7 +131,7 @@ function addSchedules(schedules: Command, actions: Actions): void {
     .description("all of them, the newest first")
     .action(() => actions.schedules({ verb: "list" }));
 
-  type Created = ScheduleOptions & { workflows: string[] };
+  type Created = ScheduleOptions & { workflows: string[]; tag: string[] };
   schedules
     .command("create")
     .description("make one, or replace the one of that name")
@@ -146,9 +146,11 @@ function addSchedules(schedules: Command, actions: Actions): void {
     .addOption(new Option("--missed <policy>", "for missed ticks (default: latest)").choices(MISSED_POLICIES))
     .addOption(whole("--jitter-ms <ms>", "put its ticks off by less than this", 0, 3_600_000))
     .option("--metadata <json>", "kept with every run", json)
+    .addOption(new Option("--priority <priority>", "of every run (default: normal)").choices(PRIORITIES))
+    .option("--tag <tag>", "by which every run is found; repeatable", (tag, tags: string[]) => [...tags, tag], [])
     .addOption(workflows())
-    .action((name: string, { workflows, ...options }: Created) =>
-      actions.schedules({ verb: "create", options: { ...options, name }, workflows }),
+    .action((name: string, { workflows, tag: tags, ...options }: Created) =>
+      actions.schedules({ verb: "create", options: { ...options, tags, name }, workflows }),
     );
 
   for (const [verb, description] of [

@@ -20,8 +20,8 @@ import { Timers } from "./timers.ts";
 
 const log = logger("worker");
 
-/** What is said on the control channel when a run is cancelled; all else is of what there is to read. */
-const CANCELLED = /^cancelled /;
+/** What is said on the control channel when a run is ended from outside; all else is of what there is to read. */
+const ENDED = /^(cancelled|expired) /;
 
 export interface PartitionWorkerOptions {
   millrace: Millrace;
@@ -87,7 +87,7 @@ export class PartitionWorker {
     await this.sources.runOnce();
     const subscriber = internalsOf(this.#options.millrace).subscriber();
     const { heard, leave } = subscriber.listen(this.#options.keys.control(), {
-      message: (text) => (CANCELLED.test(text) ? this.heartbeat : this.sources).wake(),
+      message: (text) => (ENDED.test(text) ? this.heartbeat : this.sources).wake(),
       missed: () => {
         this.sources.wake();
         this.heartbeat.wake();

@@ -1,5 +1,5 @@
 import type { StartOptions, Tenanted } from "../millrace.ts";
-import type { Page, PageOptions, StartedRun } from "../views.ts";
+import type { Page, PageOptions, Priority, StartedRun } from "../views.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 
 /** What a tick does while the schedule's last run has yet to end: nothing, wait for that end, or start all the same. */
@@ -36,6 +36,10 @@ export type ScheduleOptions = ScheduleTimes & {
   jitterMs?: number;
   /** Every run's, beside `schedule`, the name, and `tick`, the time. */
   metadata?: Record<string, unknown>;
+  /** Every run's. Default normal. */
+  priority?: Priority;
+  /** Every run's: up to 8, by which they are found. */
+  tags?: readonly string[];
   tenant?: string;
 };
 
@@ -63,6 +67,9 @@ export interface ScheduleSummary {
   /** Why the last tick could not start its run. */
   lastError?: { tick: string; code?: string; message: string };
   metadata?: Record<string, unknown>;
+  /** Absent for normal. */
+  priority?: Priority;
+  tags?: string[];
   createdAt: string;
   updatedAt: string;
 }

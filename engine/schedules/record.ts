@@ -1,4 +1,5 @@
 import { iso } from "../run-record.ts";
+import type { Priority } from "../views.ts";
 import type { MissedPolicy, OverlapPolicy, ScheduleStatus, ScheduleSummary, ScheduleView } from "./api.ts";
 import type { CadenceRecord } from "./cadence.ts";
 
@@ -14,6 +15,10 @@ export interface ScheduleRecord {
   /** The JSON of the input as it was given: every start checks it anew. */
   input: string;
   metadata: string | undefined;
+  /** Every run's, if it is not normal. */
+  priority: Priority | undefined;
+  /** The JSON of every run's tags, if there are any. */
+  tags: string | undefined;
   overlap: OverlapPolicy;
   missed: MissedPolicy;
   jitterMs: number;
@@ -57,6 +62,8 @@ export function decodeSchedule(fields: Record<string, string>): ScheduleRecord {
     cadence: json("cadence"),
     input: fields.input!,
     metadata: fields.metadata,
+    priority: fields.priority as Priority | undefined,
+    tags: fields.tags,
     overlap: fields.overlap as OverlapPolicy,
     missed: fields.missed as MissedPolicy,
     jitterMs: number("jitterMs")!,
@@ -70,6 +77,14 @@ export function decodeSchedule(fields: Record<string, string>): ScheduleRecord {
     waiting: ticks("waiting"),
     skipped: json("skipped"),
     error: json("error"),
+  };
+}
+
+/** What its runs are started with, beside the input and the metadata. */
+export function startOptionsOf({ priority, tags }: ScheduleRecord): { priority?: Priority; tags?: string[] } {
+  return {
+    ...(priority === undefined ? {} : { priority }),
+    ...(tags === undefined ? {} : { tags: JSON.parse(tags) as string[] }),
   };
 }
 
@@ -91,6 +106,7 @@ export function scheduleSummary(name: string, record: ScheduleRecord): ScheduleS
     ...(skipped === undefined ? {} : { lastSkipped: { ...skipped, tick: iso(skipped.tick) } }),
     ...(error === undefined ? {} : { lastError: { ...error, tick: iso(error.tick) } }),
     ...(record.metadata === undefined ? {} : { metadata: metadataOf(record) }),
+    ...startOptionsOf(record),
     createdAt: iso(record.createdAt),
     updatedAt: iso(record.updatedAt),
   };

@@ -7,9 +7,10 @@ import type { Records } from "../records.ts";
 import { iso } from "../run-record.ts";
 import { DEFAULT_TENANT, METADATA_LIMIT, type Runs } from "../runs.ts";
 import { validate } from "../schema.ts";
+import { checkTerms } from "../start-options.ts";
 import type { ScheduleName, ScheduleStore } from "../store/schedule-store.ts";
 import type { Store } from "../store.ts";
-import type { Page, PageOptions, StartedRun } from "../views.ts";
+import { type Page, type PageOptions, PRIORITIES, type StartedRun } from "../views.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 import {
   MISSED_POLICIES,
@@ -20,14 +21,17 @@ import {
   type ScheduleView,
 } from "./api.ts";
 import { type CadenceOptions, cadenceOf, firstTick, invalid, parseCadence, sameTimes } from "./cadence.ts";
-import { dueAt, metadataOf, type ScheduleRecord, scheduleSummary, scheduleView } from "./record.ts";
+import { dueAt, metadataOf, type ScheduleRecord, scheduleSummary, scheduleView, startOptionsOf } from "./record.ts";
 
 const MOST_JITTER_MS = 3_600_000;
 /** A change that others forestall so often is given up. */
 const WRITES = 10;
 
 /** What of a schedule its maker says, the times aside. */
-type Definition = Pick<ScheduleRecord, "workflow" | "input" | "metadata" | "overlap" | "missed" | "jitterMs">;
+type Definition = Pick<
+  ScheduleRecord,
+  "workflow" | "input" | "metadata" | "priority" | "tags" | "overlap" | "missed" | "jitterMs"
+>;
 
 interface SchedulesParts {
   schedules: ScheduleStore;
@@ -103,11 +107,12 @@ export class Schedules implements SchedulesApi {
     const { now, schedule } = await this.#parts.schedules.read({ tenant, name });
     if (schedule === undefined) throw new NotFoundError("schedule", name);
     const metadata = { ...metadataOf(schedule), schedule: name, triggered: iso(now) };
-    return this.#parts.runs.start(schedule.workflow, JSON.parse(schedule.input), { ...options, tenant, metadata });
+    const started = { ...startOptionsOf(schedule), ...options, tenant, metadata };
+    return this.#parts.runs.start(schedule.workflow, JSON.parse(schedule.input), started);
   }
 
   async #check(options: ScheduleOptions): Promise<Definition> {
-    const { overlap = "skip", missed = "latest", jitterMs = 0, metadata } = options;
+    const { overlap = "skip", missed = "latest", jitterMs = 0, metadata, priority = "normal", tags } = options;
     const workflow = typeof options.workflow === "string" ? options.workflow : options.workflow.name;
     const known = this.#parts.workflows.get(workflow);
     if (known === undefined) throw new NotFoundError("workflow", workflow);
@@ -126,7 +131,13 @@ export class Schedules implements SchedulesApi {
     const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
     if (kept !== undefined && kept.length > METADATA_LIMIT - MADE_BY)
       throw invalid("metadata", `At most ${METADATA_LIMIT - MADE_BY} characters of JSON`);
-    return { workflow, input, metadata: kept, overlap, missed, jitterMs };
+    if (!PRIORITIES.includes(priority)) throw invalid("priority", `Expected one of ${PRIORITIES.join(", ")}`);
+    const checked = checkTerms(tags === undefined ? {} : { tags }, known.settings).tags;
+    return {
+      ...{ workflow, input, metadata: kept, overlap, missed, jitterMs },
+      priority: priority === "normal" ? undefined : priority,
+      tags: checked === undefined ? undefined : JSON.stringify(checked),
+    };
   }
 
   async #find(which: ScheduleName): Promise<ScheduleRecord> {

@@ -9,7 +9,7 @@ import type { Continuation } from "../timers.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 import { cadenceOf } from "./cadence.ts";
 import { decide, MISSED_AFTER_MS } from "./decide.ts";
-import { dueAt, metadataOf, type ScheduleRecord } from "./record.ts";
+import { dueAt, metadataOf, type ScheduleRecord, startOptionsOf } from "./record.ts";
 
 const log = logger("schedules");
 
@@ -84,7 +84,12 @@ export class Ticks {
       const metadata = { ...metadataOf(schedule), schedule: name, tick: iso(tick) };
       const id = await this.#runId(which, schedule, tick);
       try {
-        await this.#parts.runs.start(schedule.workflow, JSON.parse(schedule.input), { tenant, metadata }, id);
+        await this.#parts.runs.start(
+          schedule.workflow,
+          JSON.parse(schedule.input),
+          { ...startOptionsOf(schedule), tenant, metadata },
+          id,
+        );
       } catch (thrown) {
         if (thrown instanceof UnavailableError) throw thrown;
         log.error("tick {tick} of schedule {name} started no run: {error}", { tick: iso(tick), name, error: thrown });

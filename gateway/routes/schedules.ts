@@ -6,7 +6,7 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
 import { check, plainObject, readJson } from "../json.ts";
-import { pageQuery } from "../schemas.ts";
+import { pageQuery, priority, startTerms } from "../schemas.ts";
 
 const listQuery = v.strictObject(pageQuery);
 
@@ -21,6 +21,8 @@ const body = v.strictObject({
   missed: v.optional(v.picklist(MISSED_POLICIES)),
   jitterMs: v.optional(v.number()),
   metadata: v.optional(plainObject),
+  priority,
+  tags: startTerms.tags,
 });
 
 /** Runs that start by the clock. */

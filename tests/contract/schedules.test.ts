@@ -28,6 +28,10 @@ describe("a schedule", () => {
     const replaced = await call("PUT", "/daily", { ...daily, overlap: "queue", missed: "all", jitterMs: 5 });
     expect(replaced).toMatchObject({ status: 200, body: { overlap: "queue", missed: "all", jitterMs: 5 } });
     expect(replaced.body).not.toHaveProperty("metadata");
+    const found = await call("PUT", "/daily", { ...daily, priority: "low", tags: ["daily"] });
+    expect(found).toMatchObject({ status: 200, body: { priority: "low", tags: ["daily"] } });
+    expect(await call("PUT", "/daily", { ...daily, priority: "urgent" })).toMatchObject({ status: 422 });
+    expect(await call("PUT", "/daily", { ...daily, tags: ["two words"] })).toMatchObject({ status: 422 });
     expect((await call("DELETE", "/daily")).status).toBe(204);
     for (const [method, path] of [
       ["GET", "/daily"],

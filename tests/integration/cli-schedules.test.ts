@@ -30,6 +30,7 @@ describe.concurrent("millrace schedules", () => {
   test("pauses, resumes, triggers and deletes", async () => {
     const schedules = await commands("node");
     const policies = ["--overlap", "queue", "--missed", "all", "--jitter-ms", "5", "--metadata", '{"team":"ops"}'];
+    policies.push("--priority", "high", "--tag", "daily", "--tag", "acme");
     expect(await schedules(...create, "--every", "60000", ...policies)).toMatchObject({ code: 0 });
     expect(await schedules("pause", "nightly")).toEqual({ code: 0, output: "nightly  paused  adding  every 60000 ms" });
     expect((await schedules("resume", "nightly")).output).toMatch(/^nightly {2}active .* {2}next 2/);

@@ -99,6 +99,8 @@ test("the engine's table of a schedule has every field that is stored, and no ot
       waiting: [1],
       skipped: { tick: 1, reason: "missed" },
       error: { tick: 1, message: "" },
+      priority: "high",
+      tags: "[]",
     },
   };
   const told = table(readme, "of a schedule").map(([name]) => code(name!));

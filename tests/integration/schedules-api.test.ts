@@ -38,6 +38,22 @@ describe("creating a schedule", () => {
     expect(await bench.timer("nightly")).toBe(Date.parse(view.nextTick!));
   });
 
+  test("gives its runs a priority and tags, which lists show of it", async () => {
+    const { created: _, ...view } = await schedules().create({ ...nightly, priority: "high", tags: ["daily", "acme"] });
+    expect(view).toMatchObject({ priority: "high", tags: ["daily", "acme"] });
+    expect((await schedules().list()).data).toMatchObject([{ priority: "high", tags: ["daily", "acme"] }]);
+    await bench.due("nightly", Date.now() - 1_000);
+    await bench.tick("nightly");
+    const ticked = await engine.millrace.runs.get((await bench.get("nightly")).lastRun!);
+    const triggered = await schedules().trigger("nightly");
+    for (const run of [ticked, await engine.millrace.runs.get(triggered.id)])
+      expect(run).toMatchObject({ priority: "high", tags: ["daily", "acme"] });
+    const { created, ...plain } = await schedules().create(nightly);
+    expect(created).toBe(false);
+    expect(plain).not.toHaveProperty("priority");
+    expect(plain).not.toHaveProperty("tags");
+  });
+
   test("again leaves it as it is", async () => {
     const every = { ...nightly, cron: undefined, timeZone: undefined, every: 3_600_000 } as unknown as ScheduleOptions;
     const { created: _, ...first } = await schedules().create(every);
