@@ -3,6 +3,7 @@ import { hexDigest } from "../digest.ts";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { pauseMs } from "../retry.ts";
+import { type KeepAlive, keepAlive } from "./keep-alive.ts";
 import { serverTimeMs } from "./time.ts";
 
 const log = logger("redis");
@@ -105,22 +106,22 @@ export class Client {
 }
 
 /** Opens a connection for calls that must settle: each has a deadline. */
-export function openClient(url: string, name: string, onReconnect?: () => void): Client {
-  return new Client(openForCalls(url, name), onReconnect);
+export function openClient(url: string, name: string, onReconnect?: () => void, keep?: KeepAlive): Client {
+  return new Client(openForCalls(url, name, keep), onReconnect);
 }
 
 /** What `openClient` makes a client of. */
-export function openForCalls(url: string, name: string): Redis {
+export function openForCalls(url: string, name: string, keep?: KeepAlive): Redis {
   const options = { ...commonOptions(name), commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
-  return openRedis(url, { ...options, maxRetriesPerRequest: 20 });
+  return openRedis(url, { ...options, maxRetriesPerRequest: 20 }, keep);
 }
 
 /**
  * Opens a connection for blocking reads. It is for one life: when it breaks, the read that waits fails at once and so does
  * every later call, so that its owner opens a new one and looks for what was delivered to the broken one.
  */
-export function openReader(url: string, name: string): Client {
-  return new Client(openRedis(url, { ...commonOptions(name), retryStrategy: () => null }));
+export function openReader(url: string, name: string, keep?: KeepAlive): Client {
+  return new Client(openRedis(url, { ...commonOptions(name), retryStrategy: () => null }, keep));
 }
 
 /** What every connection is opened with. */
@@ -135,7 +136,7 @@ export function commonOptions(name: string): RedisOptions {
 }
 
 /** @throws MillraceError `bad_redis_url` */
-export function openRedis(url: string, options: RedisOptions): Redis {
+export function openRedis(url: string, options: RedisOptions, keep?: KeepAlive): Redis {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -147,7 +148,9 @@ export function openRedis(url: string, options: RedisOptions): Redis {
       "bad_redis_url",
       `REDIS_URL must begin with redis:// or rediss://, not ${parsed.protocol}//`,
     );
-  return new Redis(url, options);
+  const redis = new Redis(url, options);
+  keepAlive(redis, keep);
+  return redis;
 }
 
 interface Whereabouts {

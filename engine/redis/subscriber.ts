@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { logger } from "../log.ts";
 import { CALL_DEADLINE_MS, classify, commonOptions, openRedis } from "./client.ts";
+import type { KeepAlive } from "./keep-alive.ts";
 
 const log = logger("subscriber");
 
@@ -26,18 +27,16 @@ export interface Listening {
 export class Subscriber {
   readonly #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
-  readonly #pinging: ReturnType<typeof setInterval>;
   #connected = 0;
 
-  constructor(url: string, name: string) {
+  constructor(url: string, name: string, keep: KeepAlive = { pingEveryMs: PING_MS }) {
     const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: SILENCE_MS, maxRetriesPerRequest: null };
-    this.#redis = openRedis(url, { ...commonOptions(name), ...deadlines, autoResubscribe: false });
+    this.#redis = openRedis(url, { ...commonOptions(name), ...deadlines, autoResubscribe: false }, keep);
     this.#redis.on("error", (error) => log.debug("connection: {error}", { error }));
     this.#redis.on("ready", () => this.#ready());
     this.#redis.on("message", (channel: string, text: string) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
     });
-    this.#pinging = setInterval(() => this.#ping(), PING_MS);
   }
 
   /**
@@ -62,7 +61,6 @@ export class Subscriber {
   }
 
   close(): void {
-    clearInterval(this.#pinging);
     this.#listeners.clear();
     this.#redis.disconnect();
   }
@@ -85,9 +83,5 @@ export class Subscriber {
       },
       (error) => log.debug("subscribe again: {error}", { error }),
     );
-  }
-
-  #ping(): void {
-    if (this.#redis.status === "ready") this.#redis.ping().catch((error) => log.debug("ping: {error}", { error }));
   }
 }

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { faultBench } from "../../support/faults/bench.ts";
 import { type Case, caseOf } from "../../support/faults/case.ts";
 import { violationsOf } from "../../support/faults/check.ts";
-import { Journal, type Line } from "../../support/faults/journal.ts";
+import { type Effect, Journal, type Line } from "../../support/faults/journal.ts";
 import { readWorld, type World } from "../../support/faults/world.ts";
 import { redisUrl } from "../../support/redis.ts";
 import { temporaryDir } from "../../support/run.ts";
@@ -40,10 +40,7 @@ const key = (name: string) => `{${namespace}:0}:${name}`;
 const fields = (of: World) => of.hashes.get(key(`run:${run}`))!;
 const log = (of: World) => of.lists.get(key(`log:${run}`))!;
 const effect = (of: Line[], step: string) =>
-  of.find((line) => line.what === "effect" && line.run === run && line.step === step) as Extract<
-    Line,
-    { what: "effect" }
-  >;
+  of.find((line) => line.what === "effect" && line.run === run && line.step === step) as Effect;
 
 test("nothing is said of what is as it should be", async () => {
   expect(await after(() => {})).toEqual([]);

@@ -10,16 +10,15 @@ export interface Fault {
 
 /**
  * A schedule of faults that a seed decides: which, and after how much progress of the load. It is printed with the seed, and
- * `SEED=N` repeats it. For `using`: a test that ends with fewer faults than planned fails.
+ * `SEED=N` repeats it.
  */
-export class Schedule implements Disposable {
+export class Schedule {
   readonly seed: number;
   readonly random: Random;
   readonly #planned: number;
   readonly #injected: string[] = [];
-  #failed = false;
 
-  /** @param planned how many faults must have been injected by the end */
+  /** @param planned how many faults must have been injected when the test is `complete` */
   constructor(planned: number, seed = newSeed()) {
     this.seed = seed;
     this.#planned = planned;
@@ -55,13 +54,12 @@ export class Schedule implements Disposable {
         this.note(said === undefined ? name : `${name}: ${said}`);
       }
     } catch (error) {
-      this.#failed = true;
       throw new Error(`A fault could not be injected. ${this}`, { cause: error });
     }
   }
 
-  [Symbol.dispose](): void {
-    if (this.#failed) return;
+  /** @throws Error if fewer faults were injected than planned: then the test has shown nothing */
+  complete(): void {
     const missing = this.#planned - this.injected;
     if (missing > 0) throw new Error(`${missing} faults were planned and not injected. ${this}`);
   }
