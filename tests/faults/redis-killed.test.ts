@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { faultBench } from "../support/faults/bench.ts";
+import type { Random } from "../support/faults/random.ts";
+import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
+import { rawRedis } from "../support/redis.ts";
+import { restartableRedis } from "../support/restartable-redis.ts";
+
+test(
+  "Redis is killed while it rewrites its file under load, again and again: nothing is lost, and nothing done twice",
+  async () => {
+    await using redis = await restartableRedis();
+    await using bench = await faultBench({ url: redis.url, faults: sized(4, 200), load: { callers: 32 } });
+    await bench.workers(2);
+    // So much to write that the rewrite is still under way when it is killed, and there is something to redeliver.
+    const filler = rawRedis(redis.url);
+    for (let i = 0; i < 100; i += 1) await filler.set(`filler:${i}`, "x".repeat(200_000));
+    const { load, schedule } = bench;
+    const killed = {
+      name: "rewriting, killed",
+      async inject(random: Random) {
+        const client = rawRedis(redis.url);
+        const before = load.seenToEnd;
+        await client.call("BGREWRITEAOF");
+        await load.ends(random.whole(0, 30));
+        const said = await client.info("persistence");
+        client.disconnect();
+        await redis.kill();
+        await redis.start();
+        return `${load.seenToEnd - before} runs after it began, ${/aof_rewrite_in_progress:\d/.exec(said)?.[0]}`;
+      },
+    };
+    await load.during(schedule.run([killed], (random) => load.ends(random.whole(10, 50))));
+    const { runs, completed } = await bench.check();
+    expect(completed).toBe(runs);
+    expect(String(schedule)).toContain("aof_rewrite_in_progress:1");
+  },
+  TIMEOUT_MS,
+);
