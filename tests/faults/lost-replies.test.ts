@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { CALL_DEADLINE_MS, openClient } from "../../engine/redis/client.ts";
 import { faultBench } from "../support/faults/bench.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
-import { type Mode, openProxy } from "../support/proxy.ts";
+import { type Mode, openProxy, type TcpProxy } from "../support/proxy.ts";
 import { redisUrl } from "../support/redis.ts";
 
 /** What a busy machine may add. */
@@ -11,21 +11,25 @@ const SLACK_MS = 1_500;
 test(
   "however often replies are lost and connections cut, one request makes one run",
   async () => {
-    const cuts = sized(40, 2_000);
-    await using proxy = await openProxy();
-    await using bench = await faultBench({ url: proxy.url, workersUrl: redisUrl, urls: [redisUrl], faults: cuts });
-    await bench.workers(1);
-    const cut = {
-      name: "replies lost, then cut",
+    const cuts = sized(60, 2_000);
+    await using callers = await openProxy();
+    await using workers = await openProxy();
+    const urls = { url: callers.url, workersUrl: workers.url, urls: [redisUrl] };
+    await using bench = await faultBench({ ...urls, faults: cuts });
+    await bench.workers(2);
+    const cut = (name: string, proxy: TcpProxy) => ({
+      name: `replies to ${name} lost, then cut`,
       async inject() {
         const before = proxy.lost;
+        await proxy.until(({ open }) => open > 0);
         proxy.set("drop-replies", "existing");
         await proxy.until(({ lost }) => lost > before);
         return `${proxy.lost - before} replies, ${proxy.cut()} connections`;
       },
-    };
+    });
+    const faults = [cut("callers", callers), cut("workers", workers)];
     const { load, schedule } = bench;
-    await load.during(schedule.run([cut], (random) => load.progress(random.whole(1, 3))));
+    await load.during(schedule.run(faults, (random) => load.progress(random.whole(1, 3))));
 
     const keys = new Set(bench.journal.of("acknowledged").map(({ key }) => key));
     const { runs, completed } = await bench.check();

@@ -7,7 +7,7 @@ import { restartableRedis } from "../support/restartable-redis.ts";
 
 /** How long after the return of Redis every worker has to be at work again. */
 const CONSUMING_WITHIN_MS = 10_000;
-const LONGEST_MS = sized(2_000, 60_000);
+const LONGEST_MS = sized(1_500, 60_000);
 
 const lasting = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -26,7 +26,7 @@ test(
     await using redis = await restartableRedis();
     await using proxy = await openProxy(redis.url);
     const urls = { url: proxy.url, workersUrl: proxy.url, urls: [redis.url] };
-    await using bench = await faultBench({ ...urls, faults: sized(4, 100), load: { ms: 5, callers: 16 } });
+    await using bench = await faultBench({ ...urls, faults: sized(3, 100), load: { ms: 5, callers: 16 } });
     await bench.workers(2);
     const outage = (name: string, begin: () => Promise<void> | void, end: () => Promise<void> | void) => ({
       name,

@@ -9,7 +9,7 @@ test(
   "Redis is killed while it rewrites its file under load, again and again: nothing is lost, and nothing done twice",
   async () => {
     await using redis = await restartableRedis();
-    await using bench = await faultBench({ url: redis.url, faults: sized(4, 200), load: { callers: 32 } });
+    await using bench = await faultBench({ url: redis.url, faults: sized(3, 200), load: { callers: 32 } });
     await bench.workers(2);
     // So much to write that the rewrite is still under way when it is killed, and there is something to redeliver.
     const filler = rawRedis(redis.url);

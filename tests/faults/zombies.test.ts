@@ -10,7 +10,7 @@ test(
   "a worker that stands still for three leases has what it comes to refused: each step has one transition",
   async () => {
     const faults = sized(2, 60);
-    await using bench = await faultBench({ faults, leaseMs: LEASE_MS, load: { ms: 40, callers: 24 } });
+    await using bench = await faultBench({ faults, leaseMs: LEASE_MS, load: { ms: 300, callers: 24 } });
     await bench.workers(3);
     const { load, schedule, fleet, journal } = bench;
     const redis = rawRedis();
@@ -19,17 +19,18 @@ test(
       const rows = await Promise.all(steps.map((key) => redis.xpending(key, "workers", "-", "+", 1_000, consumer)));
       return (rows.flat() as [string][]).map(([id]) => id);
     };
-    const stopped = {
-      name: "a worker stopped",
+    const stopped = (early: boolean) => ({
+      name: `a worker stopped, and woken ${early ? "early" : "late"}`,
       async inject(random: Random) {
         const zombie = random.pick(fleet.workers);
         zombie.kill("SIGSTOP");
         const entries = await held(zombie.consumer);
         expect(entries).not.toEqual([]);
-        // Others take up all that it held, and finish it.
+        // Others take up all that it held.
         await vi.waitFor(async () => expect(await held(zombie.consumer)).toEqual([]), { timeout: 20_000 });
         const before = zombie.output().length;
-        await load.ends(20);
+        // It wakes while they are at it, or when they are done.
+        if (!early) await load.ends(20);
         zombie.kill("SIGCONT");
         const refused = () =>
           zombie
@@ -39,8 +40,8 @@ test(
         await vi.waitFor(() => expect(refused()).not.toEqual([]), { timeout: 10_000 });
         return `${zombie.consumer} held ${entries.length} entries`;
       },
-    };
-    await load.during(schedule.run([stopped], (random) => load.ends(random.whole(5, 20))));
+    });
+    await load.during(schedule.run([stopped(true), stopped(false)], (random) => load.ends(random.whole(5, 20))));
     const { runs, completed } = await bench.check();
     expect(completed).toBe(runs);
     // What was taken over was run again, as another attempt.

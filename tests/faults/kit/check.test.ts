@@ -50,6 +50,7 @@ test.each<[string, string, (world: World, lines: Line[]) => void]>([
   ["an acknowledged run that is lost", "1 was acknowledged", (of) => of.hashes.delete(key(`run:${run}`))],
   ["a run that has not ended", "1 is running still", (of) => Object.assign(fields(of), { status: "running" })],
   ["a transition that is there twice", "2 pack completed twice", (of) => log(of).push(log(of)[3]!)],
+  ["a result that came late", "2 pack completed as attempt 1, and 2", (of) => void log(of).splice(2, 0, startedAgain)],
   ["transitions out of order", "2 leave came before pack", (of) => log(of).reverse()],
   ["a completed run without a step", "2 ended without leave", (of) => without(of, "leave")],
   ["a log that says otherwise", "2 leave is undefined", (of) => void delete fields(of)["step:leave"]],
@@ -83,6 +84,7 @@ test.each<[string, string, (world: World) => void]>([
 });
 
 const seen = (seq: number) => (line: Line) => line.what === "saw" && line.run === run && line.seq === seq;
+const startedAgain = '1 {"type":"step.started","step":"pack","attempt":2}';
 const acknowledged = (line: Line) => line.what === "acknowledged";
 const stream = (of: World) => of.streams.get(key("step:journey@1:pack"))!;
 const entries = (of: World) => stream(of).entries;

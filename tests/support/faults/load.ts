@@ -17,8 +17,8 @@ export interface LoadOptions {
 }
 
 /**
- * Of a hundred requests so many are given up when they first fail, so many are sent twice at the same time, and so many have no
- * key: then each time that one is asked for is a request of its own.
+ * Of a hundred requests so many are given up when they first fail, so many have no key, by which each time that one is asked for
+ * is a request of its own, and so many of the others are sent twice at the same time.
  */
 const GIVEN_UP = 10;
 const DOUBLED = 10;
@@ -124,11 +124,10 @@ export class Load {
     const key = `k${n}`;
     const tenant = random.pick(tenants);
     const patient = random.whole(1, 100) > GIVEN_UP;
-    const doubled = random.whole(1, 100) <= DOUBLED;
     const keyless = random.whole(1, 100) <= KEYLESS;
+    const doubled = random.whole(1, 100) <= DOUBLED && !keyless;
     const input = { by: "", ms, ...more };
-    const ask = (_: unknown, i: number) =>
-      this.#ask(keyless ? `${key}.${i}` : key, tenant, input, { patient, keyless });
+    const ask = () => this.#ask(key, tenant, input, { patient, keyless });
     const [run] = (await Promise.all(Array.from({ length: doubled ? 2 : 1 }, ask))).filter((id) => id !== undefined);
     return run === undefined ? undefined : { run, tenant };
   }

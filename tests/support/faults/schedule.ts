@@ -41,15 +41,18 @@ export class Schedule {
   }
 
   /**
-   * Injects what is planned, one after the other, each from those that are given.
+   * Injects what is planned, one after the other: each of those that are given once, in any order, and then each once more.
    *
    * @param between awaited before each: the progress of the load that it is to meet
    */
   async run(faults: readonly Fault[], between: (random: Random) => Promise<unknown>): Promise<void> {
+    let left: Fault[] = [];
     try {
       while (this.injected < this.#planned) {
         await between(this.random);
-        const { name, inject } = this.random.pick(faults);
+        if (left.length === 0) left = [...faults];
+        const [fault] = left.splice(this.random.whole(0, left.length - 1), 1);
+        const { name, inject } = fault!;
         const said = await inject(this.random);
         this.note(said === undefined ? name : `${name}: ${said}`);
       }
