@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { faultBench } from "../support/faults/bench.ts";
 import type { Random } from "../support/faults/random.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
+import { openProxy } from "../support/proxy.ts";
 import { rawRedis } from "../support/redis.ts";
 import { restartableRedis } from "../support/restartable-redis.ts";
 
@@ -9,7 +10,13 @@ test(
   "Redis is killed while it rewrites its file under load, again and again: nothing is lost, and nothing done twice",
   async () => {
     await using redis = await restartableRedis();
-    await using bench = await faultBench({ url: redis.url, faults: sized(3, 200), load: { callers: 32 } });
+    await using proxy = await openProxy(redis.url);
+    await using bench = await faultBench({
+      url: redis.url,
+      workersUrl: proxy.url,
+      faults: sized(3, 200),
+      load: { callers: 32 },
+    });
     await bench.workers(2);
     // So much to write that the rewrite is still under way when it is killed, and there is something to redeliver.
     const filler = rawRedis(redis.url);
@@ -24,6 +31,11 @@ test(
         await load.ends(random.whole(0, 30));
         const said = await client.info("persistence");
         client.disconnect();
+        // What it has done last, it has told nobody of: the workers ask for it again when it is back.
+        const { lost } = proxy;
+        await proxy.until(({ open }) => open > 0);
+        proxy.set("drop-replies", "existing");
+        await proxy.until((each) => each.lost > lost + 1);
         await redis.kill();
         await redis.start();
         return `${load.seenToEnd - before} runs after it began, ${/aof_rewrite_in_progress:\d/.exec(said)?.[0]}`;
