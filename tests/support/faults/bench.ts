@@ -58,6 +58,9 @@ export async function faultBench(options: FaultBenchOptions): Promise<FaultBench
       const of = { urls: options.urls ?? [url], namespace: fleet.namespace, journal, policy, schedule };
       return check({ ...of, ...more });
     },
-    [Symbol.asyncDispose]: () => fleet[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      load.close();
+      await fleet[Symbol.asyncDispose]();
+    },
   };
 }

@@ -2,6 +2,7 @@ import { type Millrace, UnavailableError } from "../../../engine/index.ts";
 import { type Baggage, journey } from "../programs/journey.ts";
 import type { Journal } from "./journal.ts";
 import type { Random } from "./random.ts";
+import { TIMEOUT_MS } from "./settings.ts";
 
 export interface LoadOptions {
   millrace: Millrace;
@@ -48,6 +49,9 @@ export class Load {
   #seenToEnd = 0;
   #slowestMs = 0;
   #over = false;
+  readonly #closing = new AbortController();
+  /** Before the test's own time is over, so that it can say what it waited for. */
+  readonly #signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(0.9 * TIMEOUT_MS)]);
 
   constructor(options: LoadOptions) {
     this.#options = { callers: 8, ms: 0, tenants: ["default"], watchedOf: 5, ...options };
@@ -91,7 +95,7 @@ export class Load {
   async #call(more: () => boolean, baggage = (_: number): Partial<Baggage> => ({}), follow = false): Promise<void> {
     const { watchedOf, callers } = this.#options;
     const caller = async () => {
-      while (more()) {
+      while (more() && !this.#signal.aborted) {
         const n = this.#asked++;
         const started = await this.#start(n, baggage(n));
         if (started === undefined || !(follow || n % watchedOf === 0)) continue;
@@ -104,6 +108,13 @@ export class Load {
     await Promise.all(this.#watching);
     this.#over = true;
     this.#changed();
+    if (this.#signal.aborted)
+      throw new Error(`The load did not end: ${this.acknowledged} acknowledged, ${this.#seenToEnd} seen to their end`);
+  }
+
+  /** Nothing more is asked for. */
+  close(): void {
+    this.#closing.abort();
   }
 
   /** Resolves once so many more runs are stored, or all were asked for. */
@@ -149,9 +160,8 @@ export class Load {
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
         journal.add({ what: "unconfirmed", key, code: error.code });
-        if (!how.patient) return undefined;
-        // What fails at once would otherwise be asked for again in the same turn, for ever.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (!how.patient || this.#signal.aborted) return undefined;
+        await pause();
       } finally {
         this.#slowestMs = Math.max(this.#slowestMs, performance.now() - from);
       }
@@ -162,9 +172,9 @@ export class Load {
   async #watch({ run, tenant }: Started): Promise<void> {
     const { millrace, journal } = this.#options;
     let resets = 0;
-    for (let after = "0"; ; ) {
+    for (let after = "0"; !this.#signal.aborted; ) {
       try {
-        for await (const event of millrace.watch(run, { tenant, after })) {
+        for await (const event of millrace.watch(run, { tenant, after, signal: this.#signal })) {
           if (event.type === "reset") {
             resets += 1;
             after = "0";
@@ -179,6 +189,7 @@ export class Load {
         }
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
+        await pause();
       }
     }
   }
@@ -198,4 +209,9 @@ export class Load {
   #changed(): void {
     for (const look of this.#waiting) look();
   }
+}
+
+/** What fails at once would otherwise be asked for again in the same turn, for ever. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
 }
