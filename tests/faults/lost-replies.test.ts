@@ -15,7 +15,7 @@ test(
     await using callers = await openProxy();
     await using workers = await openProxy();
     const urls = { url: callers.url, workersUrl: workers.url, urls: [redisUrl] };
-    await using bench = await faultBench({ ...urls, faults: cuts });
+    await using bench = await faultBench({ ...urls, faults: cuts, load: { callers: 4, ms: 20 } });
     await bench.workers(2);
     const cut = (name: string, proxy: TcpProxy) => ({
       name: `replies to ${name} lost, then cut`,
