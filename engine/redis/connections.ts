@@ -11,6 +11,7 @@ import {
   RECONNECT_TO_MS,
   readerOptions,
 } from "./client.ts";
+import { type KeepAlive, keepAlive } from "./keep-alive.ts";
 import { Subscriber } from "./subscriber.ts";
 
 /** The connections of one process to one server or cluster: for calls, for blocking reads, and for what is published. */
@@ -18,12 +19,14 @@ export class Connections {
   readonly #link: Link;
   readonly #calls: Client;
   readonly #name: string;
+  readonly #keep: KeepAlive | undefined;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
   #subscriber: Subscriber | undefined;
 
-  private constructor(link: Link, name: string) {
+  private constructor(link: Link, name: string, keep: KeepAlive | undefined) {
     this.#link = link;
+    this.#keep = keep;
     this.#calls = new Client(link);
     this.#name = name;
   }
@@ -32,15 +35,18 @@ export class Connections {
    * Connects, and finds out whether the server is a node of a cluster.
    *
    * @param name what the connections are called at the server
+   * @param keep how they are kept open while nothing is asked for over them
    * @throws MillraceError `bad_redis_url`; UnavailableError
    */
-  static async open(url: string, name: string): Promise<Connections> {
+  static async open(url: string, name: string, keep?: KeepAlive): Promise<Connections> {
     const redis = openForCalls(url, name);
+    keepAlive(redis, keep);
     try {
-      if (!(await isClusterNode(new Client(redis)))) return new Connections(redis, name);
+      if (!(await isClusterNode(new Client(redis)))) return new Connections(redis, name, keep);
       const cluster = openCluster(redis.options, name);
+      cluster.on("+node", (node: Redis) => keepAlive(node, keep));
       redis.disconnect();
-      return new Connections(cluster, name);
+      return new Connections(cluster, name, keep);
     } catch (error) {
       redis.disconnect();
       throw error;
@@ -55,7 +61,9 @@ export class Connections {
   /** A connection for blocking reads of keys in this key's slot, for one life. @throws UnavailableError */
   async reader(key: string): Promise<Client> {
     const node = await this.#nodeOf(key);
-    return new Client(node.duplicate(readerOptions(`${this.#name}:reader`)));
+    const redis = node.duplicate(readerOptions(`${this.#name}:reader`));
+    keepAlive(redis, this.#keep);
+    return new Client(redis);
   }
 
   /** Ends the blocking read of the connection of this id, at the node of this key. True if there was one. */
@@ -69,8 +77,10 @@ export class Connections {
 
   /** The one connection that hears what is published, from the first call on. */
   subscriber(): Subscriber {
-    this.#subscriber ??= new Subscriber((options) =>
-      this.#anyNode().duplicate({ ...options, connectionName: `${this.#name}:subscriber` }),
+    const connectionName = `${this.#name}:subscriber`;
+    this.#subscriber ??= new Subscriber(
+      (options) => this.#anyNode().duplicate({ ...options, connectionName }),
+      this.#keep,
     );
     return this.#subscriber;
   }

@@ -2,6 +2,7 @@ import type { Redis, RedisOptions } from "ioredis";
 import { logger } from "../log.ts";
 import { pauseMs } from "../retry.ts";
 import { CALL_DEADLINE_MS, classify, RECONNECT_FROM_MS, RECONNECT_TO_MS } from "./client.ts";
+import { type KeepAlive, keepAlive } from "./keep-alive.ts";
 
 const log = logger("subscriber");
 
@@ -27,19 +28,19 @@ export interface Listening {
  */
 export class Subscriber {
   readonly #open: (options: RedisOptions) => Redis;
+  readonly #keep: KeepAlive;
   #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
-  readonly #pinging: ReturnType<typeof setInterval>;
   #reopening: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #isFirst = true;
   #closed = false;
 
   /** @param open a connection to the server, or to some node of the cluster, with these options */
-  constructor(open: (options: RedisOptions) => Redis) {
+  constructor(open: (options: RedisOptions) => Redis, keep: KeepAlive = { pingEveryMs: PING_MS }) {
     this.#open = open;
+    this.#keep = keep;
     this.#redis = this.#connect();
-    this.#pinging = setInterval(() => this.#ping(), PING_MS);
   }
 
   /**
@@ -65,7 +66,6 @@ export class Subscriber {
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#pinging);
     clearTimeout(this.#reopening);
     this.#listeners.clear();
     this.#redis.disconnect();
@@ -74,6 +74,7 @@ export class Subscriber {
   #connect(): Redis {
     const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: SILENCE_MS, maxRetriesPerRequest: null };
     const redis = this.#open({ ...deadlines, autoResubscribe: false, retryStrategy: () => null });
+    keepAlive(redis, this.#keep);
     redis.on("error", (error) => log.debug("connection: {error}", { error }));
     redis.on("ready", () => this.#ready());
     redis.on("end", () => this.#reopen());
@@ -116,9 +117,5 @@ export class Subscriber {
       },
       (error) => log.debug("subscribe again: {error}", { error }),
     );
-  }
-
-  #ping(): void {
-    if (this.#redis.status === "ready") this.#redis.ping().catch((error) => log.debug("ping: {error}", { error }));
   }
 }

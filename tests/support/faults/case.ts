@@ -1,6 +1,6 @@
 import type { Graph } from "../../../engine/graph.ts";
 import { stepWords } from "../../../engine/run-record.ts";
-import type { Journal, Line } from "./journal.ts";
+import type { Effect, Journal } from "./journal.ts";
 import type { World } from "./world.ts";
 
 /** How often a step may be tried. */
@@ -27,7 +27,7 @@ export interface RunCase {
   /** Undefined if no version of its workflow is known. */
   graph: Graph | undefined;
   log: { type: string; step?: string; item?: number; attempt?: number }[];
-  effects: Extract<Line, { what: "effect" }>[];
+  effects: Effect[];
 }
 
 /** All that the invariants look at. */

@@ -47,12 +47,14 @@ export interface Checked {
 }
 
 /**
- * Waits until no run is live, then holds what Redis has and what the journal says against the nine invariants.
+ * Says whether all faults were injected that were planned; then waits until no run is live, and holds what Redis has and what
+ * the journal says against the nine invariants.
  *
  * @throws Error with the seed, the schedule of faults, every kind of violation, and all that is known of the first run
  */
 export async function check(options: CheckOptions): Promise<Checked> {
   const { urls, namespace, journal, policy, schedule } = options;
+  schedule.complete();
   await settled(urls, namespace, options.settleMs ?? TIMEOUT_MS / 2);
   const all = caseOf(await readWorld(urls, namespace), namespace, journal, policy);
   const violations = INVARIANTS.flatMap((invariant) => invariant(all));

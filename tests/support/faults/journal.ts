@@ -9,9 +9,22 @@ export type Line =
   /** It was told no, or nothing. */
   | { what: "unconfirmed"; key: string; code: string }
   /** A handler did what cannot be taken back. */
-  | { what: "effect"; run: string; step: string; attempt: number; fence: string; input: unknown; output: unknown }
+  | Effect
   /** A watcher saw an event. */
   | { what: "saw"; watcher: string; run: string; seq: number; type: string };
+
+export interface Effect {
+  what: "effect";
+  run: string;
+  step: string;
+  attempt: number;
+  fence: string;
+  input: unknown;
+  output: unknown;
+  /** Whose, and when: ms since 1970. */
+  pid: number;
+  at: number;
+}
 
 /** A file that several processes append to: a line is one write, so lines never mix. */
 export class Journal {

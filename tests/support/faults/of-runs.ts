@@ -12,7 +12,10 @@ export function acknowledgedRunsEnd({ runs, journal }: Case): Violation[] {
   ];
 }
 
-/** 2: one transition per run and step, each after those of what it comes after. */
+/**
+ * 2: one transition per run and step, each after those of what it comes after, and of the attempt that began last: what an
+ * attempt comes to that was taken over is refused.
+ */
 export function oneTransitionEach({ runs }: Case): Violation[] {
   return [...runs.values()].flatMap((run) => transitionsOf(run));
 }
@@ -20,9 +23,13 @@ export function oneTransitionEach({ runs }: Case): Violation[] {
 function transitionsOf(run: RunCase): Violation[] {
   const found: Violation[] = [];
   const completed = new Set<string>();
-  for (const { type, step = "", item } of run.log) {
-    if (type !== "step.completed" && type !== "step.skipped") continue;
+  const begun = new Map<string, number>();
+  for (const { type, step = "", item, attempt = 0 } of run.log) {
     const name = item === undefined ? step : `${step} ${item}`;
+    if (type === "step.started") begun.set(name, Math.max(attempt, begun.get(name) ?? 0));
+    if (type !== "step.completed" && type !== "step.skipped") continue;
+    if (attempt < (begun.get(name) ?? 0))
+      found.push(of(2, run, `${name} completed as attempt ${attempt}, and ${begun.get(name)} had begun`));
     if (completed.has(name)) found.push(of(2, run, `${name} completed twice`));
     completed.add(name);
     if (item !== undefined) continue;

@@ -10,16 +10,15 @@ export interface Fault {
 
 /**
  * A schedule of faults that a seed decides: which, and after how much progress of the load. It is printed with the seed, and
- * `SEED=N` repeats it. For `using`: a test that ends with fewer faults than planned fails.
+ * `SEED=N` repeats it.
  */
-export class Schedule implements Disposable {
+export class Schedule {
   readonly seed: number;
   readonly random: Random;
   readonly #planned: number;
   readonly #injected: string[] = [];
-  #failed = false;
 
-  /** @param planned how many faults must have been injected by the end */
+  /** @param planned how many faults must have been injected when the test is `complete` */
   constructor(planned: number, seed = newSeed()) {
     this.seed = seed;
     this.#planned = planned;
@@ -42,26 +41,28 @@ export class Schedule implements Disposable {
   }
 
   /**
-   * Injects what is planned, one after the other, each from those that are given.
+   * Injects what is planned, one after the other: each of those that are given once, in any order, and then each once more.
    *
    * @param between awaited before each: the progress of the load that it is to meet
    */
   async run(faults: readonly Fault[], between: (random: Random) => Promise<unknown>): Promise<void> {
+    let left: Fault[] = [];
     try {
       while (this.injected < this.#planned) {
         await between(this.random);
-        const { name, inject } = this.random.pick(faults);
+        if (left.length === 0) left = [...faults];
+        const [fault] = left.splice(this.random.whole(0, left.length - 1), 1);
+        const { name, inject } = fault!;
         const said = await inject(this.random);
         this.note(said === undefined ? name : `${name}: ${said}`);
       }
     } catch (error) {
-      this.#failed = true;
       throw new Error(`A fault could not be injected. ${this}`, { cause: error });
     }
   }
 
-  [Symbol.dispose](): void {
-    if (this.#failed) return;
+  /** @throws Error if fewer faults were injected than planned: then the test has shown nothing */
+  complete(): void {
     const missing = this.#planned - this.injected;
     if (missing > 0) throw new Error(`${missing} faults were planned and not injected. ${this}`);
   }

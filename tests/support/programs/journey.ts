@@ -33,8 +33,9 @@ async function travel(baggage: Baggage, ctx: StepContext): Promise<Baggage> {
   if (baggage.ms > 0) await after(baggage.ms);
   signal.throwIfAborted();
   const output = { ...baggage, by: fence };
+  const by = { pid: process.pid, at: Date.now() };
   if (env.JOURNAL !== undefined)
-    new Journal(env.JOURNAL).add({ what: "effect", run: run.id, step, attempt, fence, input: baggage, output });
+    new Journal(env.JOURNAL).add({ what: "effect", run: run.id, step, attempt, fence, input: baggage, output, ...by });
   if (baggage.poison === step) process.kill(process.pid, "SIGKILL");
   if (baggage.throws === step && attempt === 1) throw new Error("the first attempt throws");
   return output;
