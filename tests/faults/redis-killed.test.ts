@@ -34,7 +34,7 @@ test(
         client.disconnect();
         // What it has done last, it has told nobody of: the workers ask for it again when it is back.
         const { lost } = proxy;
-        await proxy.until(({ open }) => open > 0);
+        await proxy.until((each) => each.carrying("evalsha") > 0);
         proxy.set("drop-replies", "existing");
         await proxy.until((each) => each.lost > lost + 1);
         await redis.kill();

@@ -29,7 +29,10 @@ export interface TcpProxy extends AsyncDisposable {
   cut(): number;
   /** Cuts every connection over which nothing has passed for so long, as load balancers do; undefined: none. */
   cutAfterSilence(ms: number | undefined): void;
-  /** Resolves once `met` holds; looks again after every connection made or closed, and every chunk that was lost. */
+  /**
+   * Resolves once `met` holds; looks again after every connection made or closed, every chunk that was
+   * lost, and every command that is new to its connection.
+   */
   until(met: (proxy: TcpProxy) => boolean): Promise<void>;
 }
 
@@ -80,7 +83,7 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
   async function carry(pair: Pair, from: Socket, to: Socket, what: "request" | "reply"): Promise<void> {
     try {
       for await (const bytes of from) {
-        if (what === "request") note(pair, bytes);
+        if (what === "request" && note(pair, bytes)) changed();
         const mode = modeOf(pair);
         if (mode === "black-hole" || (mode === "drop-replies" && what === "reply")) {
           counts.lost += 1;
@@ -124,6 +127,7 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
     },
     cut() {
       const cut = [...pairs];
+      pairs.clear();
       for (const { near, far } of cut) {
         near.resetAndDestroy();
         far.destroy();
@@ -168,8 +172,10 @@ function send(to: Socket, bytes: Buffer): Promise<void> {
   });
 }
 
-/** The names of commands in a chunk of requests: what follows the length of an array's first element. */
-function note({ commands }: Pair, bytes: Buffer): void {
+/** The names of commands in a chunk of requests: what follows the length of an array's first element. True if one is new. */
+function note({ commands }: Pair, bytes: Buffer): boolean {
+  const before = commands.size;
   for (const [, name] of bytes.toString("latin1").matchAll(/\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g))
     commands.add(name!.toLowerCase());
+  return commands.size > before;
 }
