@@ -147,7 +147,7 @@ describe("runs", () => {
   test("of schedules are made once, each in its schedule's partition", async () => {
     await using engine = await open(chain);
     await engine.worker();
-    const at = new Date(Date.now() + 300);
+    const at = new Date(Date.now() + 2_000);
     const names = ["a", "b", "c", "d", "e", "f"];
     for (const name of names)
       await engine.millrace.schedules.create({ name, workflow: chain, input: { user: name, n: 1 }, at });
