@@ -8,6 +8,7 @@ import { encodeInput } from "./payload.ts";
 import { fatal, type Parts } from "./perform.ts";
 import { validate } from "./schema.ts";
 import { checkTerms } from "./start-options.ts";
+import { dropRefused } from "./starting.ts";
 import type { ChildWork, OnFailure, Settled } from "./step.ts";
 import type { Outcome } from "./transition.ts";
 
@@ -29,7 +30,8 @@ export async function startChild(
   const gateKeys = await firstGateKeys(workflow, json);
   const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, gateKeys, parent: entry, detached };
   // A child is there, or its parent waits for nothing any more: the commit says which.
-  await unlessFull(signal, store.admit({ ...of, terms: checkTerms({}, settings) }));
+  const admitted = store.admit({ ...of, terms: checkTerms({}, settings) });
+  await unlessFull(signal, admitted.catch(dropRefused(values, entry.tenant, stored)));
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

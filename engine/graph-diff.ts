@@ -18,14 +18,21 @@ export function graphDifference(stored: Graph, given: Graph): string {
   return found.slice(0, NAMED).join("; ") + (more > 0 ? `; and ${more} more` : "");
 }
 
+/** What a step has or has not, with one and with none. */
+const HAS = [
+  ["when", "a condition", "condition"],
+  ["limits", "limits", "limits"],
+  ["undo", "an undo", "undo"],
+] as const;
+
 function stepDifference(before: GraphStep, step: GraphStep): string[] {
   const name = `step ${quoted(step.name)}`;
   const found: string[] = [];
   if (before.kind !== step.kind) found.push(`${name} is a ${step.kind ?? "task"}, and was a ${before.kind ?? "task"}`);
   if (before.after.join() !== step.after.join())
     found.push(`${name} comes after ${listed(step.after)}, and came after ${listed(before.after)}`);
-  if (before.when !== step.when)
-    found.push(`${name} ${step.when ? "has a condition now" : "has no condition any more"}`);
+  for (const [key, one, none] of HAS)
+    if (before[key] !== step[key]) found.push(`${name} has ${step[key] ? `${one} now` : `no ${none} any more`}`);
   if (found.length === 0 && JSON.stringify(before) !== JSON.stringify(step)) found.push(`${name} is another`);
   return found;
 }

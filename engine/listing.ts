@@ -63,11 +63,14 @@ async function merge(sources: Source[], count: number): Promise<Position[]> {
   return merged;
 }
 
-/** One index from a position on, a chunk at a time. */
+/**
+ * One index from a position on, a chunk at a time. Each is read from where the last one ended, so that what comes to the index
+ * or leaves it meanwhile moves nothing that is yet to be read.
+ */
 class Source {
   readonly #records: Records;
   readonly #index: string;
-  readonly #from: Position;
+  #from: Position;
   #chunk: Position[] = [];
   #offset = 0;
   #done = false;
@@ -80,13 +83,17 @@ class Source {
 
   async peek(): Promise<Position | undefined> {
     while (this.#chunk.length === 0 && !this.#done) {
-      const members = await this.#records.newest(this.#index, this.#from.ms, this.#offset, CHUNK);
-      this.#offset += members.length;
+      const from = this.#from;
+      const members = await this.#records.newest(this.#index, from.ms, this.#offset, CHUNK);
       this.#done = members.length < CHUNK;
       this.#chunk = members
         .map(([id, ms]) => ({ id, ms }))
-        .filter((position) => isNewer(this.#from, position))
+        .filter((position) => isNewer(from, position))
         .reverse();
+      const [last] = this.#chunk;
+      // An offset only where there are more of one millisecond than a chunk has.
+      this.#offset = last === undefined || last.ms === from.ms ? this.#offset + members.length : 0;
+      this.#from = last ?? from;
     }
     return this.#chunk[this.#chunk.length - 1];
   }

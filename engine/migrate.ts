@@ -1,6 +1,13 @@
 import { ConflictError, InvalidInputError, MillraceError, NotFoundError, UnavailableError } from "./errors.ts";
 import { type Graph, shapeOf, workflowVersion } from "./graph.ts";
-import { busyReason, type Destination, type MigratingSteps, planMigration, sameSteps } from "./migration-plan.ts";
+import {
+  busyReason,
+  type Destination,
+  type MigratingStep,
+  type MigratingSteps,
+  planMigration,
+  sameSteps,
+} from "./migration-plan.ts";
 import type { RunsApi } from "./millrace.ts";
 import { encodeInput } from "./payload.ts";
 import { laneOf, type RunRecord, stepWords } from "./run-record.ts";
@@ -230,12 +237,15 @@ class Refused extends MillraceError {
   }
 }
 
+/** A step that waits for a limit is queued: before the gate of the other version it stands in the queue like any other. */
 function stepsOf({ fields }: RunRecord, { steps }: Graph): MigratingSteps {
-  const found = new Map<string, ReturnType<typeof stepWords> & { hadItems: boolean }>();
+  const found = new Map<string, MigratingStep>();
   for (const { name } of steps) {
     const record = fields[`step:${name}`];
-    if (record !== undefined)
-      found.set(name, { ...stepWords(record), hadItems: fields[`items:${name}`] !== undefined });
+    if (record === undefined) continue;
+    const { status, place } = stepWords(record);
+    const hadItems = fields[`items:${name}`] !== undefined;
+    found.set(name, { status: place.startsWith("gate:") ? "queued" : status, place, hadItems });
   }
   return found;
 }

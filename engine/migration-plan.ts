@@ -4,7 +4,7 @@ import type { StepStatus } from "./views.ts";
 /** What a step of a run that is to be moved has come to. A step that is pending has none. */
 export interface MigratingStep {
   status: StepStatus;
-  /** Where it is, if it is live: a stream entry, `timer:ROW` or `items`. */
+  /** Where it is, if it is live: a stream entry, `timer:ROW`, `gate:TICKET` or `items`. */
   place: string;
   /** Whether it has expanded a list or gone through turns. */
   hadItems: boolean;
@@ -48,7 +48,6 @@ export function busyReason(steps: MigratingSteps): string | undefined {
     const where = `step ${quoted(name)}`;
     if (step.place === "items") return `the items of ${where} are under way`;
     if (step.status === "running") return `${where} is in a worker's hands`;
-    if (step.place.startsWith("gate:")) return `${where} waits for a limit`;
     const reason = /^timer:wake\|([^|]+)\|/.exec(step.place)?.[1];
     if (reason === "child" || reason === "detached") return `${where} waits for a child run`;
     if (reason !== undefined && !MOVABLE.includes(reason)) return `${where} is ${reason}`;

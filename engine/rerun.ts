@@ -120,7 +120,7 @@ function planFor(record: RunRecord, graph: Graph, from: string): RerunPlan {
   return plan;
 }
 
-/** The input of the run, what the kept steps came to, and an input that the first step was given by hand. */
+/** The input of the run, its tags and its priority, what the kept steps came to, and an input that the first step was given by hand. */
 async function keptFields(
   values: Values,
   run: string,
@@ -131,7 +131,7 @@ async function keptFields(
   const tenant = fields.tenant!;
   const perStep = keep.flatMap((step) => ["step", "output", "input", "progress"].map((kind) => `${kind}:${step}`));
   const kept: Record<string, string> = {};
-  for (const name of ["input", "priority", `input:${from}`, ...perStep]) {
+  for (const name of ["input", "priority", "tags", `input:${from}`, ...perStep]) {
     const stored = fields[name];
     if (stored === undefined) continue;
     // The results of a map are with the items of the run that is left behind.

@@ -1,6 +1,7 @@
 import { startDeduped } from "./dedupe.ts";
+import { MillraceError } from "./errors.ts";
 import { firstGateKeys } from "./first-gates.ts";
-import { blobOf } from "./payload.ts";
+import { logger } from "./log.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { StartStore } from "./store/start-store.ts";
@@ -8,6 +9,8 @@ import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import type { Priority } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
+
+const log = logger("starting");
 
 interface Parts {
   store: Store;
@@ -48,17 +51,37 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
     return storing;
   };
   const gateKeys = await firstGateKeys(start.workflow, json);
-  const admit = async (run: string) =>
-    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms, gateKeys });
+  const admit = async (run: string) => {
+    const input = await stored(run);
+    const admission = { id: run, graph, tenant, input, ...rest, priority, terms, gateKeys };
+    return store.admit(admission).catch(dropRefused(values, tenant, input));
+  };
   await parts.lanes.open(store.partitionKeys(id), graph, priority);
   const { dedupe } = terms;
   if (dedupe === undefined || hash === undefined) return { id, created: await admit(id) };
   if (repeatable && (await starts.status(id)) !== undefined) return { id, created: false };
   const postpone = async (run: string) => {
     const { reply, was } = await starts.postpone(run, graph, dedupe, { input: await stored(run), ...rest });
-    const replaced = reply === Reply.Done && was !== (await stored(run)) ? blobOf(was!) : undefined;
-    if (replaced !== undefined) await values.blobs.delete(tenant, replaced);
+    if (reply === Reply.Done && was !== (await stored(run))) await values.drop(tenant, was!);
     return reply;
   };
   return startDeduped(starts, { dedupe, hash, tenant, id, newId, admit, postpone });
+}
+
+/**
+ * What is done when a run is not admitted: its input is dropped if Redis has said no, since the run that it belongs to may never
+ * be there. Where there was no answer the run may be.
+ */
+export function dropRefused(values: Values, tenant: string, input: string): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (wasRefused(error))
+      await values.drop(tenant, input).catch((trouble) => log.warn("an input is left behind: {trouble}", { trouble }));
+    throw error;
+  };
+}
+
+/** Whether a script wrote nothing, for certain: for lack of memory, or because a key is of another type. */
+function wasRefused(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return false;
+  return error.code === "wrong_type" || (error.cause instanceof Error && /^OOM\b/.test(error.cause.message));
 }

@@ -2,7 +2,7 @@ import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import { FatalError } from "./errors.ts";
 import { type Graph, shapeOf } from "./graph.ts";
 import { CHUNK } from "./keys.ts";
-import { encodeValue, isSpread, loadValue, storeValue } from "./payload.ts";
+import { blobOf, encodeValue, isSpread, loadValue, storeValue } from "./payload.ts";
 import type { Settled } from "./step.ts";
 import type { Store } from "./store.ts";
 
@@ -27,6 +27,12 @@ export class Values {
   /** As `put`, of JSON. What is large goes to the blob store, and belongs to the run. */
   keep(run: string, tenant: string, name: string, json: string): Promise<string> {
     return storeValue(new OwnedBlobs(this.blobs, run), tenant, name, json);
+  }
+
+  /** Takes a value out of the blob store that nothing refers to, if it is there. */
+  async drop(tenant: string, stored: string): Promise<void> {
+    const blob = blobOf(stored);
+    if (blob !== undefined) await this.blobs.delete(tenant, blob);
   }
 
   /** The value again. @throws FatalError `value_lost` if it is gone */

@@ -4,16 +4,17 @@ import { tellingScript } from "./script.ts";
  * Moves a run that nobody works on to another version of its workflow.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 6 7 runs by status `queued` `running` `waiting`  8… streams, and then gates
- * ARGV  1 run id  2 status, version and tenant as they were read  5 the status from now on, or '' if it stays
+ * ARGV  1 run id  2 status, version and tenant as they were read  5 the status from now on
  *       6 how many gates
  *       then of each step that has a record or is to have one: how many; field, what it was read as ('' for none)
- *       of each live step that is queued: how many; number of its stream's key, entry, the number of its gate ('' for none),
- *         `workflow@version`, step: with a slot, the entry is in the stream of those, and the slot becomes free
+ *       of each live step that is queued, or waits at its gate: how many; number of its stream's key, its place, the number of
+ *         its gate ('' for none), `workflow@version`, step: with a slot, its entry is in the stream of those, and the slot
+ *         becomes free
  *       of each other live step: how many; timer row, its field in delayed
  *       of each limit of the run: how many; its timer row, and the one of the new version
  *       of each step that is live from now on: how many; field, its words but for the place and what follows it, then one of
  *         `anew`: number of the new stream's key
- *         `entry`: number of the new stream's key, the entry so far: what woke the step is kept
+ *         `entry`: number of the new stream's key, the place so far: what woke the step is kept
  *         `row`: the row so far, the row from now on, the new field in delayed: due when it was
  *       and behind each the words from `started` on
  *       of each step that is done from now on: how many; field, status
@@ -52,18 +53,19 @@ for _ = 1, number() do
 end
 local entries, rows = {}, {}
 for i = 1, number() do
-  local stream, entry, gate_number, version, step = KEYS[number()], take(), take(), take(), take()
+  local stream, place, gate_number, version, step = KEYS[number()], take(), take(), take(), take()
   local gate = gate_number ~= '' and open_gate(#KEYS - 7 * gates + 7 * gate_number - 6, version, step)
+  local entry = string.sub(place, 1, 5) ~= 'gate:' and place
   if gate then
-    local _, given, lane = slot_of(gate, ARGV[1], '')
-    if given == entry then stream = gate.slots[tonumber(lane)] end
+    local key, given, lane = slot_of(gate, ARGV[1], '')
+    if key then stream, entry = gate.slots[tonumber(lane)], entry or given end
   end
-  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
-  if not pending.err and pending[1] then return NOT_OWNER end
-  entries[i] = { stream = stream, id = entry, gate = gate }
-  local found = redis.call('XRANGE', stream, entry, entry)[1]
+  local pending = entry and redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+  if pending and not pending.err and pending[1] then return NOT_OWNER end
+  entries[i] = { stream = stream, id = entry, place = place, gate = gate }
+  local found = entry and redis.call('XRANGE', stream, entry, entry)[1]
   for k = 1, found and #found[2] or 0, 2 do
-    if found[2][k] == 'wake' then entries[entry] = found[2][k + 1] end
+    if found[2][k] == 'wake' then entries[place] = found[2][k + 1] end
   end
 end
 for i = 1, number() do
@@ -83,9 +85,9 @@ for _ = 1, number() do
 end
 local now = now_ms()
 for _, entry in ipairs(entries) do
-  redis.call('XDEL', entry.stream, entry.id)
+  if entry.id then redis.call('XDEL', entry.stream, entry.id) end
   if entry.gate then
-    leave_gate(entry.gate, ARGV[1], '', now)
+    clear_gate(entry.gate, entry.place, ARGV[1], '', now)
     turn_gate(entry.gate, timers, now)
   end
 end
@@ -125,7 +127,7 @@ for _ = 1, number() do
 end
 for _ = 1, number() do redis.call('HDEL', run, take()) end
 
-local status = ARGV[5] ~= '' and ARGV[5] or got[1]
+local status = ARGV[5]
 redis.call('HSET', run, 'status', status)
 redis.call('ZADD', index[status], got[4], ARGV[1])
 local lines = {}

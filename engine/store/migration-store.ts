@@ -50,10 +50,11 @@ export class MigrationStore {
       const known = all.indexOf(key);
       return known < 0 ? all.push(key) : known + 1;
     };
-    const status = fields.status === "queued" ? "" : isWaiting(plan, migration.steps) ? "waiting" : "running";
+    const status = statusOnceMoved(migration);
     const moved = encodeEvent({ type: "run.queued", data: { version: to.version, from: from.version } });
     // The log says of a run what its record does: one that had begun goes on, one that only waits does that.
-    const then = status === "" ? [] : [encodeEvent({ type: status === "waiting" ? "run.waiting" : "run.started" })];
+    const then =
+      status === "queued" ? [] : [encodeEvent({ type: status === "waiting" ? "run.waiting" : "run.started" })];
     const { entries, rows, gates } = places(migration, stream);
     const args: Arg[] = [id, fields.status!, fields.version!, fields.tenant!, status, gates.length];
     for (const list of [readAs(migration), entries, rows, limits(id, from, to)]) args.push(list.length, ...list.flat());
@@ -66,9 +67,11 @@ export class MigrationStore {
   }
 }
 
-/** Whether none of its steps is at work from now on. */
-function isWaiting({ live }: MigrationPlan, steps: MigratingSteps): boolean {
-  return live.every(({ step, keeps }) => keeps && steps.get(step)!.status === "waiting");
+/** One that waited for a limit before it had started is queued again. */
+function statusOnceMoved({ record: { fields }, plan, steps }: Migration): "queued" | "waiting" | "running" {
+  if (fields.status === "queued") return "queued";
+  if (plan.live.every(({ step, keeps }) => keeps && steps.get(step)!.status === "waiting")) return "waiting";
+  return fields.unstarted === undefined ? "running" : "queued";
 }
 
 /** The records of every step that either version has. */
@@ -110,9 +113,10 @@ function liveArgs(
   if (!keeps) return [field, "queued 0 0 0", "anew", stream(to, step), "- - 0"];
   const words = record.fields[field]!.split(" ");
   const [before, after] = [words.slice(0, 4).join(" "), words.slice(5).join(" ")];
-  const { place } = steps.get(step)!;
+  const { status, place } = steps.get(step)!;
   const row = rowOf(place);
-  if (row === undefined) return [field, before, "entry", stream(to, step), place, after];
+  if (row === undefined)
+    return [field, [status, ...words.slice(1, 4)].join(" "), "entry", stream(to, step), place, after];
   const parsed = parseTimerRow(row);
   if (parsed?.kind !== "wake") throw new Error(`the place of step ${step} in run ${record.id} is odd: ${place}`);
   const moved = encodeTimerRow({ ...parsed, version: `${to.version}` });
@@ -145,6 +149,7 @@ function fieldArgs({ record, from, to, steps, plan, outputs, input }: Migration)
   }
   drop("ends");
   drop("active");
+  if (statusOnceMoved({ record, from, to, steps, plan, outputs, input }) === "queued") drop("unstarted");
   return { settled, set, gone };
 }
 

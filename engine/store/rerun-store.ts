@@ -54,6 +54,7 @@ export class RerunStore {
   /** @returns Done; Already if it is there; Stale if it came too late for its blobs; WrongType */
   async admit({ id, graph, tenant, priority, metadata, start, fields, blobsDueAt }: RerunAdmission): Promise<Reply> {
     const keys = this.#store.partitionKeys(id);
+    const tags = JSON.parse(fields.tags ?? "[]") as string[];
     const [reply] = (await this.#store.teller.run(
       admitRerun,
       keys,
@@ -61,13 +62,14 @@ export class RerunStore {
         ...[keys.run(id), keys.log(id), keys.timers()],
         ...[keys.runsByStatus(tenant, "queued"), keys.runsByWorkflow(tenant, graph.workflow)],
         ...start.map((step) => keys.step(graph, step, priority)),
+        ...tags.map((tag) => keys.runsByTag(tenant, tag)),
       ],
       [
         ...[id, graph.workflow, graph.version, tenant, metadata, encodeEvent({ type: "run.queued" })],
         ...(blobsDueAt === undefined
           ? ["", 0]
           : [encodeTimerRow({ kind: "delete", tenant, run: id, items: "" }), blobsDueAt]),
-        ...start,
+        ...[start.length, ...start],
         ...Object.entries(fields).flat(),
       ],
     )) as [Reply];

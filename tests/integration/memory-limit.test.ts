@@ -1,5 +1,7 @@
+import { readdir } from "node:fs/promises";
 import { any } from "valibot";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { connect, createWorker, workflow } from "../../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
@@ -90,6 +92,24 @@ test("over the memory limit nothing new is taken, and what was taken is done by 
   expect(tokens).toBe(accepted.length + Math.ceil(accepted.length / 10));
   expect((await gateway.millrace.runs.list({ status: "queued" })).data).toEqual([]);
   expect((await gateway.millrace.runs.list({ status: "running" })).data).toEqual([]);
+});
+
+test("over the memory limit a large input that is refused is not left in the blob store", async () => {
+  const dir = await temporaryDir();
+  const files = async () =>
+    (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+  await using gateway = await engineUnderTest([flow], { url: server.url, blobs: new FsBlobStore(dir) });
+  const { accepted } = await fill(gateway);
+  const large = { n: 1, pad: "x".repeat(50_000) };
+  for (let tries = 0; tries < 3; tries += 1)
+    await expect(gateway.millrace.runs.start(flow, large)).rejects.toMatchObject({ code: "unavailable" });
+  expect(await files()).toBe(0);
+  for (const id of accepted.splice(0, 50)) {
+    await gateway.millrace.runs.cancel(id);
+    await gateway.millrace.runs.delete(id);
+  }
+  const { id } = await gateway.millrace.runs.start(flow, large);
+  expect(await gateway.millrace.runs.get(id)).toMatchObject({ input: large });
 });
 
 test("over the memory limit runs that are no longer kept are deleted, which makes room", async () => {

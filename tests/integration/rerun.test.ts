@@ -91,6 +91,22 @@ describe("a run that is run again from a step", () => {
     await expect(runs.rerun(run.id, { from: "a", input: { n: -2 } })).rejects.toMatchObject({ code: "invalid_input" });
   });
 
+  test("has the tags of the run that it is of, and is found by each", async () => {
+    const { definition } = counted();
+    const runs = await open(definition);
+    const tags = ["customer:7", "nightly"];
+    const { id } = await runs.start(definition, { n: 1 }, { tags, priority: "low" });
+    await bench.ended(id);
+    const again = await runs.rerun(id, { from: "c" });
+    expect(await bench.ended(again.id)).toMatchObject({ tags, priority: "low", output: "20" });
+    const tagged = async (tag: string) => (await runs.list({ tag, status: "completed" })).data.map((run) => run.id);
+    for (const tag of tags) expect(await tagged(tag)).toEqual([again.id, id]);
+    const more = await runs.rerun(again.id, { from: "a" });
+    await bench.ended(more.id);
+    for (const gone of [id, again.id]) await runs.delete(gone);
+    expect(await tagged("nightly")).toEqual([more.id]);
+  });
+
   test("is refused from a step that it never reached, or from none", async () => {
     const { definition } = counted();
     const runs = await open(definition);

@@ -37,6 +37,14 @@ test.each([
     'step "b" has a condition now; step "c" comes after nothing, and came after "b"',
   ],
   [
+    "limits, and an undo",
+    workflow("doc", { input: any() })
+      .step("a", { limits: { concurrency: 1 }, run: () => 1 })
+      .step("b", { after: ["a"], undo: () => undefined, run: () => 2 })
+      .step("c", { after: ["b"], run: () => 3 }),
+    'step "a" has limits now; step "b" has an undo now',
+  ],
+  [
     "only their order",
     workflow("doc", { input: any() })
       .step("a", () => 1)
@@ -46,6 +54,14 @@ test.each([
   ],
 ])("%s", (_, changed, expected) => {
   expect(graphDifference(one, changed.graph)).toBe(expected);
+});
+
+test("what a step has no more", () => {
+  const [a, ...rest] = one.steps;
+  const full = { ...one, steps: [{ ...a!, when: true as const, limits: true as const, undo: true as const }, ...rest] };
+  expect(graphDifference(full, one)).toBe(
+    'step "a" has no condition any more; step "a" has no limits any more; step "a" has no undo any more',
+  );
 });
 
 test("the order alone, and no more than eight differences", () => {

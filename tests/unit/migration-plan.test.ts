@@ -154,6 +154,7 @@ describe("is busy", () => {
     ["waiting timer:wake|sleep|t|r|w|1|s||1-1", undefined],
     ["retrying timer:wake|retry|t|r|w|1|s||1-1", undefined],
     ["queued 1-1", undefined],
+    ["queued gate:k|1|RUN||t|0|0|2", undefined],
     ["completed", undefined],
   ])("%s", (record, reason) => {
     expect(busyReason(steps({ s: record }))).toBe(reason);

@@ -44,6 +44,15 @@ describe("admit-rerun", () => {
     expect(await bench.commit({ entry: entry!, startedAgoMs: 0 })).toBe(Reply.Done);
   });
 
+  test("with tags it is in the index of each", async () => {
+    const fields = { ...admission().fields, tags: '["a","b"]' };
+    expect(await change({ fields }, Reply.Done)).toMatchObject({
+      "run:RUN": { tags: '["a","b"]' },
+      "runs:default:tag:a": { RUN: "T" },
+      "runs:default:tag:b": { RUN: "T" },
+    });
+  });
+
   test("a second time nothing changes", async () => {
     await reruns.admit(admission());
     expect(await change({}, Reply.Already)).toEqual({});
@@ -75,7 +84,7 @@ describe("admit-rerun", () => {
     expect(await change({ blobsDueAt }, Reply.Stale)).toEqual({});
   });
 
-  test.each(["run", "log", "timers", "status", "workflow", "stream"])(
+  test.each(["run", "log", "timers", "status", "workflow", "stream", "tag"])(
     "a key of the wrong type refuses it: %s",
     async (which) => {
       const { keys, run, redis } = bench;
@@ -86,9 +95,11 @@ describe("admit-rerun", () => {
         status: keys.runsByStatus("default", "queued"),
         workflow: keys.runsByWorkflow("default", "two"),
         stream: keys.step(two.graph, "b"),
+        tag: keys.runsByTag("default", "a"),
       }[which]!;
       await redis.set(key, "not ours");
-      expect(await change({}, Reply.WrongType)).toEqual({});
+      const fields = { ...admission().fields, tags: '["a"]' };
+      expect(await change({ fields }, Reply.WrongType)).toEqual({});
     },
   );
 

@@ -1,10 +1,10 @@
 import { any } from "valibot";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { internalsOf } from "../../../engine/connect.ts";
 import { workflow } from "../../../engine/index.ts";
 import { overdue } from "../../../engine/overdue.ts";
 import { StartStore } from "../../../engine/store/start-store.ts";
-import { engineUnderTest } from "../../support/engine-under-test.ts";
+import { type EngineUnderTest, engineUnderTest } from "../../support/engine-under-test.ts";
 import { leftovers, rawRedis, redisUrl } from "../../support/redis.ts";
 
 const build = (version: number) =>
@@ -73,31 +73,106 @@ test("a run of high priority stays in its lane; one that its tenant's pause has 
   });
 });
 
-test("a run that has a slot gives it up as it is moved, and the next one has it; retired, nothing of the gate is left", async () => {
+describe("a step with limits", () => {
   const limited = (version: number) =>
     workflow("doc", { version, input: any() })
       .step("work", { limits: { concurrency: 1 }, run: () => version })
       .step("end", (made) => made);
-  await using engine = await engineUnderTest([limited(1), limited(2)]);
-  await using old = await engineUnderTest([limited(1)], { namespace: engine.namespace });
-  // It sets the limits, and then does nothing.
-  await engine.millrace.pause({ workflow: "doc" });
-  await (await old.worker()).stop();
-  const first = await old.millrace.runs.start("doc", null);
-  const second = await old.millrace.runs.start("doc", null);
-  expect(await engine.millrace.runs.get(second.id)).toMatchObject({ status: "waiting" });
-  expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: [first.id, second.id] })).toMatchObject({
-    moved: 1,
-    left: [{ run: second.id, outcome: "busy", reason: 'step "work" waits for a limit' }],
+
+  /** The engine with both versions, and so many runs of the old one, of which only the first has a slot. */
+  async function opened(count: number) {
+    const engine = await engineUnderTest([limited(1), limited(2)]);
+    const old = await engineUnderTest([limited(1)], { namespace: engine.namespace });
+    // It sets the limits, and then does nothing.
+    await engine.millrace.pause({ workflow: "doc" });
+    const worker = await old.worker();
+    const runs: string[] = [];
+    for (let n = 0; n < count; n += 1) runs.push((await old.millrace.runs.start("doc", null)).id);
+    const [slot, ...waiting] = runs as [string, ...string[]];
+    const close = async () => {
+      await old[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    };
+    return { engine, worker, slot, waiting, [Symbol.asyncDispose]: close };
+  }
+
+  /** Forgets the old version, of which nothing is left then. */
+  async function retire({ millrace, namespace }: EngineUnderTest): Promise<void> {
+    await millrace.retireVersion("doc", 1);
+    expect((await leftovers(redisUrl, namespace)).filter((key) => key.includes("doc@1"))).toEqual([]);
+  }
+
+  test("a run that has a slot gives it up as it is moved, and the next one has it", async () => {
+    await using bench = await opened(3);
+    const { engine, worker, slot, waiting } = bench;
+    const [second, third] = waiting as [string, string];
+    expect(await engine.millrace.runs.get(second)).toMatchObject({
+      ...{ status: "waiting", steps: { work: { waitingFor: { reason: "limit" } } } },
+    });
+    expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: [slot, third] })).toMatchObject({
+      moved: 2,
+    });
+    await engine.millrace.resume({ workflow: "doc" });
+    expect(await engine.ended(second)).toMatchObject({ version: 1, output: 1 });
+    await worker.stop();
+    await retire(engine);
+    await engine.worker();
+    for (const id of [slot, third]) expect(await engine.ended(id)).toMatchObject({ version: 2, output: 2 });
   });
-  expect(await engine.millrace.migrate({ workflow: "doc", from: 1 })).toMatchObject({ left: [{ outcome: "busy" }] });
-  await engine.millrace.resume({ workflow: "doc" });
-  const worker = await old.worker();
-  expect(await engine.ended(second.id)).toMatchObject({ version: 1, output: 1 });
-  await worker.stop();
-  await engine.millrace.retireVersion("doc", 1);
-  const left = (await leftovers(redisUrl, engine.namespace)).filter((key) => key.includes("doc@1"));
-  expect(left).toEqual([]);
-  await engine.worker();
-  expect(await engine.ended(first.id)).toMatchObject({ version: 2, output: 2 });
+
+  test("what waits for it is moved where nobody serves the old version, one that was given a slot since among them", async () => {
+    await using bench = await opened(4);
+    const { engine, worker, slot, waiting } = bench;
+    await worker.stop();
+    const move = (runs: string[]) => engine.millrace.migrate({ workflow: "doc", from: 1, runs });
+    // The second has a slot then, of which its record does not know.
+    expect(await move([slot])).toMatchObject({ moved: 1 });
+    expect(await move(waiting)).toMatchObject({ moved: 3, busy: 0 });
+    for (const id of waiting) {
+      const view = { status: "queued", version: 2, steps: { work: { status: "queued" } } };
+      expect(await engine.millrace.runs.get(id)).toMatchObject(view);
+    }
+    expect((await engine.millrace.runs.list({ status: "queued" })).data).toHaveLength(4);
+    expect((await engine.millrace.runs.list({ status: "waiting" })).data).toEqual([]);
+    await retire(engine);
+    await engine.millrace.resume({ workflow: "doc" });
+    await engine.worker();
+    for (const id of [slot, ...waiting]) {
+      expect(await engine.ended(id)).toMatchObject({ status: "completed", version: 2, output: 2 });
+      const events = await engine.events(id);
+      expect(events.filter(({ type }) => type === "run.started" || type === "step.started")).toHaveLength(3);
+    }
+  });
+
+  test("a run that was given back with its slot, and one behind it, both begun, go on with the other version", async () => {
+    const held = (version: number) =>
+      workflow("doc", { version, input: any() })
+        .step("begin", () => "begun")
+        .step("work", {
+          limits: { concurrency: 1 },
+          run: (each, ctx) =>
+            version === 2
+              ? `${each}, then done by 2`
+              : new Promise<string>((_, reject) =>
+                  ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason)),
+                ),
+        });
+    await using engine = await engineUnderTest([held(1), held(2)]);
+    await using old = await engineUnderTest([held(1)], { namespace: engine.namespace });
+    const worker = await old.worker({ drainMs: 0 });
+    const first = await old.millrace.runs.start("doc", null);
+    await engine.until(first.id, ({ type, step }) => type === "step.started" && step === "work");
+    const second = await old.millrace.runs.start("doc", null);
+    await engine.until(second.id, ({ type }) => type === "run.waiting");
+    expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: [first.id] })).toMatchObject({
+      left: [{ reason: 'step "work" is in a worker\'s hands' }],
+    });
+    await worker.stop();
+    expect(await engine.millrace.migrate({ workflow: "doc", from: 1 })).toMatchObject({ moved: 2, left: [] });
+    for (const { id } of [first, second]) expect((await engine.millrace.runs.summary(id)).status).toBe("running");
+    await retire(engine);
+    await engine.worker();
+    for (const { id } of [first, second])
+      expect(await engine.ended(id)).toMatchObject({ version: 2, output: "begun, then done by 2" });
+  });
 });
