@@ -124,8 +124,13 @@ function whenOf(cadence: CadenceRecord): Pick<ScheduleView, "cron" | "timeZone" 
 
 /** How long a schedule that has ended is kept. */
 const KEPT_MS = 7 * 86_400_000;
-const LOOK_AFTER_MS = 500;
-const LOOK_WITHIN_MS = 10_000;
+/** The end of the run that is waited for makes the row due. One that was lost has none. */
+const LOOK_EVERY_MS = 60_000;
+
+/** The run whose end ticks wait for, if any do. */
+export function awaitedRun({ overlap, waiting, lastRun }: ScheduleRecord): string | undefined {
+  return overlap === "queue" && waiting.length > 0 ? lastRun : undefined;
+}
 
 /** When a schedule is to be looked at next; undefined for never. */
 export function dueAt(record: ScheduleRecord, now: number): number | undefined {
@@ -135,7 +140,5 @@ export function dueAt(record: ScheduleRecord, now: number): number | undefined {
   if (starting.length > 0) return now;
   const tick = nextTick === undefined ? Number.POSITIVE_INFINITY : Math.max(now, nextTick + offset);
   if (waiting.length === 0) return tick;
-  // Whether the run that is waited for has ended is looked up, the less often the longer it has been.
-  const pause = Math.min(Math.max((now - waiting[0]!) / 10, LOOK_AFTER_MS), LOOK_WITHIN_MS);
-  return Math.min(tick, Math.floor(now + pause));
+  return awaitedRun(record) === undefined ? now : Math.min(tick, now + LOOK_EVERY_MS);
 }

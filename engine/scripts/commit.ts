@@ -301,7 +301,7 @@ local function write(i, at)
     run.status = finish
     set('status', finish)
     set('endedAt', now_text)
-    due = tell_parent(run.key, KEYS[1], id, now_text)
+    due = tell_waiting(run.key, KEYS[1], id, now_text)
   elseif graph and delta ~= 0 and call('HINCRBY', run.key, 'active', delta) == 0 then
     if run.status == 'queued' then set('unstarted', '1') end
     move(run, id, tenant[run.status], tenant.waiting)

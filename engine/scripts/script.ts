@@ -172,13 +172,14 @@ local function end_steps(run_key, id, timers_key, delayed_key, parked_key, versi
   end
 end
 
--- Wakes the step that waits for this run, which has ended. True if there is one.
-local function tell_parent(run_key, timers_key, id, now)
+-- Wakes what waits for this run, which has ended: a step, or a schedule. True if there is one.
+local function tell_waiting(run_key, timers_key, id, now)
   -- Only a run with an id of version 8 was started by another.
   if string.byte(id, 13) ~= 56 then return false end
-  local parent = redis.call('HGET', run_key, 'parent')
-  if not parent then return false end
-  redis.call('ZADD', timers_key, now, 'wake|' .. parent .. '|' .. id)
+  local got = redis.call('HMGET', run_key, 'parent', 'tick')
+  local row = got[1] and 'wake|' .. got[1] .. '|' .. id or got[2]
+  if not row then return false end
+  redis.call('ZADD', timers_key, now, row)
   return true
 end
 `;

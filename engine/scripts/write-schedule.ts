@@ -1,9 +1,10 @@
 import { script } from "./script.ts";
 
 /**
- * Writes the whole of a schedule, lists it and arms its timer row, if it is still the one that the caller read.
+ * Writes the whole of a schedule, lists it and arms its timer row, if it is still the one that the caller read. The run that
+ * its ticks wait for remembers the row, which its end makes due; if it has ended by now, the row is due at once.
  *
- * KEYS  1 schedule  2 the tenant's schedules  3 timers
+ * KEYS  1 schedule  2 the tenant's schedules  3 timers  4 the run that ticks wait for, if any do
  * ARGV  1 the revision that was read, 0 for none  2 name  3 when it was made, ms  4 the row that goes, '' for none  5 the
  *       row that stays or comes, '' for none  6 when that is due, ms; '' to leave it as it is  7… fields and values
  * Returns  Done; Stale if it is another by now, or gone; WrongType
@@ -14,7 +15,7 @@ import { script } from "./script.ts";
 export const writeSchedule = script(
   "write-schedule",
   `
-local _, any = wrong_types('hzz')
+local _, any = wrong_types('hzzh')
 if any then return WRONG_TYPE end
 if (redis.call('HGET', KEYS[1], 'revision') or '0') ~= ARGV[1] then return STALE end
 if ARGV[1] ~= '0' then
@@ -23,7 +24,16 @@ if ARGV[1] ~= '0' then
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 7))
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
-if ARGV[5] ~= '' and ARGV[6] ~= '' then redis.call('ZADD', KEYS[3], ARGV[6], ARGV[5]) end
+local due = ARGV[6]
+if KEYS[4] then
+  local status = redis.call('HGET', KEYS[4], 'status') or ''
+  if LIVE[status] or status == 'undoing' then
+    redis.call('HSET', KEYS[4], 'tick', ARGV[5])
+  else
+    due = now_ms()
+  end
+end
+if ARGV[5] ~= '' and due ~= '' then redis.call('ZADD', KEYS[3], due, ARGV[5]) end
 return DONE
 `,
 );

@@ -3,7 +3,7 @@ import type { PartitionKeys } from "../keys.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs, statusOf } from "../run-record.ts";
-import { decodeSchedule, encodeSchedule, type ScheduleRecord } from "../schedules/record.ts";
+import { awaitedRun, decodeSchedule, encodeSchedule, type ScheduleRecord } from "../schedules/record.ts";
 import { deleteSchedule } from "../scripts/delete-schedule.ts";
 import { readSchedule } from "../scripts/read-schedule.ts";
 import { Reply } from "../scripts/script.ts";
@@ -68,7 +68,10 @@ export class ScheduleStore {
     const armed = due === undefined ? "" : row(which, becomes);
     const fields = Object.entries(encodeSchedule(becomes)).flat();
     const args = [old === armed ? "" : old, armed, typeof due === "number" ? due : ""];
-    const reply = (await this.#client.run(writeSchedule, this.#touched(which), [
+    // A run that is being started is not there yet: the write after that one names it.
+    const awaited = typeof due === "number" ? awaitedRun(becomes) : undefined;
+    const touched = [...this.#touched(which), ...(awaited === undefined ? [] : [this.partition(which).run(awaited)])];
+    const reply = (await this.#client.run(writeSchedule, touched, [
       ...[was?.revision ?? 0, which.name, becomes.createdAt],
       ...[...args, ...fields],
     ])) as Reply;

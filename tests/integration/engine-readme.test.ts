@@ -9,6 +9,7 @@ import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { ROOT } from "../support/run.ts";
+import { ScheduleBench } from "../support/schedules.ts";
 
 const readme = await readMarkdown("engine/README.md");
 
@@ -197,6 +198,15 @@ describe("what Redis holds after runs of every kind", () => {
     );
     await engine.millrace.config.set("a", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
+    // Two ticks are due: the second waits for the run of the first.
+    const often = { name: "often", every: 60_000, overlap: "queue", missed: "all" } as const;
+    await engine.millrace.schedules.create({ ...often, workflow: inner, input: null });
+    const bench = new ScheduleBench(engine);
+    await bench.due("often", Date.now() - 90_000);
+    await vi.waitUntil(async () => {
+      const { lastRun } = await bench.get("often");
+      return lastRun !== undefined && (await bench.redis.hexists(bench.keys.run(lastRun), "tick")) === 1;
+    }, 10_000);
     await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
     const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
     for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
@@ -218,7 +228,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
-        .replace(/:TENANT:daily/, ":TENANT:NAME")
+        .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")

@@ -52,7 +52,7 @@ local function end_run(status, word, error)
     set('endedAt', now)
     redis.call('ZADD', KEYS[8], got[2], id)
     redis.call('HSET', KEYS[1], unpack(fields))
-    tell_parent(KEYS[1], KEYS[3], id, now)
+    tell_waiting(KEYS[1], KEYS[3], id, now)
     append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] }, 1)
   end
   redis.call('PUBLISH', ARGV[2], word .. ' ' .. id)

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { derivedRunId } from "../../../engine/ids.ts";
 import { decodeSchedule, encodeSchedule, type ScheduleRecord } from "../../../engine/schedules/record.ts";
 import { ScheduleStore } from "../../../engine/store/schedule-store.ts";
+import { Reply } from "../../../engine/store.ts";
 import { changes } from "../../support/state.ts";
-import { StoreBench } from "../../support/store.ts";
+import { StoreBench, two } from "../../support/store.ts";
 
 let bench: StoreBench;
 let schedules: ScheduleStore;
@@ -110,6 +112,73 @@ describe("write-schedule", () => {
     await bench.redis.set(KEYS[key](), "not ours");
     const before = await bench.state();
     await expect(schedules.write(which, undefined, record, DUE)).rejects.toMatchObject({ code: "wrong_type" });
+    expect(await bench.state()).toEqual(before);
+  });
+});
+
+describe("write-schedule of one whose ticks wait for a run", () => {
+  const row = "tick|default|nightly|7";
+  let run: string;
+  beforeEach(async () => {
+    run = await derivedRunId(0, ["nightly", DUE]);
+    await bench.admit(run);
+    await schedules.write(which, undefined, record, DUE);
+  });
+  const waits = async (changed: Partial<ScheduleRecord> = {}) =>
+    write(record, { ...record, revision: 8, overlap: "queue", waiting: [DUE], lastRun: run, ...changed }, DUE);
+  const due = async () => Number(await bench.redis.zscore(bench.keys.timers(), row));
+  const isDue = async () => expect(Math.abs((await due()) - Date.now())).toBeLessThan(5_000);
+  const cancelled = () => bench.store.cancel(run, two.graph, "default");
+
+  test("the run remembers its row, and its end makes that due", async () => {
+    expect((await waits()).written).toBe(true);
+    expect(await bench.redis.hget(bench.keys.run(run), "tick")).toBe(row);
+    expect(await due()).toBe(DUE);
+    expect(await cancelled()).toBe(Reply.Done);
+    await isDue();
+  });
+
+  test("a run that completes says so to its worker, which looks at once", async () => {
+    await waits();
+    for (const step of ["a", "b"]) {
+      const entry = await bench.next(step);
+      const next = step === "a" ? { next: "b" } : {};
+      const reply = await bench.commit({ entry, startedAgoMs: 0, end: { kind: "complete", output: "1", ...next } });
+      expect(reply).toBe(step === "a" ? Reply.Done : Reply.DoneAndDue);
+    }
+    await isDue();
+  });
+
+  test.each(["has ended", "is gone"])("one that %s by then has the row due at once", async (how) => {
+    if (how === "has ended") await cancelled();
+    else await bench.redis.del(bench.keys.run(run));
+    expect((await waits()).written).toBe(true);
+    await isDue();
+    expect(await bench.redis.hexists(bench.keys.run(run), "tick")).toBe(0);
+  });
+
+  test("a run that nothing waits for, or that is yet to be started, is left alone", async () => {
+    expect((await waits({ overlap: "allow" })).changed).not.toHaveProperty("timers");
+    expect(await bench.redis.hexists(bench.keys.run(run), "tick")).toBe(0);
+    await schedules.write(which, { ...record, revision: 8 }, { ...record, revision: 9, starting: [DUE] }, "as-it-is");
+    expect(await bench.redis.hexists(bench.keys.run(run), "tick")).toBe(0);
+    await cancelled();
+    expect(await due()).toBe(DUE);
+  });
+
+  test("the row of another generation takes the place of the one that it remembers", async () => {
+    await waits();
+    const was = { ...record, revision: 8 };
+    const becomes = { ...was, revision: 9, generation: 9, overlap: "queue", waiting: [DUE], lastRun: run } as const;
+    expect(await schedules.write(which, was, becomes, DUE)).toBe(true);
+    expect(await bench.redis.hget(bench.keys.run(run), "tick")).toBe("tick|default|nightly|9");
+  });
+
+  test("a run of the wrong type refuses it", async () => {
+    await bench.redis.del(bench.keys.run(run));
+    await bench.redis.set(bench.keys.run(run), "not ours");
+    const before = await bench.state();
+    await expect(waits()).rejects.toMatchObject({ code: "wrong_type" });
     expect(await bench.state()).toEqual(before);
   });
 });
