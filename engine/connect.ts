@@ -66,6 +66,11 @@ interface Internals {
   config: Config;
   cache: ResultCache;
   ticks: Ticks;
+  schedules: ScheduleStore;
+  /** The graph of a version that is stored, or that this process has. */
+  knownGraph: (workflow: string, version: number) => Promise<Graph | undefined>;
+  /** Stores again what is lost of what the namespace holds beside its runs. True if anything was. */
+  restore: () => Promise<boolean>;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -169,7 +174,16 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber, config, cache },
+    ...{ definitions, subscriber, config, cache, schedules },
+    restore: () => space.restore(definitions.map((workflow) => workflow.graph)),
+    knownGraph: async (workflow, version) => {
+      try {
+        return await graphs.of(workflow, version);
+      } catch (error) {
+        if (error instanceof NotFoundError) return undefined;
+        throw error;
+      }
+    },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,

@@ -72,6 +72,27 @@ export class Namespace {
     for (const graph of graphs) await this.#openGraph(graph);
   }
 
+  /**
+   * Stores again what was lost of this, as it was when this process opened it, and the graphs of these definitions.
+   *
+   * @returns whether anything was
+   */
+  async restore(graphs: readonly Graph[]): Promise<boolean> {
+    const names = graphs.map(workflowVersion);
+    const [meta, served, retired] = (await this.#client.pipeline([
+      ["HMGET", this.keys.meta(), "schema", "partitions"],
+      ["HMGET", this.keys.graphs(), ...names],
+      ["HMGET", this.keys.retired(), ...names],
+    ])) as (string | null)[][];
+    const lost = graphs.filter((_, i) => served![i] === null && retired![i] === null);
+    if (meta!.every((value) => value !== null) && lost.length === 0) return false;
+    log.warn("what the namespace holds beside its runs is gone, and is stored again");
+    await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
+    await this.#settled(this.keys.meta(), "partitions", this.#partitions);
+    await this.define(lost);
+    return true;
+  }
+
   async #openGraph(graph: Graph): Promise<void> {
     const json = JSON.stringify(graph);
     const name = workflowVersion(graph);
