@@ -31,12 +31,11 @@ interface Walk {
   beganMs: number;
   /** Whether it goes through the names of all keys, too: something is known to be lost. */
   full: boolean;
-  /** The index that it is in; undefined once it is through with those. */
-  at?: { tenant: string; index: number } & IndexPosition;
-  /** Whether it is over. */
-  over: boolean;
-  /** Where it is among the names of keys. */
+  /** Where it is among the names of keys, and whether it is through with as many as it looks at. */
   names: string;
+  named: boolean;
+  /** Then, the index that it is in; undefined once it is through with those, and over. */
+  at?: { tenant: string; index: number } & IndexPosition;
   /** How many places were put back. */
   found: number;
 }
@@ -53,8 +52,8 @@ export interface ReconcilerParts {
 
 /**
  * Finds live runs that nothing moves any more, and puts them back: a walk over what is live, by one process at a time, a
- * bounded pass at a time; and over the names of all keys, for runs that nothing lists, a little with each walk and wholly
- * once something is known to be lost. How far it has come is stored, so that another goes on there.
+ * bounded pass at a time; before that over the names of all keys, for runs that nothing lists, a little with each walk and
+ * wholly once something is known to be lost. How far it has come is stored, so that another goes on there.
  */
 export class Reconciler implements Service {
   readonly #parts: ReconcilerParts;
@@ -106,12 +105,12 @@ export class Reconciler implements Service {
     const walk = this.#walkOn(held.now, decode(held.position));
     let inMs: number | undefined;
     try {
-      if (!walk.over) inMs = await this.#pass(held.now, walk);
+      if (!isOver(walk)) inMs = await this.#pass(held.now, walk);
     } finally {
       // Another may go on after a pass that failed.
       await store.hold(owner, inMs === undefined ? 0 : HOLD_MS, JSON.stringify(walk));
     }
-    if (walk.over && this.#trouble !== undefined && this.#covers(walk, held.now)) this.#trouble = undefined;
+    if (isOver(walk) && this.#trouble !== undefined && this.#covers(walk, held.now)) this.#trouble = undefined;
     return this.#trouble === undefined ? inMs : (inMs ?? 0);
   }
 
@@ -126,26 +125,27 @@ export class Reconciler implements Service {
 
   /** The walk that is to go on: the one that is stored, or a new one if that is over and its time has come, or knew less. */
   #walkOn(now: number, stored: Walk | undefined): Walk {
-    const isDue = stored === undefined || (stored.over && now - stored.beganMs > 0.9 * WALK_EVERY_MS);
+    const isDue = stored === undefined || (isOver(stored) && now - stored.beganMs > 0.9 * WALK_EVERY_MS);
     if (!isDue && (this.#trouble === undefined || this.#covers(stored, now))) return stored;
     const full = this.#trouble?.full ?? false;
     const names = full ? "0" : (stored?.names ?? "0");
-    return { beganMs: now, full, at: { tenant: "", index: 0, ...START }, over: false, names, found: 0 };
+    return { beganMs: now, full, names, named: false, at: { tenant: "", index: 0, ...START }, found: 0 };
   }
 
   /** Whether a walk began after what this process knows of. */
   #covers({ beganMs, full }: Walk, now: number): boolean {
     const { at, full: isLoss } = this.#trouble!;
-    return beganMs >= now - (performance.now() - at) && (full || !isLoss);
+    // The server says whole milliseconds.
+    return beganMs + 1 >= now - (performance.now() - at) && (full || !isLoss);
   }
 
   async #pass(now: number, walk: Walk): Promise<number | undefined> {
     const { store } = this.#parts;
-    const tenants = (await store.tenants()).sort();
-    for (let pages = 0; pages < PAGES_AT_ONCE && walk.at !== undefined && !this.#stopped; pages += 1)
-      walk.at = await this.#page(now, tenants, walk, walk.at);
-    if (walk.at === undefined) walk.over = await this.#names(now, walk);
-    if (!walk.over) return this.#stopped ? undefined : walk.full ? PAUSE_MS : CALM_PAUSE_MS;
+    if (!walk.named) walk.named = await this.#names(now, walk);
+    const tenants = walk.named ? (await store.tenants()).sort() : [];
+    for (let pages = 0; walk.named && pages < PAGES_AT_ONCE && !isOver(walk) && !this.#stopped; pages += 1)
+      walk.at = await this.#page(now, tenants, walk, walk.at!);
+    if (!isOver(walk)) return this.#stopped ? undefined : walk.full ? PAUSE_MS : CALM_PAUSE_MS;
     if (walk.found > 0) await store.recount(await store.tenants());
     if (walk.found > 0) log.warn("{found} steps were at no place any more, and are put back", { found: walk.found });
     return undefined;
@@ -191,6 +191,10 @@ export class Reconciler implements Service {
     }
     return !walk.full && !this.#stopped;
   }
+}
+
+function isOver({ at }: Walk): boolean {
+  return at === undefined;
 }
 
 const START: IndexPosition = { score: 0, skip: 0 };

@@ -83,7 +83,7 @@ export class ReconcileStore {
     return { members, next: rows.length < AT_ONCE ? undefined : next };
   }
 
-  /** Goes on through the names of all keys: runs that their indexes do not name, by tenant. */
+  /** Goes on through the names of all keys: runs that their indexes do not name, by tenant. Tenants of any are listed. */
   async unlisted(cursor: string, batch: number): Promise<{ cursor: string; runs: Map<string, string[]> }> {
     const { client, keys } = this.#parts;
     const node = client.isCluster ? await this.#parts.openNode(keys) : client;
@@ -98,7 +98,7 @@ export class ReconcileStore {
   }
 
   async #unlisted(ids: readonly string[]): Promise<Map<string, string[]>> {
-    const { client, space, keys } = this.#parts;
+    const { client, keys } = this.#parts;
     const found = new Map<string, string[]>();
     if (ids.length === 0) return found;
     const read = await client.replies(ids.map((id): Call => ["HMGET", keys.run(id), "status", "tenant", "workflow"]));
@@ -107,6 +107,7 @@ export class ReconcileStore {
       return status == null || tenant == null || workflow == null ? [] : [{ id, status, tenant, workflow }];
     });
     if (runs.length === 0) return found;
+    await this.#listTenants(new Set(runs.map(({ tenant }) => tenant)));
     const scores = await client.pipeline(
       runs.flatMap(({ id, status, tenant, workflow }): Call[] => [
         ["ZSCORE", keys.runsByStatus(tenant, statusOf({ status })), id],
@@ -115,8 +116,14 @@ export class ReconcileStore {
     );
     for (const [i, { id, tenant }] of runs.entries())
       if (scores[2 * i] === null || scores[2 * i + 1] === null) found.set(tenant, [...(found.get(tenant) ?? []), id]);
-    if (found.size > 0) await client.call("SADD", space.tenants(), ...found.keys());
     return found;
+  }
+
+  /** Whoever goes through the runs of all tenants goes by this list. */
+  async #listTenants(tenants: ReadonlySet<string>): Promise<void> {
+    const listed = new Set(await this.tenants());
+    const missing = [...tenants].filter((tenant) => !listed.has(tenant));
+    if (missing.length > 0) await this.#parts.client.call("SADD", this.#parts.space.tenants(), ...missing);
   }
 
   /** Looks at runs of a tenant, and puts back what is lost of them. */
