@@ -142,7 +142,7 @@ export class Reconciler implements Service {
   async #pass(now: number, walk: Walk): Promise<number | undefined> {
     const { store } = this.#parts;
     if (!walk.named) walk.named = await this.#names(now, walk);
-    const tenants = walk.named ? (await store.tenants()).sort() : [];
+    const tenants = walk.named ? await store.tenants() : [];
     for (let pages = 0; walk.named && pages < PAGES_AT_ONCE && !isOver(walk) && !this.#stopped; pages += 1)
       walk.at = await this.#page(now, tenants, walk, walk.at!);
     if (!isOver(walk)) return this.#stopped ? undefined : walk.full ? PAUSE_MS : CALM_PAUSE_MS;

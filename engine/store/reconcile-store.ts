@@ -13,6 +13,7 @@ import {
 } from "../places.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { laneOf, pairs, statusOf } from "../run-record.ts";
+import { DEFAULT_TENANT } from "../runs.ts";
 import { holdSweep } from "../scripts/hold-sweep.ts";
 import { reconcile } from "../scripts/reconcile.ts";
 import { recount } from "../scripts/recount.ts";
@@ -67,8 +68,10 @@ export class ReconcileStore {
     return now === undefined ? undefined : { now, position: reached! };
   }
 
+  /** Every tenant that is known to have had a run; the default one may have a schedule that has started none yet. */
   async tenants(): Promise<string[]> {
-    return (await this.#parts.client.call("SMEMBERS", this.#parts.space.tenants())) as string[];
+    const listed = (await this.#parts.client.call("SMEMBERS", this.#parts.space.tenants())) as string[];
+    return [...new Set([...listed, DEFAULT_TENANT])].sort();
   }
 
   /** A page of an index from the oldest on, and where the next one begins; undefined if that was the last. */
@@ -121,7 +124,7 @@ export class ReconcileStore {
 
   /** Whoever goes through the runs of all tenants goes by this list. */
   async #listTenants(tenants: ReadonlySet<string>): Promise<void> {
-    const listed = new Set(await this.tenants());
+    const listed = new Set((await this.#parts.client.call("SMEMBERS", this.#parts.space.tenants())) as string[]);
     const missing = [...tenants].filter((tenant) => !listed.has(tenant));
     if (missing.length > 0) await this.#parts.client.call("SADD", this.#parts.space.tenants(), ...missing);
   }
