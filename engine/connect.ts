@@ -9,6 +9,7 @@ import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys, type PartitionKeys } from "./keys.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
@@ -122,8 +123,9 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     ...{ store, records, graphs, values, definitions },
     operations: new OperationStore(client, store.partitions),
   });
+  const memory = new MemoryWatch((keys) => connections.info(keys.workers(), "memory"));
   const runs = new Runs({
-    ...{ store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
+    ...{ memory, store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     durability: () => space.durability,
   });
