@@ -6,7 +6,7 @@ export const JUNK = "junk:";
 /** Adds keys until Redis takes none any more, in steps that become smaller. How many bytes that were. */
 export async function fillUp(redis: Redis): Promise<number> {
   let bytes = 0;
-  for (let size = 100_000, n = 0; size >= 100; ) {
+  for (let size = 100_000, n = 0; size >= 1_000; ) {
     try {
       await redis.set(`${JUNK}${n}`, "x".repeat(size));
       bytes += size;
