@@ -6,7 +6,7 @@ import { logger } from "./log.ts";
 import { MOST_PARTITIONS } from "./partitions.ts";
 import type { Client } from "./redis/client.ts";
 import { pairs } from "./run-record.ts";
-import { ensureGroups } from "./streams.ts";
+import { ensureGroups } from "./store/group-store.ts";
 import type { Durability } from "./views.ts";
 
 const log = logger("namespace");

@@ -6,8 +6,9 @@ import type { Client } from "./redis/client.ts";
 import { bounded } from "./redis/deadline.ts";
 import { pauseMs } from "./retry.ts";
 import type { Sources } from "./sources.ts";
+import { ensureGroups } from "./store/group-store.ts";
 import type { Store } from "./store.ts";
-import { ensureGroups, take, takeOne } from "./streams.ts";
+import { take, takeOne } from "./streams.ts";
 
 const log = logger("reader");
 

@@ -4,9 +4,9 @@ import { logger } from "./log.ts";
 import type { Client } from "./redis/client.ts";
 import { Loop, type Service } from "./service.ts";
 import { streamsOf } from "./step-places.ts";
+import { ensureGroups } from "./store/group-store.ts";
 import { type LaneStore, laneField } from "./store/lane-store.ts";
 import { type PauseStore, pauseField } from "./store/pause-store.ts";
-import { ensureGroups } from "./streams.ts";
 import { PRIORITIES } from "./views.ts";
 
 const log = logger("sources");

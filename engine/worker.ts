@@ -18,10 +18,10 @@ import { PartitionWorker } from "./partition-worker.ts";
 import { within } from "./service.ts";
 import { streamsOf } from "./step-places.ts";
 import { GateStore } from "./store/gate-store.ts";
+import { ensureGroups } from "./store/group-store.ts";
 import { MemoStore } from "./store/memo-store.ts";
 import { Reply } from "./store.ts";
 import { StrandedWatch } from "./stranded-watch.ts";
-import { ensureGroups } from "./streams.ts";
 import { liveWorkers } from "./versions.ts";
 import type { WorkerOptions } from "./worker-options.ts";
 

@@ -8,13 +8,15 @@ import { script } from "./script.ts";
  * Returns  Done; Already if it was in use; WrongType
  * Events  `lanes` on the control channel
  *
- * It may be refused for lack of memory, as the admission that it is for would be.
+ * The first write is XACK, which is allowed over the memory limit, and so is all that follows: a run that was admitted there
+ * before may have to be put back.
  */
 export const openLane = script(
   "open-lane",
   `
 local _, any = wrong_types('h' .. string.rep('s', #KEYS - 1))
 if any then return WRONG_TYPE end
+redis.pcall('XACK', KEYS[2], GROUP, '0-0')
 for i = 2, #KEYS do
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], GROUP, '0', 'MKSTREAM')
   if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end

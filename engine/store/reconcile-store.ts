@@ -25,8 +25,9 @@ import { type ReadRun, ReconcileArgs } from "./reconcile-args.ts";
 
 const log = logger("reconciler");
 
-/** A script looks at no more runs, nor places, than this. */
-const AT_ONCE = 100;
+const PAGE = 100;
+/** A script looks at no more runs, nor places, than this: each takes it some ten commands. */
+const AT_ONCE = 50;
 
 /** Where a walk over an index is: the score of the last member that was read, and how many of that score were. */
 export interface IndexPosition {
@@ -77,13 +78,13 @@ export class ReconcileStore {
   /** A page of an index from the oldest on, and where the next one begins; undefined if that was the last. */
   async page(key: string, from: IndexPosition): Promise<{ members: string[]; next: IndexPosition | undefined }> {
     const { score, skip } = from;
-    const range: Call = ["ZRANGE", key, score, "+inf", "BYSCORE", "LIMIT", skip, AT_ONCE, "WITHSCORES"];
+    const range: Call = ["ZRANGE", key, score, "+inf", "BYSCORE", "LIMIT", skip, PAGE, "WITHSCORES"];
     const rows = (await this.#parts.client.call(...range)) as [string, string | number][];
     const members = rows.map(([member]) => member);
     const last = Number(rows.at(-1)?.[1] ?? score);
     const same = rows.filter(([, each]) => Number(each) === last).length;
     const next = { score: last, skip: last === score ? skip + same : same };
-    return { members, next: rows.length < AT_ONCE ? undefined : next };
+    return { members, next: rows.length < PAGE ? undefined : next };
   }
 
   /** Goes on through the names of all keys: runs that their indexes do not name, by tenant. Tenants of any are listed. */
@@ -239,7 +240,7 @@ function named(names: readonly string[], values: readonly (string | null)[]): Fi
   return fields;
 }
 
-/** Runs in parts of at most 100 places, and at most 100 runs: one of more places is in several. */
+/** Runs in parts of so many places and runs at the most: one of more places is in several. */
 function inParts(runs: readonly ReadRun[]): ReadRun[][] {
   const parts: ReadRun[][] = [];
   let part: ReadRun[] = [];

@@ -2,8 +2,9 @@ import { any } from "valibot";
 import type { CommitItem } from "../../engine/commit-args.ts";
 import type { Entry } from "../../engine/entry.ts";
 import { workflow } from "../../engine/index.ts";
+import { ensureGroups } from "../../engine/store/group-store.ts";
 import { Reply } from "../../engine/store.ts";
-import { ensureGroups, take } from "../../engine/streams.ts";
+import { take } from "../../engine/streams.ts";
 import type { State } from "./state.ts";
 import { StoreBench } from "./store.ts";
 

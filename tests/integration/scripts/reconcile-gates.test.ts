@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Entry } from "../../../engine/entry.ts";
+import { ensureGroups } from "../../../engine/store/group-store.ts";
 import type { Found } from "../../../engine/store/reconcile-store.ts";
 import { Reply } from "../../../engine/store.ts";
-import { ensureGroups } from "../../../engine/streams.ts";
 import { GateBench } from "../../support/gate-bench.ts";
 import { NOTHING, ONE_PLACE, reconcileStore } from "../../support/reconcile.ts";
 import type { Changes } from "../../support/state.ts";

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Entry } from "../../../engine/entry.ts";
 import { newRunId } from "../../../engine/ids.ts";
 import { workflow } from "../../../engine/index.ts";
+import { ensureGroups } from "../../../engine/store/group-store.ts";
 import { PauseStore } from "../../../engine/store/pause-store.ts";
 import { Reply } from "../../../engine/store.ts";
-import { ensureGroups, take } from "../../../engine/streams.ts";
+import { take } from "../../../engine/streams.ts";
 import { parseTimerRow, type ScriptedRow } from "../../../engine/timer-rows.ts";
 import { dead, done, error, runFailed, trip, UndoBench } from "../../support/undo.ts";
 

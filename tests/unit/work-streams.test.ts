@@ -1,0 +1,28 @@
+import { readdir, readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { ROOT } from "../support/run.ts";
+
+/** Every file of the engine that speaks to Redis. */
+async function sources(): Promise<[string, string][]> {
+  const files = (await readdir(`${ROOT}engine`, { recursive: true })).filter((name) => name.endsWith(".ts"));
+  return Promise.all(
+    files.map(async (name) => [name, await readFile(`${ROOT}engine/${name}`, "utf8")] as [string, string]),
+  );
+}
+
+test("nothing trims a stream: what was not delivered yet would be gone, and the group would say that it has no lag", async () => {
+  const found = await sources();
+  expect(found.length).toBeGreaterThan(150);
+  for (const [name, text] of found) expect(text, name).not.toMatch(/['"](XTRIM|MAXLEN|MINID)['"]/i);
+});
+
+test("of all that is stored only logs are trimmed, by the one function that counts what it drops", async () => {
+  const trims = (await sources()).filter(([, text]) => /['"](LTRIM|ZREMRANGEBY\w+)['"]/.test(text));
+  expect(trims.map(([name]) => name)).toEqual(["scripts/script.ts"]);
+  const [[, text]] = trims as [[string, string]];
+  expect(text.match(/'LTRIM', (\w+)/g)).toEqual(["'LTRIM', log_key"]);
+});
+
+test("nothing claims by XAUTOCLAIM, whose replies differ from version to version", async () => {
+  for (const [name, text] of await sources()) expect(text, name).not.toMatch(/['"]XAUTOCLAIM['"]/i);
+});
