@@ -88,7 +88,7 @@ export class Runs implements RunsApi {
     if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
     const json = encodeInput(valid, "input");
     const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
-    const hash = terms.dedupe && (await dedupeHash(name, terms.dedupe));
+    const hash = terms.dedupe && (await dedupeHash(workflow.graph, terms.dedupe));
     const newId = newIds(this.#parts.store.partitions, workflow, json, hash);
     let id = wanted ?? newId();
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
