@@ -121,6 +121,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const runs = new Runs({
     ...{ store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
+    listed: () => space.graphs(),
     durability: () => space.durability,
   });
   const schedules = new ScheduleStore(client, store.partitions);

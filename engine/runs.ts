@@ -57,6 +57,8 @@ export interface RunsParts {
   reruns: RerunStore;
   /** Every version of each. */
   definitions: readonly AnyWorkflow[];
+  /** The versions that are not retired. */
+  listed(): Promise<Graph[]>;
   durability: () => Durability;
 }
 
