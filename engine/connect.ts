@@ -9,6 +9,7 @@ import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys, type PartitionKeys } from "./keys.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { ConnectOptions, Millrace, RunsApi } from "./millrace.ts";
 import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
@@ -67,6 +68,11 @@ interface Internals {
   ticks: Ticks;
   /** Those of its subscriptions. */
   consumers: ReadonlySet<RunningConsumer>;
+  schedules: ScheduleStore;
+  /** The graph of a version that is stored, or that this process has. */
+  knownGraph: (workflow: string, version: number) => Promise<Graph | undefined>;
+  /** Stores again what is lost of what the namespace holds beside its runs. True if anything was. */
+  restore: () => Promise<boolean>;
 }
 
 const internals = new WeakMap<Millrace, Internals>();
@@ -118,8 +124,9 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     ...{ store, records, graphs, values, definitions },
     operations: new OperationStore(client, store.partitions),
   });
+  const memory = new MemoryWatch((keys) => connections.info(keys.workers(), "memory"));
   const runs = new Runs({
-    ...{ store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
+    ...{ memory, store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     listed: () => space.graphs(),
     durability: () => space.durability,
@@ -171,7 +178,16 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber, config, cache, consumers },
+    ...{ definitions, subscriber, config, cache, consumers, schedules },
+    restore: () => space.restore(definitions.map((workflow) => workflow.graph)),
+    knownGraph: async (workflow, version) => {
+      try {
+        return await graphs.of(workflow, version);
+      } catch (error) {
+        if (error instanceof NotFoundError) return undefined;
+        throw error;
+      }
+    },
     ticks: new Ticks({ namespace, schedules, runs, workflows }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,

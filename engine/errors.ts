@@ -76,10 +76,21 @@ export class ConflictError extends MillraceError {
 
 /** Redis could not be reached or did not answer in time; the write may have happened. Every call may be made again. */
 export class UnavailableError extends MillraceError {
-  override readonly name = "UnavailableError";
+  override readonly name: string = "UnavailableError";
 
-  constructor(message: string, options?: { cause?: unknown }) {
-    super("unavailable", message, options);
+  constructor(message: string, options?: { cause?: unknown; code?: string }) {
+    super(options?.code ?? "unavailable", message, options);
+  }
+}
+
+/** Nothing new is taken, so that what was taken comes to its end. Nothing was stored. */
+export class OverloadedError extends UnavailableError {
+  override readonly name = "OverloadedError";
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs: number, options?: { cause?: unknown }) {
+    super(message, { ...options, code: "overloaded" });
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

@@ -243,6 +243,11 @@ export class PartitionKeys {
     return `${this.#prefix}:sweep`;
   }
 
+  /** Hash: `owner`, `until`, `position` of the walk that puts back what is lost. */
+  reconciler(): string {
+    return `${this.#prefix}:reconciler`;
+  }
+
   /** Hash: a schedule. */
   schedule(tenant: string, name: string): string {
     return `${this.#prefix}:schedule:${tenant}:${name}`;

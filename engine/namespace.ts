@@ -1,4 +1,4 @@
-import { MillraceError } from "./errors.ts";
+import { MillraceError, UnavailableError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
 import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
@@ -41,12 +41,13 @@ export class Namespace {
    * read: over its memory limit Redis refuses writes, and a worker that starts then is what frees memory.
    *
    * @param wanted how many partitions it is to have: undefined for as many as fit the server, or as it has
-   * @throws MillraceError `schema_version`, `bad_option`
+   * @throws MillraceError `schema_version`, `bad_option`, `eviction_policy`
    */
   async open(wanted?: number): Promise<void> {
     if (wanted !== undefined && !(Number.isInteger(wanted) && wanted >= 1 && wanted <= MOST_PARTITIONS))
       throw new MillraceError("bad_option", `partitions must be a whole number from 1 to ${MOST_PARTITIONS}`);
     const { namespace } = this.keys;
+    await this.#refuseEviction();
     const schema = await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
     if (Number(schema) !== SCHEMA_VERSION)
       throw new MillraceError(
@@ -70,6 +71,27 @@ export class Namespace {
    */
   async define(graphs: readonly Graph[]): Promise<void> {
     for (const graph of graphs) await this.#openGraph(graph);
+  }
+
+  /**
+   * Stores again what was lost of this, as it was when this process opened it, and the graphs of these definitions.
+   *
+   * @returns whether anything was
+   */
+  async restore(graphs: readonly Graph[]): Promise<boolean> {
+    const names = graphs.map(workflowVersion);
+    const [meta, served, retired] = (await this.#client.pipeline([
+      ["HMGET", this.keys.meta(), "schema", "partitions"],
+      ["HMGET", this.keys.graphs(), ...names],
+      ["HMGET", this.keys.retired(), ...names],
+    ])) as (string | null)[][];
+    const lost = graphs.filter((_, i) => served![i] === null && retired![i] === null);
+    if (meta!.every((value) => value !== null) && lost.length === 0) return false;
+    log.warn("what the namespace holds beside its runs is gone, and is stored again");
+    await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
+    await this.#settled(this.keys.meta(), "partitions", this.#partitions);
+    await this.define(lost);
+    return true;
   }
 
   async #openGraph(graph: Graph): Promise<void> {
@@ -101,6 +123,24 @@ export class Namespace {
     if (stored !== null) return stored;
     await this.#client.call("HSETNX", key, field, value);
     return this.#client.call("HGET", key, field);
+  }
+
+  /** What may evict any key may evict those that runs stand on. */
+  async #refuseEviction(): Promise<void> {
+    let info: string;
+    try {
+      info = String(await this.#client.call("INFO", "memory"));
+    } catch (error) {
+      if (error instanceof UnavailableError) throw error;
+      log.debug("what Redis evicts is not known: {error}", { error });
+      return;
+    }
+    const [, policy] = /^maxmemory_policy:(allkeys-\w+)/m.exec(info) ?? [];
+    if (policy === undefined) return;
+    throw new MillraceError(
+      "eviction_policy",
+      `Redis has maxmemory-policy ${policy}, by which it evicts what runs stand on. Set it to noeviction.`,
+    );
   }
 
   async #probeDurability(): Promise<Durability> {

@@ -10,10 +10,12 @@ import type { Millrace } from "./millrace.ts";
 import { Parker } from "./parker.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
+import { Reconciler } from "./reconciler.ts";
 import { Retention } from "./retention.ts";
 import { Sources } from "./sources.ts";
 import type { GateStore } from "./store/gate-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
+import { ReconcileStore } from "./store/reconcile-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Timers } from "./timers.ts";
@@ -44,6 +46,7 @@ export class PartitionWorker {
   readonly sources: Sources;
   readonly heartbeat: Heartbeat;
   readonly timers: Timers;
+  readonly reconciler: Reconciler;
   readonly #options: PartitionWorkerOptions;
   readonly #reader: Reader;
   readonly #reclaimer: Reclaimer;
@@ -68,12 +71,27 @@ export class PartitionWorker {
       store: new RetentionStore(client, store.keys, keys),
       policies: new Map([...millrace.workflows].map(([name, { settings }]) => [name, settings.retention])),
     });
+    this.reconciler = new Reconciler({
+      ...{ keys, owner: consumer, schedules: internals.schedules },
+      store: new ReconcileStore({
+        ...{ client, space: store.keys, keys, lanes, openNode: internals.openReader },
+        graph: internals.knownGraph,
+      }),
+      restore: async () => {
+        const isLoss = await internals.restore();
+        await gates.restore(streams);
+        return isLoss;
+      },
+    });
     this.#reader = new Reader({
       ...{ store, consumer, sources, held, begin },
       connect: () => internals.openReader(keys),
       unblock: (connection) => internals.unblock(keys, connection),
       backlog: () => (this.committer.full ? this.committer.stored() : undefined),
-      onReconnect: () => this.heartbeat.wake(),
+      onReconnect: (isLoss) => {
+        this.heartbeat.wake();
+        this.reconciler.wake(isLoss);
+      },
     });
   }
 
@@ -99,13 +117,14 @@ export class PartitionWorker {
   }
 
   start(): void {
-    for (const loop of [this.sources, this.heartbeat, this.timers, this.#retention, this.#reclaimer]) loop.start();
+    const loops = [this.sources, this.heartbeat, this.timers, this.#retention, this.#reclaimer, this.reconciler];
+    for (const loop of loops) loop.start();
     this.#reader.start();
   }
 
   /** Takes nothing new, and carries out no more timers; leases are kept. */
   async stopReading(): Promise<void> {
-    const loops = [this.#reader, this.sources, this.#reclaimer, this.timers, this.#retention];
+    const loops = [this.#reader, this.sources, this.#reclaimer, this.timers, this.#retention, this.reconciler];
     await Promise.all(loops.map((loop) => loop.stop()));
   }
 

@@ -33,8 +33,8 @@ export interface ReaderOptions {
   backlog(): Promise<void> | undefined;
   /** Begins the work on entries, or gives back those for which there is no slot any more. */
   begin(entries: Entry[]): void;
-  /** A connection was lost, and a new one is read from. */
-  onReconnect(): void;
+  /** A connection was lost, and a new one is read from; `isLoss` if streams or groups were gone by then. */
+  onReconnect(isLoss: boolean): void;
 }
 
 /**
@@ -126,9 +126,9 @@ export class Reader {
     const client = await connect();
     this.#client = client;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
-    await bounded(ensureGroups(client, sources.all), GRACE_MS);
+    const made = await bounded(ensureGroups(client, sources.all), GRACE_MS);
     if (again) {
-      onReconnect();
+      onReconnect(made > 0);
       await this.#recoverOwn();
     }
     return client;

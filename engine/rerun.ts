@@ -3,6 +3,7 @@ import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
 import { newRunId } from "./ids.ts";
+import type { MemoryWatch } from "./memory-watch.ts";
 import type { RerunOptions } from "./millrace.ts";
 import { encodeInput, isSpread } from "./payload.ts";
 import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
@@ -33,6 +34,7 @@ export interface RerunParts {
   /** The versions that are not retired. */
   listed(): Promise<Graph[]>;
   durability: () => Durability;
+  memory: MemoryWatch;
 }
 
 /** Starts a new run with what an ended one had come to, from a step on. Its contract is in `RunsApi.rerun`. */
@@ -71,7 +73,8 @@ export async function rerun(
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
   const priority = (record.fields.priority ?? "normal") as Priority;
   await parts.lanes.open(store.partitionKeys(own), graph, priority);
-  const reply = await reruns.admit({ id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt });
+  const admit = () => reruns.admit({ id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt });
+  const reply = await parts.memory.guard(store.partitionKeys(own), async () => false, admit);
   if (reply === Reply.WrongType)
     throw new ConflictError("wrong_type", `A key of run ${own} holds another type than Millrace keeps there.`);
   if (reply === Reply.Stale)

@@ -5,6 +5,7 @@ import { type Graph, shapeOf } from "./graph.ts";
 import { ID_PATTERN, newId } from "./ids.ts";
 import { pageOfItems } from "./items.ts";
 import { pageOf } from "./listing.ts";
+import type { MemoryWatch } from "./memory-watch.ts";
 import type { RerunOptions, RunFilter, RunsApi, StartOptions, Tenanted } from "./millrace.ts";
 import type { Pauses } from "./pauses.ts";
 import { encodeInput } from "./payload.ts";
@@ -60,6 +61,7 @@ export interface RunsParts {
   /** The versions that are not retired. */
   listed(): Promise<Graph[]>;
   durability: () => Durability;
+  memory: MemoryWatch;
 }
 
 /** What can be done with runs from outside. */
@@ -92,24 +94,23 @@ export class Runs implements RunsApi {
     const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
     const hash = terms.dedupe && (await dedupeHash(workflow.graph, terms.dedupe));
     const newId = newIds(this.#parts.store.partitions, workflow, json, hash);
-    let id = wanted ?? newId();
-    if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
+    const fresh = wanted ?? newId();
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
-    const started = await startRun(this.#parts, {
-      workflow,
-      tenant,
-      id,
-      newId,
-      hash,
-      payload,
-      priority,
-      terms,
-      repeatable,
+    const { store, starts, memory } = this.#parts;
+    const isKnown = async () => {
+      const known = once === undefined ? wanted : await starts.reserved(tenant, once);
+      return known !== undefined && (await starts.status(known)) !== undefined;
+    };
+    const started = await memory.guard(store.partitionKeys(fresh), isKnown, async () => {
+      const { digest = "" } = idempotency ?? {};
+      const id = once === undefined ? fresh : await store.reserve(tenant, once, digest, fresh);
+      const start = { workflow, tenant, id, newId, hash, payload, priority, terms, repeatable };
+      const given = await startRun(this.#parts, start);
+      // The key stands for what the deduplication gave, whatever that would give another time.
+      if (once !== undefined && given.id !== id) await store.reserve(tenant, once, digest, given.id, id);
+      return given;
     });
-    // The key stands for what the deduplication gave, whatever that would give another time.
-    if (once !== undefined && started.id !== id)
-      await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
     const { version } = workflow;
     const durability = this.#parts.durability();
     if (started.created) return { ...started, workflow: name, version, status: "queued", durability };

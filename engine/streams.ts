@@ -8,18 +8,23 @@ const log = logger("streams");
 /**
  * Makes the groups of these streams that are not there, and the streams, from their first entry on. Idempotent. Looks
  * before it writes: over its memory limit Redis refuses to make even a group that exists.
+ *
+ * @returns how many it has made
  */
-export async function ensureGroups(client: Client, streams: readonly { key: string }[]): Promise<void> {
+export async function ensureGroups(client: Client, streams: readonly { key: string }[]): Promise<number> {
+  let made = 0;
   const groups = await client.replies(streams.map(({ key }): Call => ["XINFO", "GROUPS", key]));
   for (const [i, { key }] of streams.entries()) {
     const there = groups[i];
     if (Array.isArray(there) && there.some((group: unknown[]) => group[1] === GROUP)) continue;
     try {
       await client.call("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM");
+      made += 1;
     } catch (error) {
       if (!(error instanceof Error && error.message.includes("BUSYGROUP"))) throw error;
     }
   }
+  return made;
 }
 
 /** Reads new entries: of each stream its own count, without waiting. */

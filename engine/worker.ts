@@ -120,6 +120,14 @@ export class Worker {
   }
 
   /**
+   * Looks for runs that nothing moves any more and puts them back, which it otherwise does every minute, and soon after it
+   * has found something to be lost. Resolves when all are gone through.
+   */
+  async reconcile(): Promise<void> {
+    await Promise.all(this.#partitions.map(({ reconciler }) => reconciler.runNow()));
+  }
+
+  /**
    * Makes its groups, then reads and works until `stop`. Idempotent; a worker that was stopped stays so.
    *
    * @throws UnavailableError if Redis cannot be reached

@@ -6,6 +6,7 @@ import {
   type Issue,
   MillraceError,
   NotFoundError,
+  OverloadedError,
   UnavailableError,
 } from "../engine/index.ts";
 
@@ -32,6 +33,7 @@ const TITLES: Record<number, string> = {
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
   426: "Upgrade Required",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
@@ -76,6 +78,11 @@ export function problemOf(thrown: unknown): ProblemError {
     return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
   if (thrown instanceof ConflictError)
     return new ProblemError(thrown.code === "idempotency_mismatch" ? 422 : 409, thrown.code, thrown.message);
+  if (thrown instanceof OverloadedError)
+    return new ProblemError(429, thrown.code, thrown.message, {
+      headers: { "Retry-After": String(Math.ceil(thrown.retryAfterMs / 1_000)) },
+      cause: thrown,
+    });
   if (thrown instanceof UnavailableError)
     return new ProblemError(503, thrown.code, "The store cannot be reached at the moment. Try again.", {
       headers: { "Retry-After": "1" },

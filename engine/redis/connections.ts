@@ -66,6 +66,16 @@ export class Connections {
     return new Client(redis);
   }
 
+  /** What the node of this key says about itself, as `INFO` does. @throws MillraceError */
+  async info(key: string, section: string): Promise<string> {
+    if (!(this.#link instanceof Cluster)) return (await this.#calls.call("INFO", section)) as string;
+    try {
+      return (await (await this.#nodeOf(key)).info(section)) as string;
+    } catch (error) {
+      throw error instanceof MillraceError ? error : classify("INFO", error);
+    }
+  }
+
   /** Ends the blocking read of the connection of this id, at the node of this key. True if there was one. */
   async unblock(key: string, connection: number): Promise<boolean> {
     try {

@@ -190,7 +190,10 @@ local function write(i, at)
       if not LIVE[child_status] and child_status ~= 'undoing' then wake = 'child' end
     end
     if wake then
-      status, place = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake)
+      -- What it has behind it goes along, as it does where a signal or a timer wakes it.
+      local failures, crashes = match(counts, '^%d+ (%d+) (%d+)$')
+      if failures == '0' and crashes == '0' then failures = nil end
+      status, place, batch = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake, failures, crashes), 0
     else
       status, place = 'waiting', 'timer:' .. row
       if due_at ~= '' then

@@ -1,9 +1,9 @@
 import { script } from "./script.ts";
 
 /**
- * Takes the sweep for one process, or keeps it: so that one at a time deletes what is no longer kept.
+ * Takes a walk for one process, or keeps it: so that one at a time deletes what is no longer kept, or puts back what is lost.
  *
- * KEYS  1 sweep
+ * KEYS  1 sweep, or reconciler
  * ARGV  1 owner  2 for how many ms  3 how far it has come; `=` for as far as it had
  * Returns  {the time in ms, how far it has come}; {} if it is another's
  */
@@ -11,7 +11,7 @@ export const holdSweep = script(
   "hold-sweep",
   `
 local _, any = wrong_types('h')
-if any then return redis.error_reply('WRONGTYPE the sweep of this namespace is not a hash') end
+if any then return redis.error_reply('WRONGTYPE what says whose walk this is is not a hash') end
 local now = now_ms()
 local got = redis.call('HMGET', KEYS[1], 'owner', 'until', 'position')
 if got[1] and got[1] ~= ARGV[1] and tonumber(got[2]) > now then return {} end

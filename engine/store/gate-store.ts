@@ -4,7 +4,7 @@ import { workflowVersion } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { encodeLimits, limitsPerPartition, type StepLimits } from "../limits.ts";
 import { logger } from "../log.ts";
-import type { Client } from "../redis/client.ts";
+import type { Call, Client } from "../redis/client.ts";
 import { Reply } from "../scripts/script.ts";
 import { setLimits } from "../scripts/set-limits.ts";
 import { turnGate } from "../scripts/turn-gate.ts";
@@ -33,6 +33,16 @@ export class GateStore {
   async open(streams: readonly StepStream[]): Promise<void> {
     for (const { keys, gate, graph, step } of streams)
       if (gate === "before" && keys.index === 0) await this.setLimits(graph, step.name, step.limits!);
+  }
+
+  /** Stores the limits of the steps of these streams again where they are gone: without them nothing would wait. */
+  async restore(streams: readonly StepStream[]): Promise<void> {
+    const gated = streams.filter(({ gate }) => gate === "before");
+    const stored = await this.#client.replies(
+      gated.map(({ keys, graph, step }): Call => ["HEXISTS", keys.gate(graph, step.name), "limits"]),
+    );
+    for (const [i, { graph, step }] of gated.entries())
+      if (stored[i] === 0) await this.setLimits(graph, step.name, step.limits!);
   }
 
   /** Stores the limits of a step: they are those of the worker that started last. */

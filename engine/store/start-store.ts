@@ -46,6 +46,12 @@ export class StartStore {
     return { run: holder, isNew: code === Reply.Done, within: within === 1 };
   }
 
+  /** The run that an idempotency key stands for; undefined if it stands for none yet. */
+  async reserved(tenant: string, hash: string): Promise<string | undefined> {
+    const key = this.#store.partitions.keyed(hash).once(tenant, hash);
+    return ((await this.#client.call("HGET", key, "run")) as string | null) ?? undefined;
+  }
+
   /** A run's status; undefined if there is no such run. */
   async status(run: string): Promise<RunStatus | undefined> {
     const status = await this.#client.call("HGET", this.#store.partitionKeys(run).run(run), "status");

@@ -57,6 +57,7 @@ const KEYS: Record<string, string> = {
   dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
   operation: `${keys.operation("ID")} hash`,
   sweep: `${keys.sweep()} hash`,
+  reconciler: `${keys.reconciler()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
   control: `${keys.control()} channel`,

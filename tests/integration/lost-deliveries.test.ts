@@ -22,3 +22,30 @@ test("an entry whose delivery never arrived is run by the worker that it is pend
   expect((await engine.ended(second.id)).steps.wait).toMatchObject({ status: "completed", attempt: 1 });
   expect((await engine.ended(first.id)).steps.wait).toMatchObject({ status: "completed", attempt: 1 });
 });
+
+test("an entry that was delivered to a connection that broke is taken up by the next one, before anything new", async () => {
+  const gates = new Gates();
+  const ran: string[] = [];
+  const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => {
+    ran.push(ctx.run.id);
+    return gates.pass(ctx.run.id, ctx.signal);
+  });
+  await using engine = await engineUnderTest([held]);
+  // So long a lease that nothing is looked for by the clock.
+  const worker = await engine.worker({ concurrency: 1, leaseMs: 600_000 });
+  const start = async () => (await engine.millrace.runs.start(held, {})).id;
+  const first = await start();
+  for await (const event of engine.millrace.watch(first)) if (event.type === "step.started") break;
+  const second = await start();
+  const group = ["GROUP", "workers", worker.id, "STREAMS", `{${engine.namespace}:0}:step:held@1:wait`, ">"];
+  const redis = rawRedis();
+  expect(await redis.call("XREADGROUP", ...group)).not.toBeNull();
+  const third = await start();
+  const list = String(await redis.client("LIST")).split("\n");
+  const reader = list.find((line) => line.includes(` name=millrace:${engine.namespace}:reader `));
+  expect(await redis.client("KILL", "ID", Number(/^id=(\d+)/.exec(reader!)![1]))).toBe(1);
+  for (const run of [first, second, third]) gates.open(run);
+  expect((await engine.ended(third)).status).toBe("completed");
+  expect(ran).toEqual([first, second, third]);
+  expect((await engine.millrace.runs.get(second)).steps.wait).toMatchObject({ status: "completed", attempt: 1 });
+});

@@ -50,6 +50,7 @@ test.each([
   [keys.dedupe("t", "abc"), "{acme:3}:dedupe:t:abc"],
   [keys.operation("O"), "{acme:3}:operation:O"],
   [keys.sweep(), "{acme:3}:sweep"],
+  [keys.reconciler(), "{acme:3}:reconciler"],
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
   [keys.control(), "{acme:3}:control"],

@@ -4,6 +4,7 @@ import {
   InvalidInputError,
   MillraceError,
   NotFoundError,
+  OverloadedError,
   UnavailableError,
 } from "../../engine/index.ts";
 import { problemOf } from "../../gateway/problem.ts";
@@ -15,6 +16,7 @@ describe("what is answered to an error", () => {
     [new ConflictError("run_ended", "ended"), 409, "urn:millrace:problem:run-ended"],
     [new ConflictError("idempotency_mismatch", "other"), 422, "urn:millrace:problem:idempotency-mismatch"],
     [new MillraceError("blob_too_large", "More"), 413, "urn:millrace:problem:blob-too-large"],
+    [new OverloadedError("full", 1), 429, "urn:millrace:problem:overloaded"],
     [new UnavailableError("10.0.0.1:6379 refused"), 503, "urn:millrace:problem:unavailable"],
     [new MillraceError("bad_tenant", "secret"), 500, "about:blank"],
     [new TypeError("secret"), 500, "about:blank"],
@@ -37,5 +39,6 @@ describe("what is answered to an error", () => {
 
   test("one that passes says when to come back", () => {
     expect(problemOf(new UnavailableError("away")).headers).toEqual({ "Retry-After": "1" });
+    expect(problemOf(new OverloadedError("full", 4_500)).headers).toEqual({ "Retry-After": "5" });
   });
 });

@@ -44,6 +44,11 @@ describe("admit", () => {
     expect(state["run:RUN"]).toMatchObject({ input, metadata: '{"k":[]}' });
   });
 
+  test("what comes before there is a group is delivered", async () => {
+    await bench.admit();
+    expect(await bench.take("a")).toMatchObject([{ run: bench.run, count: 1 }]);
+  });
+
   test("a run that is there is left as it is, whatever has become of it", async () => {
     await bench.fail(await bench.held());
     const before = await bench.state();

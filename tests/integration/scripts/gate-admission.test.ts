@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Limits } from "../../../engine/index.ts";
-import { VersionStore } from "../../../engine/store/version-store.ts";
 import { Reply } from "../../../engine/store.ts";
 import { GateBench } from "../../support/gate-bench.ts";
 
@@ -93,26 +92,5 @@ describe("admission of a run of which it is known whose it is", () => {
     await bench.redis.set(bench.keys.gateWaiting(bench.workflow.graph, "work"), "not ours");
     const refused = bench.admit("TWO", "a");
     await expect(refused).rejects.toMatchObject({ code: "wrong_type" });
-  });
-});
-
-describe("retire-version", () => {
-  const retire = () => new VersionStore(bench.client, bench.keys).retire(bench.workflow.graph);
-
-  test("while something has a slot or waits for one the version stays; then its gate goes with its streams", async () => {
-    await open();
-    const entry = await bench.two();
-    expect(await bench.change(async () => expect(await retire()).toBe(Reply.Stale))).toEqual({});
-    await bench.commit({ entry, end: done });
-    const [next] = await bench.take(bench.passed);
-    expect(await bench.change(async () => expect(await retire()).toBe(Reply.Stale))).toEqual({});
-    await bench.commit({ entry: next!, end: done });
-    await bench.redis.zadd(bench.keys.timers(), 1, "gate|flow|1|work");
-    expect(await bench.change(async () => expect(await retire()).toBe(Reply.Done))).toEqual({
-      "gate:flow@1:work": "gone",
-      "slots:flow@1:work": "gone",
-      "step:flow@1:work": "gone",
-      timers: "gone",
-    });
   });
 });

@@ -30,6 +30,13 @@ describe("opening a lane", () => {
     expect(await bench.redis.xinfo("GROUPS", bench.keys.step(two.graph, "b", "high"))).toHaveLength(1);
   });
 
+  test("what is there before the group is delivered", async () => {
+    const stream: StepStream = { ...bench.stream("a"), lane: "high", key: bench.keys.step(two.graph, "a", "high") };
+    await bench.redis.xadd(stream.key, "*", "run", bench.run, "tenant", "default", "input", "1");
+    await lanes.open(bench.keys, two.graph, "high");
+    expect(await take(bench.client, "ann", [[stream, 10]])).toMatchObject([{ run: bench.run, count: 1 }]);
+  });
+
   test("the workers are told, of a new one only", async () => {
     const listener = bench.redis.duplicate();
     const heard: string[] = [];

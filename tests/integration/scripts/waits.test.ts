@@ -65,6 +65,14 @@ describe("commit of parked", () => {
     });
   });
 
+  test("for a signal that was kept, of a step that has taken down a worker: that is not forgotten", async () => {
+    await bench.send()();
+    await bench.redis.xclaim(bench.entry.stream.key, "workers", "ann", 0, bench.entry.id);
+    const entry = { ...bench.entry, count: 2, crashes: 1 };
+    expect(await bench.commit({ entry, startedAgoMs: 0, end: signal() })).toBe(Reply.Done);
+    expect(await bench.next("wait")).toMatchObject({ failures: 0, crashes: 1, wake: "signal" });
+  });
+
   test.each([undefined, 60_000])("for a signal that was kept: it does not wait (%s)", async (timeoutMs) => {
     expect(await bench.send()()).toBe(Reply.Done);
     expect(await bench.change(bench.park(signal(timeoutMs)), Reply.Done)).toEqual({

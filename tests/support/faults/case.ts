@@ -9,6 +9,8 @@ export interface Policy {
   attempts: number;
   /** Deaths of its worker. */
   crashes: number;
+  /** Whether groups were destroyed: what they had given is given again, with counts that begin anew, under the same fence. */
+  groupsWereLost?: boolean;
 }
 
 export interface Violation {

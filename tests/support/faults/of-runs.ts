@@ -76,13 +76,14 @@ export function attemptsWithinPolicy({ runs, policy }: Case): Violation[] {
 }
 
 /** 5: a completed step has a side effect, the recorded output is of one of them, and no attempt has two. */
-export function effectsOfAttempts({ runs }: Case): Violation[] {
+export function effectsOfAttempts({ runs, policy }: Case): Violation[] {
   return [...runs.values()].flatMap((run) => {
     const found: Violation[] = [];
     for (const { name } of run.graph?.steps ?? []) {
       const effects = run.effects.filter(({ step }) => step === name);
       const fences = new Set(effects.map(({ fence }) => fence));
-      if (fences.size < effects.length) found.push(of(5, run, `an attempt on ${name} ran twice`));
+      if (fences.size < effects.length && !policy.groupsWereLost)
+        found.push(of(5, run, `an attempt on ${name} ran twice`));
       if (recordOf(run, name)?.status !== "completed") continue;
       const stored = run.fields[`output:${name}`];
       if (effects.length === 0) found.push(of(5, run, `${name} completed and was never run`));

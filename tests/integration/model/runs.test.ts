@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { newSeed, sized, TIMEOUT_MS } from "../../support/faults/settings.ts";
+import { ModelBench } from "../../support/model/bench.ts";
+import { command } from "../../support/model/commands.ts";
+import { Pair } from "../../support/model/pair.ts";
+import { SHAPES } from "../../support/model/shapes.ts";
+
+const SEQUENCES = sized(150, 10_000);
+
+/** What must have been answered at least once, or too little was tried to say anything. */
+const ANSWERS = [
+  ...["admit Done", "admit Already", "end Done", "end NotOwner", "end RunEnded", "beat Done", "beat NotOwner"],
+  ...["cancel Done", "cancel Already", "cancel RunEnded", "signal Done", "signal Already", "signal Stale"],
+  ...["signal RunEnded", "promote Done", "replay Done", "replay UnknownRun", "discard Done", "discard UnknownRun"],
+];
+
+test(
+  "whatever is done in whatever order, Redis holds what the model says, and every run ends",
+  async () => {
+    const seed = newSeed();
+    console.log(`${SEQUENCES} sequences of SEED=${seed}`);
+    const bench = new ModelBench();
+    const answers = new Map<string, number>();
+    const commands = fc.array(command, { minLength: 10, maxLength: 50, size: "max" });
+    const shapes = fc.shuffledSubarray([...SHAPES], { minLength: 1, maxLength: 2 });
+    const sequence = fc.asyncProperty(shapes, commands, async (shapes, commands) => {
+      await bench.clear(shapes);
+      const pair = new Pair(bench, shapes);
+      for (const each of commands) await pair.do(each);
+      await pair.finish();
+      for (const [answer, times] of pair.answers) answers.set(answer, (answers.get(answer) ?? 0) + times);
+    });
+    try {
+      await fc.assert(sequence, { seed, numRuns: SEQUENCES });
+    } finally {
+      bench.close();
+    }
+    expect(ANSWERS.filter((answer) => !answers.has(answer))).toEqual([]);
+  },
+  2 * TIMEOUT_MS,
+);

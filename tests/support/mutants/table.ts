@@ -1,0 +1,124 @@
+/** A change that takes one rule out of the engine, and the tests that must not pass without it. */
+export interface Mutant {
+  name: string;
+  file: string;
+  /** Must be there exactly once. */
+  search: string;
+  replace: string;
+  /** Which tests, as a pattern of their names, and the files that they are in. */
+  tests: RegExp;
+  in: readonly string[];
+}
+
+const scripts = (name: string) => `engine/scripts/${name}.ts`;
+const testsOf = (name: string) => `tests/integration/scripts/${name}.test.ts`;
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "no owner check",
+    file: scripts("parts/commit-header"),
+    search: "ARGV[at + 4], ARGV[at + 5], count, consumer)",
+    replace: "ARGV[at + 4], ARGV[at + 5], count)",
+    tests: /commit refuses another consumer/,
+    in: [testsOf("commit")],
+  },
+  {
+    name: "no delivery count in the fence",
+    file: scripts("parts/commit-check"),
+    search: "if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then",
+    replace: "if not count then",
+    tests: /commit refuses the owner with an older delivery count/,
+    in: [testsOf("commit")],
+  },
+  {
+    name: "heartbeat without owner check",
+    file: scripts("heartbeat"),
+    search: "if owned[entry] == counts[entry] then keep[#keep + 1] = entry end",
+    replace: "keep[#keep + 1] = entry",
+    tests: /heartbeat another consumer's entry is lost, and stays the owner's/,
+    in: [testsOf("leases")],
+  },
+  {
+    name: "no deduplication at admission",
+    file: scripts("admit"),
+    search: "if status then return { ALREADY, status } end",
+    replace: "",
+    tests: /admit a run that is there is left as it is/,
+    in: [testsOf("admit")],
+  },
+  {
+    name: "no recovery of own pending entries: after a reconnect",
+    file: "engine/reader.ts",
+    search: "      onReconnect();\n      await this.#recoverOwn();",
+    replace: "      onReconnect();",
+    tests: /delivered to a connection that broke/,
+    in: ["tests/integration/lost-deliveries.test.ts"],
+  },
+  {
+    name: "no recovery of own pending entries: on a timer",
+    file: "engine/reclaimer.ts",
+    search: "if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();",
+    replace: "if (this.#pass < 0) await this.#recoverOwn();",
+    tests: /whose delivery never arrived/,
+    in: ["tests/integration/lost-deliveries.test.ts"],
+  },
+  {
+    name: "group at $",
+    file: "engine/streams.ts",
+    search: '"XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM"',
+    replace: '"XGROUP", "CREATE", key, GROUP, "$", "MKSTREAM"',
+    tests: /admit what comes before there is a group is delivered/,
+    in: [testsOf("admit")],
+  },
+  {
+    name: "group at $, of a lane",
+    file: scripts("open-lane"),
+    search: "GROUP, '0', 'MKSTREAM'",
+    replace: "GROUP, '$', 'MKSTREAM'",
+    tests: /opening a lane what is there before the group is delivered/,
+    in: [testsOf("lanes")],
+  },
+  {
+    name: "MAXLEN on work",
+    file: scripts("admit"),
+    search: "redis.call('XADD', KEYS[4 + i], '*',",
+    replace: "redis.call('XADD', KEYS[4 + i], 'MAXLEN', '~', 1000000, '*',",
+    tests: /work streams are never trimmed/,
+    in: ["tests/unit/dialect.test.ts"],
+  },
+  {
+    name: "joins decided by the worker",
+    file: scripts("parts/commit-writes"),
+    // What had come before the call is what a worker would know.
+    search: "local counts = run[following.join] or call('HGET', run.key, following.join) or '0 0'",
+    replace: `local seen = 'seen:' .. following.join
+      run[seen] = run[seen] or call('HGET', run.key, following.join) or '0 0'
+      local counts = run[seen]`,
+    tests: /commit before a join both sides in one group/,
+    in: [testsOf("graphs")],
+  },
+  {
+    name: "re-sent commands without idempotency: a batch of events",
+    file: scripts("commit"),
+    search: "if tonumber(ARGV[more]) > batch then",
+    replace: "if tonumber(ARGV[more]) >= 0 then",
+    tests: /commit of what is told on the way events and progress, once for each batch/,
+    in: [testsOf("commit")],
+  },
+  {
+    name: "a first write that memory pressure refuses",
+    file: scripts("commit"),
+    search: "\nif claim then call('XCLAIM'",
+    replace: "\ncall('HINCRBY', KEYS[2], 'commits', 1)\nif claim then call('XCLAIM'",
+    tests: /over the memory limit nothing new is taken/,
+    in: ["tests/integration/memory-limit.test.ts"],
+  },
+  {
+    name: "publish without log",
+    file: scripts("script"),
+    search: "redis.call('RPUSH', log_key, unpack(lines, 1, n))",
+    replace: "redis.call('LLEN', log_key) + n",
+    tests: /commit of what is told on the way a start/,
+    in: [testsOf("commit")],
+  },
+];
