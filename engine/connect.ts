@@ -128,6 +128,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const runs = new Runs({
     ...{ memory, store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
+    listed: () => space.graphs(),
     durability: () => space.durability,
   });
   const schedules = new ScheduleStore(client, store.partitions);

@@ -228,7 +228,7 @@ export class PartitionKeys {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
 
-  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow, mode and key. */
+  /** Hash: which run the starts with one key give: `run`, `until`. `hash` is of workflow (to debounce, its version too), mode and key. */
   dedupe(tenant: string, hash: string): string {
     return `${this.#prefix}:dedupe:${tenant}:${hash}`;
   }

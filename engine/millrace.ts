@@ -124,7 +124,7 @@ export interface RunsApi {
    * after it: these are run anew. Its metadata are those of the first, and `rerunOf`, its id.
    *
    * @throws NotFoundError; ConflictError `run_live` if that has not ended, `step_not_reached` if a step before `from` had
-   *   not completed; InvalidInputError
+   *   not completed, `version_retired` if its version is; InvalidInputError
    */
   rerun(id: string, options: Tenanted & RerunOptions): Promise<StartedRun>;
 }

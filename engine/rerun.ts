@@ -1,7 +1,7 @@
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { hexDigest } from "./digest.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
-import type { Graph } from "./graph.ts";
+import { type Graph, workflowVersion } from "./graph.ts";
 import { newRunId } from "./ids.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
 import type { RerunOptions } from "./millrace.ts";
@@ -31,6 +31,8 @@ export interface RerunParts {
   workflows: ReadonlyMap<string, AnyWorkflow>;
   /** Every version of every definition that this process has. */
   definitions: readonly AnyWorkflow[];
+  /** The versions that are not retired. */
+  listed(): Promise<Graph[]>;
   durability: () => Durability;
   memory: MemoryWatch;
 }
@@ -58,6 +60,7 @@ export async function rerun(
   const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
   const earlier = own !== fresh ? await store.readRun(own, tenant) : undefined;
   if (earlier !== undefined) return { ...accepted, status: statusOf(earlier.fields), created: false };
+  await refuseRetired(parts, graph, id);
   const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
   await blobs.share(tenant, id, own);
   const fields = {
@@ -93,6 +96,16 @@ async function graphFor({ graphs, workflows }: RerunParts, { fields }: RunRecord
   const workflow = workflows.get(fields.workflow!);
   if (workflow === undefined) throw new NotFoundError("workflow", fields.workflow!);
   return workflow.graph;
+}
+
+/** The streams of a retired version are gone, and nobody would see that a run waits there. */
+async function refuseRetired({ listed }: RerunParts, { workflow, version }: Graph, id: string): Promise<void> {
+  if ((await listed()).some((each) => each.workflow === workflow && each.version === version)) return;
+  throw new ConflictError(
+    "version_retired",
+    `Run ${id} is of ${workflowVersion({ workflow, version })}, which is retired. Run it again on the newest version, with newest, or connect a ` +
+      "process with that definition first.",
+  );
 }
 
 /** What was undone is not there to be kept. */

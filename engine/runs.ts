@@ -15,7 +15,7 @@ import { fits, smallestIndex } from "./run-filter.ts";
 import { laneOf, type RunRecord, statusOf, summaryOf, viewOf } from "./run-record.ts";
 import { validate } from "./schema.ts";
 import { dedupeHash, newIds } from "./spread.ts";
-import { checkRunAt, checkTerms } from "./start-options.ts";
+import { checkMetadata, checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
 import type { LaneStore } from "./store/lane-store.ts";
@@ -37,7 +37,6 @@ import {
 import type { AnyWorkflow } from "./workflow.ts";
 
 export const DEFAULT_TENANT = "default";
-export const METADATA_LIMIT = 8_192;
 
 /** The graphs of workflow versions: those of this process's definitions, and those that others have stored. */
 export interface Graphs {
@@ -58,6 +57,8 @@ export interface RunsParts {
   reruns: RerunStore;
   /** Every version of each. */
   definitions: readonly AnyWorkflow[];
+  /** The versions that are not retired. */
+  listed(): Promise<Graph[]>;
   durability: () => Durability;
   memory: MemoryWatch;
 }
@@ -86,11 +87,10 @@ export class Runs implements RunsApi {
     if (terms.start !== undefined && "atMs" in terms.start)
       checkRunAt(terms.start.atMs, await this.#parts.starts.nowMs());
     const valid = await validate(workflow.input, input, "input");
-    const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
-    if (kept !== undefined && kept.length > METADATA_LIMIT) throw tooLong("metadata", METADATA_LIMIT);
+    const kept = checkMetadata(metadata);
     const json = encodeInput(valid, "input");
     const once = idempotency && (await hexDigest("SHA-256", `${idempotency.scope}\n${idempotency.key}`));
-    const hash = terms.dedupe && (await dedupeHash(name, terms.dedupe));
+    const hash = terms.dedupe && (await dedupeHash(workflow.graph, terms.dedupe));
     const newId = newIds(this.#parts.store.partitions, workflow, json, hash);
     const fresh = wanted ?? newId();
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
@@ -246,9 +246,4 @@ function refuseWrongType(reply: Reply, id: string): void {
 function invalidKey(): InvalidInputError {
   const issue = { path: ["key"], message: "Expected 1 to 64 of A-Z a-z 0-9 _ -" };
   return new InvalidInputError("The key of the signal is not one.", [issue]);
-}
-
-function tooLong(path: string, limit: number): InvalidInputError {
-  const message = `At most ${limit} characters of JSON`;
-  return new InvalidInputError(`The ${path} is too long.`, [{ path: [path], message }]);
 }

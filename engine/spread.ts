@@ -1,5 +1,6 @@
 import { hexDigest } from "./digest.ts";
 import { DefinitionError, InvalidInputError } from "./errors.ts";
+import { type Graph, workflowVersion } from "./graph.ts";
 import { checkPartitioned } from "./limits.ts";
 import type { Partitions } from "./partitions.ts";
 import type { CheckedTerms } from "./start-options.ts";
@@ -7,8 +8,12 @@ import type { AnyWorkflow } from "./workflow.ts";
 
 const LONGEST_KEY = 10_000;
 
-/** The digest by which a deduplication's key is found. */
-export function dedupeHash(workflow: string, { key, mode }: NonNullable<CheckedTerms["dedupe"]>): Promise<string> {
+/**
+ * The digest by which a deduplication's key is found. A run that waits takes an input of its own version alone, so while two
+ * versions are started side by side, each has its own to debounce.
+ */
+export function dedupeHash(graph: Graph, { key, mode }: NonNullable<CheckedTerms["dedupe"]>): Promise<string> {
+  const workflow = mode === "debounce" ? workflowVersion(graph) : graph.workflow;
   return hexDigest("SHA-256", `${workflow}\n${mode}\n${key}`);
 }
 

@@ -1,4 +1,5 @@
 import { InvalidInputError } from "./errors.ts";
+import { encodeInput } from "./payload.ts";
 import { type Budget, givenBudget } from "./usage.ts";
 
 const YEAR_MS = 31_536_000_000;
@@ -11,6 +12,8 @@ export const START_LIMITS = {
   windowMs: 30 * 86_400_000,
   /** Of a deduplication's key, in characters. */
   key: 255,
+  /** Of the metadata, in characters of JSON. */
+  metadata: 8_192,
   tags: 8,
   tag: /^[A-Za-z0-9_.:/@=+-]{1,64}$/,
 } as const;
@@ -80,6 +83,19 @@ export function checkTerms(terms: StartTerms, defaults: Pick<StartTerms, "deadli
   return checked;
 }
 
+/** What is kept with a run, as JSON: an object, since a schedule and a rerun add to it. @throws InvalidInputError */
+export function checkMetadata(metadata: unknown, limit: number = START_LIMITS.metadata): string | undefined {
+  if (metadata === undefined) return undefined;
+  if (!isObject(metadata)) throw invalid("metadata", "Expected an object");
+  const json = encodeInput(metadata, "metadata");
+  if (json.length > limit) throw invalid("metadata", `At most ${limit} characters of JSON`);
+  return json;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Whether a run may start as late as its checked terms say. @throws InvalidInputError */
 export function checkRunAt(atMs: number, nowMs: number): void {
   if (atMs > nowMs + START_LIMITS.longestMs) throw invalid("runAt", "At most a year from now");
@@ -107,6 +123,7 @@ function checkTags(tags: unknown): string[] {
 }
 
 function checkDedupe(dedupe: Dedupe): NonNullable<CheckedTerms["dedupe"]> {
+  if (!isObject(dedupe)) throw invalid("dedupe", "Expected an object with a key and a mode");
   const { key, mode } = dedupe;
   if (typeof key !== "string" || key.length < 1 || key.length > START_LIMITS.key)
     throw invalid("dedupe.key", `Expected 1 to ${START_LIMITS.key} characters`);

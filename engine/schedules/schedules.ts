@@ -5,9 +5,9 @@ import type { StartOptions, Tenanted } from "../millrace.ts";
 import { encodeInput, INLINE_LIMIT } from "../payload.ts";
 import type { Records } from "../records.ts";
 import { iso } from "../run-record.ts";
-import { DEFAULT_TENANT, METADATA_LIMIT, type Runs } from "../runs.ts";
+import { DEFAULT_TENANT, type Runs } from "../runs.ts";
 import { validate } from "../schema.ts";
-import { checkTerms } from "../start-options.ts";
+import { checkMetadata, checkTerms, START_LIMITS } from "../start-options.ts";
 import type { ScheduleName, ScheduleStore } from "../store/schedule-store.ts";
 import type { Store } from "../store.ts";
 import { type Page, type PageOptions, PRIORITIES, type StartedRun } from "../views.ts";
@@ -126,11 +126,7 @@ export class Schedules implements SchedulesApi {
     if (input.length > INLINE_LIMIT) throw invalid("input", `At most ${INLINE_LIMIT} characters of JSON`);
     // As every start will see it.
     await validate(known.input, JSON.parse(input), "input");
-    if (metadata !== undefined && (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)))
-      throw invalid("metadata", "Expected an object");
-    const kept = metadata === undefined ? undefined : encodeInput(metadata, "metadata");
-    if (kept !== undefined && kept.length > METADATA_LIMIT - MADE_BY)
-      throw invalid("metadata", `At most ${METADATA_LIMIT - MADE_BY} characters of JSON`);
+    const kept = checkMetadata(metadata, START_LIMITS.metadata - MADE_BY);
     if (!PRIORITIES.includes(priority)) throw invalid("priority", `Expected one of ${PRIORITIES.join(", ")}`);
     const checked = checkTerms(tags === undefined ? {} : { tags }, known.settings).tags;
     return {

@@ -9,7 +9,7 @@ import { script } from "./script.ts";
  *       stream of each step of its graph, then the run's memos
  * ARGV  1 run id  2 tenant  3 when it ended, in ms ('' for whenever)  4 the timer row that deletes its blobs ('' for none)
  *       5 in how many ms that is due, if the caller does not do it first  6 the field with the record of what waits for it
- *       ('' for nothing)  7 how many indexes  8… the names of the steps
+ *       ('' for nothing)  7 how many indexes  8 the timer row of its ttl  9 of its deadline  10… the names of the steps
  * Returns  Done; UnknownRun if there is no such run of this tenant; Stale if it has not ended, or not then; Awaited if what
  *          waits for it has yet to read what it came to; WrongType
  */
@@ -29,10 +29,11 @@ if ARGV[6] ~= '' and LIVE[redis.call('HGET', KEYS[5], 'status') or ''] then
   if waits and not ENDED[waits] then return AWAITED end
 end
 local stream_of = {}
-for i = 1, steps do stream_of[ARGV[7 + i]] = KEYS[last_index + i] end
+for i = 1, steps do stream_of[ARGV[9 + i]] = KEYS[last_index + i] end
 
 -- ZREM comes first, since it is allowed over the memory limit and so is what follows it.
 for i = 7, last_index do redis.call('ZREM', KEYS[i], id) end
+redis.call('ZREM', KEYS[3], ARGV[8], ARGV[9])
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   local entry = string.match(field, '^dead:(.+)$')
   if entry then

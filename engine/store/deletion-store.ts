@@ -6,6 +6,7 @@ import type { Reply } from "../scripts/script.ts";
 import { parentPlace } from "../step-places.ts";
 import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { limitRows } from "./start-terms.ts";
 
 const ENDED = ["completed", "failed", "cancelled"] as const;
 
@@ -85,7 +86,17 @@ export class DeletionStore {
         ...names.map((step) => keys.dead(graph, step)),
         keys.memos(run),
       ],
-      [run, tenant, endedAt ?? "", row, restWithinMs ?? 0, waiting?.record ?? "", indexes.length, ...names],
+      [
+        run,
+        tenant,
+        endedAt ?? "",
+        row,
+        restWithinMs ?? 0,
+        waiting?.record ?? "",
+        indexes.length,
+        ...limitRows(run, graph),
+        ...names,
+      ],
     )) as Reply;
   }
 

@@ -247,6 +247,10 @@ test.each<[string, StartOptions]>([
   ["a delay", { delayMs: -1 }],
   ["tags", { tags: ["a b"] }],
   ["a time more than a year away", { runAt: new Date(Date.now() + 367 * 86_400_000) }],
+  ["metadata", { metadata: [] as unknown as StartOptions["metadata"] }],
+  ["metadata that is a text", { metadata: "a" as unknown as StartOptions["metadata"] }],
+  ["metadata that is nothing", { metadata: null as unknown as StartOptions["metadata"] }],
+  ["no deduplication", { dedupe: null as unknown as StartOptions["dedupe"] }],
   ["a deduplication", { delayMs: 5, dedupe: { key: "k", mode: "debounce", windowMs: 5 } }],
 ])("%s that cannot be is refused, and nothing is stored", async (_, options) => {
   await expect(start(1, options)).rejects.toMatchObject({ code: "invalid_input" });

@@ -3,6 +3,7 @@ import { deadLetterId, newRunId } from "../../../engine/ids.ts";
 import { DEFAULT_RETENTION } from "../../../engine/retention-policy.ts";
 import { DeletionStore } from "../../../engine/store/deletion-store.ts";
 import { RetentionStore } from "../../../engine/store/retention-store.ts";
+import { limitRows } from "../../../engine/store/start-terms.ts";
 import { Reply } from "../../../engine/store.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench, two } from "../../support/store.ts";
@@ -54,6 +55,17 @@ describe("delete-run", () => {
       "runs:default:status:failed": { OTHER: "T" },
       "runs:default:workflow:two": { OTHER: "T" },
     });
+  });
+
+  test("the timers of its limits are gone with it, and another's are not", async () => {
+    const entry = await bench.held();
+    const other = newRunId(0);
+    for (const run of [bench.run, other])
+      for (const row of limitRows(run, two.graph)) await bench.redis.zadd(bench.keys.timers(), 1_900_000_000_000, row);
+    await bench.fail(entry);
+    expect(await bench.redis.zcard(bench.keys.timers())).toBe(4);
+    expect(await deletion.delete(place())).toBe(Reply.Done);
+    expect(await bench.redis.zrange(bench.keys.timers(), "0", "-1")).toEqual([...limitRows(other, two.graph)].sort());
   });
 
   test("what the run has remembered is gone with it", async () => {

@@ -55,6 +55,27 @@ test("a version that is done with is forgotten, but its ended runs are shown", a
   });
 });
 
+test("its ended runs are run again on the newest version, and not on it, where nobody would see them wait", async () => {
+  await using old = await engineUnderTest([one]);
+  const { id } = await old.millrace.runs.start("doc", "good");
+  await old.millrace.runs.cancel(id);
+  await using engine = await engineUnderTest([two], { namespace: old.namespace });
+  await engine.millrace.retireVersion("doc", 1);
+  const again = { from: "read", idempotency: { scope: "s", key: "k", digest: "d" } };
+  for (const { millrace } of [engine, old])
+    await expect(millrace.runs.rerun(id, again)).rejects.toMatchObject({ code: "version_retired" });
+  expect((await engine.millrace.runs.list()).data.map((run) => run.id)).toEqual([id]);
+  await engine.worker();
+  const { idempotency: _, ...newest } = { ...again, newest: true };
+  const fresh = await engine.millrace.runs.rerun(id, newest);
+  await engine.until(fresh.id, ({ type }) => type === "run.waiting");
+  expect(await engine.millrace.runs.get(fresh.id)).toMatchObject({ version: 2 });
+  // With its definition it is there again.
+  await using back = await engineUnderTest([one], { namespace: old.namespace });
+  expect(await back.millrace.runs.rerun(id, again)).toMatchObject({ version: 1, created: true });
+  expect(await back.millrace.queues()).toContainEqual(expect.objectContaining({ step: "read", version: 1, depth: 1 }));
+});
+
 test("it comes back with the next process that has its definition, if that is as it was", async () => {
   await using engine = await engineUnderTest([one, two]);
   await engine.millrace.retireVersion("doc", 1);

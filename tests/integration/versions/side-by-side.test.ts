@@ -32,6 +32,24 @@ test("runs end on the version that they started with, by old and new workers sid
   expect(await during.ended(second.id)).toMatchObject({ version: 2, output: "filed by 2" });
 });
 
+test("starts by old and new processes in turn are debounced to one run of each version", async () => {
+  await using old = await engineUnderTest([one]);
+  await using during = await engineUnderTest([one, two], { namespace: old.namespace });
+  const dedupe = { key: "k", mode: "debounce", windowMs: 60_000 } as const;
+  const starts = [];
+  for (const input of [1, 2, 3])
+    for (const { millrace } of [old, during]) starts.push(await millrace.runs.start("doc", input, { dedupe }));
+  const [first, second] = starts;
+  expect(starts.map(({ id }) => id)).toEqual([0, 1, 2].flatMap(() => [first!.id, second!.id]));
+  expect(starts.map(({ created }) => created)).toEqual([true, true, false, false, false, false]);
+  for (const [i, { id }] of [first!, second!].entries())
+    expect(await old.millrace.runs.get(id)).toMatchObject({ version: i + 1, input: 3 });
+  // The others are as well one run whichever version comes first.
+  const simple = { dedupe: { key: "k", mode: "simple" } } as const;
+  const { id } = await old.millrace.runs.start("doc", null, simple);
+  expect(await during.millrace.runs.start("doc", null, simple)).toMatchObject({ id, version: 1, created: false });
+});
+
 test("a process that knows the new version alone shows, signals and cancels runs of the old one", async () => {
   await using old = await engineUnderTest([one]);
   const worker = await old.worker();
