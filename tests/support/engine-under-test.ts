@@ -9,7 +9,7 @@ import {
   type Worker,
   type WorkerOptions,
 } from "../../engine/index.ts";
-import { freshNamespace, redisUrl } from "./redis.ts";
+import { engineUrl, freshNamespace } from "./redis.ts";
 
 export interface EngineUnderTest extends AsyncDisposable {
   readonly millrace: Millrace;
@@ -33,7 +33,7 @@ const PARTITIONS = process.env.TEST_PARTITIONS === undefined ? undefined : Numbe
 export async function engineUnderTest(
   workflows: readonly AnyWorkflow[],
   {
-    url = redisUrl,
+    url = engineUrl,
     blobs,
     namespace = freshNamespace(),
     partitions = PARTITIONS,

@@ -2,7 +2,7 @@ import type { AnyWorkflow, RunEvent } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { type StartedProcess, startFile } from "./process.ts";
 import fleetWorkflows from "./programs/fleet-workflows.ts";
-import { redisUrl } from "./redis.ts";
+import { engineUrl } from "./redis.ts";
 import { temporaryDir } from "./run.ts";
 
 /** A connection, and worker processes over the same namespace. */
@@ -29,7 +29,7 @@ export interface FleetOptions {
 }
 
 /** Over the suite's Redis or another. For `await using`: the processes end with it. */
-export async function openFleet(url = redisUrl, options: FleetOptions = {}): Promise<Fleet> {
+export async function openFleet(url = engineUrl, options: FleetOptions = {}): Promise<Fleet> {
   const { workflows = fleetWorkflows, module = "tests/support/programs/fleet-workflows.ts" } = options;
   const engine = await engineUnderTest(workflows, { url });
   const settings = { MILLRACE_NAMESPACE: engine.namespace, MILLRACE_BLOBS: await temporaryDir() };

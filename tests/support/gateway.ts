@@ -5,7 +5,7 @@ import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
-import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
+import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { temporaryDir } from "./run.ts";
 
 export interface TestGateway {
@@ -41,7 +41,7 @@ export async function startGateway(options: {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
   const { workflows } = options;
-  const millrace = await connect({ url: options.url ?? redisUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
+  const millrace = await connect({ url: options.url ?? engineUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
   const worker = options.worker === false ? undefined : createWorker(millrace);
   await worker?.start();
   const logged: TestGateway["logged"] = [];

@@ -1,3 +1,4 @@
+import type { Redis } from "ioredis";
 import { any } from "valibot";
 import { noBlobs } from "../../engine/blobs/no-blobs.ts";
 import type { CommitItem } from "../../engine/commit-args.ts";
@@ -17,7 +18,7 @@ import { type Admission, Reply, Store } from "../../engine/store.ts";
 import { take } from "../../engine/streams.ts";
 import type { Transition } from "../../engine/transition.ts";
 import { Values } from "../../engine/values.ts";
-import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
+import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { type Changes, changes, type State, stateOf } from "./state.ts";
 
 export const two = workflow("two", { input: any() })
@@ -27,22 +28,33 @@ export const two = workflow("two", { input: any() })
 /** A store of its own, and what a test of a script does with it. */
 export class StoreBench {
   readonly namespace = freshNamespace();
-  readonly redis = rawRedis();
-  readonly client: Client = new Client(openForCalls(redisUrl, "store-bench"));
+  readonly redis: Redis;
+  readonly client: Client;
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
-  readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
-  readonly timers = new TimerStore(this.client, this.keys);
-  readonly memos = new MemoStore(this.client, () => this.keys, "ann");
-  readonly starts = new StartStore(this.client, this.store);
-  readonly broadcast = new BroadcastStore(this.client, new NamespaceKeys(this.namespace));
-  readonly inputs = new Inputs(this.store, new Values(this.store, noBlobs));
-  readonly subscriptions = new SubscriptionStore(this.client, this.keys);
+  readonly store: Store;
+  readonly timers: TimerStore;
+  readonly memos: MemoStore;
+  readonly starts: StartStore;
+  readonly broadcast: BroadcastStore;
+  readonly inputs: Inputs;
+  readonly subscriptions: SubscriptionStore;
   readonly run: string;
   readonly definition: AnyWorkflow;
 
-  constructor(definition: AnyWorkflow = two, run = newRunId(0)) {
+  /** @param url of another server than the suite's */
+  constructor(definition: AnyWorkflow = two, run = newRunId(0), url?: string) {
     this.run = run;
     this.definition = definition;
+    this.redis = rawRedis(url);
+    this.client = new Client(openForCalls(url ?? engineUrl, "store-bench"));
+    const space = new NamespaceKeys(this.namespace);
+    this.store = new Store(this.client, space);
+    this.timers = new TimerStore(this.client, this.keys);
+    this.memos = new MemoStore(this.client, () => this.keys, "ann");
+    this.starts = new StartStore(this.client, this.store);
+    this.broadcast = new BroadcastStore(this.client, space);
+    this.inputs = new Inputs(this.store, new Values(this.store, noBlobs));
+    this.subscriptions = new SubscriptionStore(this.client, this.keys);
   }
 
   close(): void {

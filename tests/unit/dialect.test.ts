@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { ROOT } from "../support/run.ts";
+import { allowed, leastRights } from "../support/servers/rights.ts";
 
 const names = await readdir(`${ROOT}engine`, { recursive: true });
 const sources = await Promise.all(
@@ -27,4 +28,29 @@ test("nothing reads with id 0, which would raise delivery counts", () => {
 
 test("scripts are in the dialect of Redis 6.2", () => {
   expect(having(/redis\.(setresp|set_repl|register_function|acl_check_cmd)\b|^#!lua/m)).toEqual([]);
+});
+
+/** How the sources call commands: those of a connection, and those of scripts. */
+const CALLS = [
+  /\b(?:redis\.p?call|call|redis\.pcall)\('([A-Z]+)'(?:, '([A-Z]+)')?/g,
+  /(?:\bcall\(|\[)"([A-Z]+)"(?:, "([A-Z]+)")?/g,
+  /: '([A-Z]+LEN|[A-Z]+CARD)'|\b[hlsz] = '([A-Z]+)'/g,
+];
+const WITH_SUBCOMMAND = ["CLIENT", "CONFIG", "MEMORY", "XGROUP", "XINFO", "CLUSTER"];
+/** What the client library sends for us. */
+const BY_LIBRARY = ["auth", "hello", "client|setname", "subscribe", "unsubscribe", "info"];
+/** Of the test kit, of clusters, and what is done without where it is refused. */
+const BESIDE = ["scan", "keys", "incrby", "get", "cluster|keyslot", "config|get"];
+
+test("the rights in the README are those of the commands that the engine calls, and no others", async () => {
+  const called = new Set<string>();
+  for (const [, text] of sources)
+    for (const pattern of CALLS)
+      for (const [, name, sub] of text.matchAll(pattern)) {
+        const command = (name ?? sub)!;
+        called.add((WITH_SUBCOMMAND.includes(command) ? `${command}|${sub}` : command).toLowerCase());
+      }
+  const granted = allowed(await leastRights("ns", "secret"));
+  expect([...called].filter((command) => !granted.includes(command) && !BESIDE.includes(command))).toEqual([]);
+  expect(granted.filter((command) => !called.has(command) && !BY_LIBRARY.includes(command))).toEqual([]);
 });

@@ -19,7 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("parts/commit-header"),
     search: "ARGV[at + 4], ARGV[at + 5], count, consumer)",
     replace: "ARGV[at + 4], ARGV[at + 5], count)",
-    tests: /commit refuses another consumer/,
+    tests: /another consumer: complete/,
     in: [testsOf("commit")],
   },
   {
@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("parts/commit-check"),
     search: "if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then",
     replace: "if not count then",
-    tests: /commit refuses the owner with an older delivery count/,
+    tests: /the owner with an older delivery count: complete/,
     in: [testsOf("commit")],
   },
   {
@@ -35,7 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("heartbeat"),
     search: "if owned[entry] == counts[entry] then keep[#keep + 1] = entry end",
     replace: "keep[#keep + 1] = entry",
-    tests: /heartbeat another consumer's entry is lost, and stays the owner's/,
+    tests: /another consumer's entry is lost, and stays the owner's/,
     in: [testsOf("leases")],
   },
   {
@@ -43,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("admit"),
     search: "if status then return { ALREADY, status } end",
     replace: "",
-    tests: /admit a run that is there is left as it is/,
+    tests: /a run that is there is left as it is/,
     in: [testsOf("admit")],
   },
   {
@@ -67,7 +67,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "engine/streams.ts",
     search: '"XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM"',
     replace: '"XGROUP", "CREATE", key, GROUP, "$", "MKSTREAM"',
-    tests: /admit what comes before there is a group is delivered/,
+    tests: /what comes before there is a group is delivered/,
     in: [testsOf("admit")],
   },
   {
@@ -75,7 +75,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("open-lane"),
     search: "GROUP, '0', 'MKSTREAM'",
     replace: "GROUP, '$', 'MKSTREAM'",
-    tests: /opening a lane what is there before the group is delivered/,
+    tests: /what is there before the group is delivered/,
     in: [testsOf("lanes")],
   },
   {
@@ -94,7 +94,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `local seen = 'seen:' .. following.join
       run[seen] = run[seen] or call('HGET', run.key, following.join) or '0 0'
       local counts = run[seen]`,
-    tests: /commit before a join both sides in one group/,
+    tests: /both sides in one group: it begins once/,
     in: [testsOf("graphs")],
   },
   {
@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("commit"),
     search: "if tonumber(ARGV[more]) > batch then",
     replace: "if tonumber(ARGV[more]) >= 0 then",
-    tests: /commit of what is told on the way events and progress, once for each batch/,
+    tests: /events and progress, once for each batch/,
     in: [testsOf("commit")],
   },
   {
@@ -110,15 +110,15 @@ export const MUTANTS: readonly Mutant[] = [
     file: scripts("commit"),
     search: "\nif claim then call('XCLAIM'",
     replace: "\ncall('HINCRBY', KEYS[2], 'commits', 1)\nif claim then call('XCLAIM'",
-    tests: /over the memory limit nothing new is taken/,
-    in: ["tests/integration/memory-limit.test.ts"],
+    tests: /over the memory limit nothing is admitted/,
+    in: [testsOf("memory")],
   },
   {
     name: "publish without log",
     file: scripts("script"),
     search: "redis.call('RPUSH', log_key, unpack(lines, 1, n))",
     replace: "redis.call('LLEN', log_key) + n",
-    tests: /commit of what is told on the way a start/,
+    tests: /a start: the run and the step are running/,
     in: [testsOf("commit")],
   },
 ];
