@@ -1,3 +1,4 @@
+import { parseRedisUrl } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
 
 /** What the environment says, checked. */
@@ -72,9 +73,11 @@ export function parseWhole(name: string, text: string, min: number, max: number)
 
 function redisUrl(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  // The value may hold a password, so it is not repeated.
-  if (!URL.canParse(text) || !/^rediss?:$/.test(new URL(text).protocol))
-    throw new UsageError(`${name} takes a URL that begins with redis:// or rediss://, such as redis://localhost:6379.`);
+  try {
+    parseRedisUrl(text);
+  } catch (error) {
+    throw new UsageError(`${name} takes a URL such as redis://localhost:6379. ${(error as Error).message}`);
+  }
   return text;
 }
 

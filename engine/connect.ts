@@ -95,10 +95,10 @@ export function connect(options: ConnectOptions): Promise<Millrace> {
 
 /** As `connect`, with calls made by the client that `makeClient` makes. */
 export async function connectBy(makeClient: (link: Link) => Client, options: ConnectOptions): Promise<Millrace> {
-  const { url, namespace = "millrace", blobs = noBlobs } = options;
+  const { url, namespace = "millrace", blobs = noBlobs, credentials } = options;
   const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const connections = await Connections.open(url, `millrace:${namespace}`);
+  const connections = await Connections.open(url, `millrace:${namespace}`, { credentials });
   const client = makeClient(connections.link);
   const space = new Namespace(client, new NamespaceKeys(namespace));
   try {

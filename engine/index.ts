@@ -18,6 +18,8 @@ export type {
   StartOptions,
   Tenanted,
 } from "./millrace.ts";
+export { parseRedisUrl } from "./redis/address.ts";
+export type { CredentialsProvider, RedisCredentials } from "./redis/credentials.ts";
 export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";

@@ -1,5 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
+import type { CredentialsProvider } from "./redis/credentials.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
 import type {
@@ -30,8 +31,10 @@ import type {
 import type { AnyWorkflow } from "./workflow.ts";
 
 export interface ConnectOptions {
-  /** `redis://` or `rediss://`. */
+  /** `redis://` or `rediss://`, with one server or several, or `redis+sentinel://`. */
   url: string;
+  /** Says with what to sign in, instead of what stands in the URL: for passwords and tokens that change. */
+  credentials?: CredentialsProvider;
   /** Everything is kept under this name in Redis. Default `millrace`. */
   namespace?: string;
   /**

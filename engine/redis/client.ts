@@ -18,7 +18,8 @@ export interface Runnable {
 }
 
 /** Replies of a server that is there but cannot serve just now; the same call may succeed later. */
-const PASSING = /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH)\b/;
+const PASSING =
+  /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH|WRONGPASS)\b/;
 
 export const CALL_DEADLINE_MS = 5_000;
 /** Time enough for a call to be sent to another node than it was first. */
@@ -170,12 +171,14 @@ function tagOf(key: string): string {
 /** How a connection for calls is opened: each has a deadline. */
 export function callOptions(name: string): RedisOptions {
   const deadlines = { commandTimeout: CALL_DEADLINE_MS, socketTimeout: 2 * CALL_DEADLINE_MS };
-  return { ...commonOptions(name), ...deadlines, maxRetriesPerRequest: 20 };
+  // A server that has become a replica stays one: its name, or sentinels, lead to the new primary.
+  const reconnectOnError = (error: Error) => error.message.startsWith("READONLY");
+  return { ...commonOptions(name), ...deadlines, maxRetriesPerRequest: 20, reconnectOnError };
 }
 
-/** Opens a connection to one server for calls. */
-export function openForCalls(url: string, name: string): Redis {
-  return openRedis(url, callOptions(name));
+/** Opens a connection to one server for calls. @param more what else it is opened with, or instead */
+export function openForCalls(url: string, name: string, more: RedisOptions = {}): Redis {
+  return new Redis(url, { ...callOptions(name), ...more });
 }
 
 /**
@@ -195,22 +198,6 @@ function commonOptions(name: string): RedisOptions {
     keepAlive: 30_000,
     retryStrategy: (times) => pauseMs(times, RECONNECT_FROM_MS, RECONNECT_TO_MS),
   };
-}
-
-/** @throws MillraceError `bad_redis_url` */
-function openRedis(url: string, options: RedisOptions): Redis {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch (cause) {
-    throw new MillraceError("bad_redis_url", "REDIS_URL is not a URL such as redis://localhost:6379", { cause });
-  }
-  if (parsed.protocol !== "redis:" && parsed.protocol !== "rediss:")
-    throw new MillraceError(
-      "bad_redis_url",
-      `REDIS_URL must begin with redis:// or rediss://, not ${parsed.protocol}//`,
-    );
-  return new Redis(url, options);
 }
 
 interface Whereabouts {

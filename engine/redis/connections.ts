@@ -1,18 +1,18 @@
-import { Cluster, type Redis, type RedisOptions } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 import { MillraceError, UnavailableError } from "../errors.ts";
-import { pauseMs } from "../retry.ts";
-import {
-  Client,
-  callOptions,
-  classify,
-  type Link,
-  openForCalls,
-  RECONNECT_FROM_MS,
-  RECONNECT_TO_MS,
-  readerOptions,
-} from "./client.ts";
+import { parseRedisUrl } from "./address.ts";
+import { Client, classify, type Link, readerOptions } from "./client.ts";
+import { type CredentialsProvider, Login } from "./credentials.ts";
 import { type KeepAlive, keepAlive } from "./keep-alive.ts";
+import { openLink } from "./link.ts";
 import { Subscriber } from "./subscriber.ts";
+
+export interface ConnectionsOptions {
+  /** How they are kept open while nothing is asked for over them. */
+  keep?: KeepAlive | undefined;
+  /** Says with what they sign in, instead of what stands in the URL. */
+  credentials?: CredentialsProvider | undefined;
+}
 
 /** The connections of one process to one server or cluster: for calls, for blocking reads, and for what is published. */
 export class Connections {
@@ -20,13 +20,15 @@ export class Connections {
   readonly #calls: Client;
   readonly #name: string;
   readonly #keep: KeepAlive | undefined;
+  readonly #login: Login | undefined;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
   #subscriber: Subscriber | undefined;
 
-  private constructor(link: Link, name: string, keep: KeepAlive | undefined) {
+  private constructor(link: Link, name: string, login: Login | undefined, keep: KeepAlive | undefined) {
     this.#link = link;
     this.#keep = keep;
+    this.#login = login;
     this.#calls = new Client(link);
     this.#name = name;
   }
@@ -34,21 +36,21 @@ export class Connections {
   /**
    * Connects, and finds out whether the server is a node of a cluster.
    *
+   * @param url as `parseRedisUrl` takes it
    * @param name what the connections are called at the server
-   * @param keep how they are kept open while nothing is asked for over them
    * @throws MillraceError `bad_redis_url`; UnavailableError
    */
-  static async open(url: string, name: string, keep?: KeepAlive): Promise<Connections> {
-    const redis = openForCalls(url, name);
-    keepAlive(redis, keep);
+  static async open(url: string, name: string, { keep, credentials }: ConnectionsOptions = {}): Promise<Connections> {
+    const address = parseRedisUrl(url);
+    const login = credentials === undefined ? undefined : await Login.open(credentials);
+    const opened = (redis: Redis) => {
+      keepAlive(redis, keep);
+      login?.keep(redis);
+    };
     try {
-      if (!(await isClusterNode(new Client(redis)))) return new Connections(redis, name, keep);
-      const cluster = openCluster(redis.options, name);
-      cluster.on("+node", (node: Redis) => keepAlive(node, keep));
-      redis.disconnect();
-      return new Connections(cluster, name, keep);
+      return new Connections(await openLink(address, { name, login, opened }), name, login, keep);
     } catch (error) {
-      redis.disconnect();
+      login?.close();
       throw error;
     }
   }
@@ -63,6 +65,7 @@ export class Connections {
     const node = await this.#nodeOf(key);
     const redis = node.duplicate(readerOptions(`${this.#name}:reader`));
     keepAlive(redis, this.#keep);
+    this.#login?.keep(redis);
     return new Client(redis);
   }
 
@@ -88,14 +91,16 @@ export class Connections {
   /** The one connection that hears what is published, from the first call on. */
   subscriber(): Subscriber {
     const connectionName = `${this.#name}:subscriber`;
-    this.#subscriber ??= new Subscriber(
-      (options) => this.#anyNode().duplicate({ ...options, connectionName }),
-      this.#keep,
-    );
+    this.#subscriber ??= new Subscriber((options) => {
+      const redis = this.#anyNode().duplicate({ ...options, connectionName });
+      this.#login?.keep(redis);
+      return redis;
+    }, this.#keep);
     return this.#subscriber;
   }
 
   close(): void {
+    this.#login?.close();
     this.#subscriber?.close();
     this.#link.disconnect();
   }
@@ -122,28 +127,4 @@ export class Connections {
     if (node === undefined) throw new UnavailableError("No node of the cluster is known.");
     return node;
   }
-}
-
-/** @throws UnavailableError */
-async function isClusterNode(client: Client): Promise<boolean> {
-  try {
-    return /cluster_enabled:1/.test(String(await client.call("INFO", "cluster")));
-  } catch (error) {
-    if (error instanceof UnavailableError) throw error;
-    // A user who may not ask is told as part of the greeting.
-    const greeting = (await client.call("HELLO")) as unknown[];
-    return greeting[greeting.indexOf("mode") + 1] === "cluster";
-  }
-}
-
-function openCluster({ host, port, ...options }: RedisOptions, name: string): Cluster {
-  const node = { host: host ?? "localhost", port: port ?? 6379 };
-  const { retryStrategy: _, ...redisOptions } = { ...options, ...callOptions(name) };
-  return new Cluster([node], {
-    redisOptions,
-    // A certificate is of names, and workerd resolves them itself.
-    dnsLookup: (address, done) => done(null, address),
-    enableAutoPipelining: false,
-    clusterRetryStrategy: (times) => pauseMs(times, RECONNECT_FROM_MS, RECONNECT_TO_MS),
-  });
 }

@@ -18,7 +18,7 @@ test("a connection is pinged often enough for load balancers that cut silent one
 test("connections for calls, for reading and for hearing channels are not cut though nothing is asked for over them", async () => {
   await using proxy = await openProxy();
   await using other = await openProxy();
-  const connections = await Connections.open(proxy.url, "idle", keep);
+  const connections = await Connections.open(proxy.url, "idle", { keep });
   const reader = await connections.reader("any");
   connections.subscriber();
   await proxy.until(({ open }) => open === 3);

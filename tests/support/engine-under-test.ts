@@ -1,6 +1,7 @@
 import {
   type AnyWorkflow,
   type BlobStore,
+  type CredentialsProvider,
   connect,
   createWorker,
   type Millrace,
@@ -37,10 +38,18 @@ export async function engineUnderTest(
     blobs,
     namespace = freshNamespace(),
     partitions = PARTITIONS,
-  }: { url?: string; blobs?: BlobStore; namespace?: string; partitions?: number } = {},
+    credentials,
+  }: {
+    url?: string;
+    blobs?: BlobStore;
+    namespace?: string;
+    partitions?: number;
+    credentials?: CredentialsProvider;
+  } = {},
 ): Promise<EngineUnderTest> {
   const spread = partitions === undefined ? {} : { partitions };
-  const millrace = await connect({ url, namespace, workflows, ...spread, ...(blobs === undefined ? {} : { blobs }) });
+  const others = { ...(blobs === undefined ? {} : { blobs }), ...(credentials === undefined ? {} : { credentials }) };
+  const millrace = await connect({ url, namespace, workflows, ...spread, ...others });
   const workers: Worker[] = [];
   const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {
     const seen: RunEvent[] = [];

@@ -47,6 +47,7 @@ const OTHER_CLOCKS: Record<string, string> = {
   "engine/redis/client.ts": "asks for the time of runs",
   "engine/records.ts": "how long ago a worker beat: the server's time",
   "engine/queues.ts": "how old an entry is: the server's time",
+  "engine/redis/credentials.ts": "how long a token lives yet",
   "engine/redis/private/start.ts": "how long a server may take to start",
   "engine/blobs/fs.ts": "when a document came",
   "engine/testing/memory-blobs.ts": "when a document came",

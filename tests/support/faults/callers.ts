@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { expect } from "vitest";
+import { NotFoundError, UnavailableError, workflow } from "../../../engine/index.ts";
+import type { EngineUnderTest } from "../engine-under-test.ts";
+
+/** Gives twice the number after that it was given. */
+export const chain = workflow("chain", { input: v.object({ n: v.number() }) })
+  .step("one", ({ n }) => ({ n: n + 1 }))
+  .step("two", ({ n }) => 2 * n);
+
+export interface Called {
+  completed: number;
+  /** How often a start was refused, and tried again under its key. */
+  refused: number;
+  /** Runs that are gone, where that may be. */
+  lost: number;
+}
+
+export interface CallersOptions {
+  /** How many start runs at once. */
+  count?: number;
+  /** Whether Redis may lose what it has said is stored: then a log may have to be read anew, and a run may be gone. */
+  lossy?: boolean;
+}
+
+/**
+ * Starts runs one after the other, and watches each from its first event to its last, in each of whose numbers there is no gap,
+ * until `work` is done. @throws what `work` throws
+ */
+export async function callers(
+  engine: EngineUnderTest,
+  work: Promise<unknown>,
+  { count = 4, lossy = false }: CallersOptions = {},
+): Promise<Called> {
+  const called = { completed: 0, refused: 0, lost: 0 };
+  const { millrace } = engine;
+  let going = true;
+  const done = work.finally(() => {
+    going = false;
+  });
+  const start = async (n: number) => {
+    const idempotency = { scope: "callers", key: String(n), digest: "" };
+    for (;;)
+      try {
+        return (await millrace.runs.start(chain, { n }, { idempotency })).id;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+        called.refused += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+  };
+  const watched = async (run: string) => {
+    for (const signal = AbortSignal.timeout(25_000); ; ) {
+      let seq = 0;
+      for await (const event of millrace.watch(run, { signal })) {
+        if (event.type === "reset") break;
+        expect(event.seq).toBe(++seq);
+        if (event.type === "run.completed") return;
+      }
+      if (!lossy || signal.aborted) throw new Error(`Run ${run} did not end.`);
+    }
+  };
+  const caller = async (first: number) => {
+    for (let n = first; going; n += count)
+      try {
+        const run = await start(n);
+        await watched(run);
+        if (!lossy) expect(await millrace.runs.get(run)).toMatchObject({ output: 2 * (n + 1) });
+        called.completed += 1;
+      } catch (error) {
+        if (!(lossy && error instanceof NotFoundError)) throw error;
+        called.lost += 1;
+      }
+  };
+  await Promise.all([done, ...Array.from({ length: count }, (_, i) => caller(i))]);
+  return called;
+}
