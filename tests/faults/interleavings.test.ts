@@ -34,7 +34,7 @@ test(
 );
 
 async function play(seed: number): Promise<void> {
-  using schedule = new Schedule(DEATHS, seed);
+  const schedule = new Schedule(DEATHS, seed);
   const { random } = schedule;
   const journal = new Journal(`${await temporaryDir()}/journal`);
   const namespace = freshNamespace();

@@ -12,7 +12,8 @@ function travel(given: unknown, ctx: StepContext): Given & { by: string } {
   const [baggage] =
     (given as Given).key === undefined ? Object.values(given as Record<string, Given>) : [given as Given];
   const output = { ...baggage!, by: fence };
-  new Journal(env.JOURNAL!).add({ what: "effect", run: run.id, step, attempt, fence, input: given, output });
+  const told = { run: run.id, step, attempt, fence, input: given, output, pid: process.pid, at: Date.now() };
+  new Journal(env.JOURNAL!).add({ what: "effect", ...told });
   if (output.throws === step && attempt === 1) throw new Error("the first attempt throws");
   return output;
 }
