@@ -76,10 +76,25 @@ export class ConflictError extends MillraceError {
 
 /** Redis could not be reached or did not answer in time; the write may have happened. Every call may be made again. */
 export class UnavailableError extends MillraceError {
-  override readonly name = "UnavailableError";
+  override readonly name: string = "UnavailableError";
 
-  constructor(message: string, options?: { cause?: unknown }) {
-    super("unavailable", message, options);
+  constructor(message: string, options?: { code?: string; cause?: unknown }) {
+    super(options?.code ?? "unavailable", message, options);
+  }
+}
+
+/**
+ * The run is stored, but not at the durability that was asked for: it goes on, and may be lost in a failover or a crash. Asking
+ * again with the same idempotency key makes no second run and confirms the first.
+ */
+export class UnconfirmedError extends UnavailableError {
+  override readonly name = "UnconfirmedError";
+  /** The id of the run. */
+  readonly run: string;
+
+  constructor(run: string, message: string, options?: { cause?: unknown }) {
+    super(message, { ...options, code: "unconfirmed" });
+    this.run = run;
   }
 }
 

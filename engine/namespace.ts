@@ -2,14 +2,10 @@ import { MillraceError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
 import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
-import { logger } from "./log.ts";
 import { MOST_PARTITIONS } from "./partitions.ts";
 import type { Client } from "./redis/client.ts";
 import { pairs } from "./run-record.ts";
 import { ensureGroups } from "./streams.ts";
-import type { Durability } from "./views.ts";
-
-const log = logger("namespace");
 
 /** How many partitions a namespace has on a cluster: it grows by moving their slots. */
 const CLUSTER_PARTITIONS = 16;
@@ -18,7 +14,6 @@ const CLUSTER_PARTITIONS = 16;
 export class Namespace {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
-  #durability: Durability = "memory";
   #partitions = 1;
 
   constructor(client: Client, keys: NamespaceKeys) {
@@ -29,11 +24,6 @@ export class Namespace {
   /** How many partitions it has, once it is open. */
   get partitions(): number {
     return this.#partitions;
-  }
-
-  /** What a reply to an admission can promise: fsynced before the reply only where Redis is set so. */
-  get durability(): Durability {
-    return this.#durability;
   }
 
   /**
@@ -60,7 +50,6 @@ export class Namespace {
         "bad_option",
         `Namespace ${namespace} has ${this.#partitions} partitions, which is settled by whoever opens it first.`,
       );
-    this.#durability = await this.#probeDurability();
   }
 
   /**
@@ -101,17 +90,6 @@ export class Namespace {
     if (stored !== null) return stored;
     await this.#client.call("HSETNX", key, field, value);
     return this.#client.call("HGET", key, field);
-  }
-
-  async #probeDurability(): Promise<Durability> {
-    try {
-      const appendOnly = pairs((await this.#client.call("CONFIG", "GET", "append*")) as string[]);
-      return appendOnly.appendonly === "yes" && appendOnly.appendfsync === "always" ? "disk" : "memory";
-    } catch (error) {
-      // Managed servers forbid CONFIG; what cannot be known is not promised.
-      log.debug("durability is not known: {error}", { error });
-      return "memory";
-    }
   }
 
   /** The graphs of every workflow version that was ever served here and is not retired. */

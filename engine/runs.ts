@@ -17,6 +17,7 @@ import { dedupeHash, newIds } from "./spread.ts";
 import { checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
+import type { Confirmations } from "./store/confirmations.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
@@ -24,7 +25,6 @@ import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import { explainUnserved } from "./versions.ts";
 import {
-  type Durability,
   type ItemView,
   type Page,
   type PageOptions,
@@ -57,7 +57,7 @@ export interface RunsParts {
   reruns: RerunStore;
   /** Every version of each. */
   definitions: readonly AnyWorkflow[];
-  durability: () => Durability;
+  confirmations: Confirmations;
 }
 
 /** What can be done with runs from outside. */
@@ -94,6 +94,8 @@ export class Runs implements RunsApi {
     if (once !== undefined) id = await this.#parts.store.reserve(tenant, once, idempotency!.digest, id);
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
+    // Of a tick nobody is told: its schedule is written after it, in the same partition, and so lost with it.
+    const confirming = this.#parts.confirmations.begin(wanted === undefined);
     const started = await startRun(this.#parts, {
       workflow,
       tenant,
@@ -104,12 +106,13 @@ export class Runs implements RunsApi {
       priority,
       terms,
       repeatable,
+      via: confirming.via,
     });
     // The key stands for what the deduplication gave, whatever that would give another time.
-    if (once !== undefined && started.id !== id)
-      await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
+    const isOther = once !== undefined && started.id !== id;
+    if (isOther) await this.#parts.store.reserve(tenant, once, idempotency!.digest, started.id, id);
     const { version } = workflow;
-    const durability = this.#parts.durability();
+    const durability = await confirming.settle(started.id, started.created && !isOther);
     if (started.created) return { ...started, workflow: name, version, status: "queued", durability };
     const { fields } = await this.#find(started.id, tenant);
     return {

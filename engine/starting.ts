@@ -1,6 +1,7 @@
 import { startDeduped } from "./dedupe.ts";
 import { firstGateKeys } from "./first-gates.ts";
 import { blobOf } from "./payload.ts";
+import type { ScriptRunner } from "./redis/client.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { StartStore } from "./store/start-store.ts";
@@ -31,13 +32,15 @@ interface Start {
   terms: CheckedTerms;
   /** The id may be that of an earlier call, whose run is there. */
   repeatable: boolean;
+  /** What runs the script that admits it. */
+  via: ScriptRunner;
 }
 
 /** Stores a run, or finds the one that its terms say it is. */
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
   const { store, starts } = parts;
   const { values } = parts;
-  const { tenant, id, newId, hash, payload, priority, terms, repeatable } = start;
+  const { tenant, id, newId, hash, payload, priority, terms, repeatable, via } = start;
   const { graph } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
@@ -49,7 +52,7 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
   };
   const gateKeys = await firstGateKeys(start.workflow, json);
   const admit = async (run: string) =>
-    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms, gateKeys });
+    store.admit({ id: run, graph, tenant, input: await stored(run), ...rest, priority, terms, gateKeys }, via);
   await parts.lanes.open(store.partitionKeys(id), graph, priority);
   const { dedupe } = terms;
   if (dedupe === undefined || hash === undefined) return { id, created: await admit(id) };

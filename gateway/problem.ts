@@ -7,6 +7,7 @@ import {
   MillraceError,
   NotFoundError,
   UnavailableError,
+  UnconfirmedError,
 } from "../engine/index.ts";
 
 /** An error as clients get it: `application/problem+json` (RFC 9457). */
@@ -76,6 +77,11 @@ export function problemOf(thrown: unknown): ProblemError {
     return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
   if (thrown instanceof ConflictError)
     return new ProblemError(thrown.code === "idempotency_mismatch" ? 422 : 409, thrown.code, thrown.message);
+  if (thrown instanceof UnconfirmedError)
+    return new ProblemError(503, thrown.code, `${thrown.message} Ask again with the same Idempotency-Key.`, {
+      headers: { "Retry-After": "1" },
+      cause: thrown,
+    });
   if (thrown instanceof UnavailableError)
     return new ProblemError(503, thrown.code, "The store cannot be reached at the moment. Try again.", {
       headers: { "Retry-After": "1" },

@@ -20,11 +20,14 @@ export class Connections {
   readonly #calls: Client;
   readonly #name: string;
   readonly #keep: KeepAlive | undefined;
+  readonly #open: () => Link;
+  #waiting: Link | undefined;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
   #subscriber: Subscriber | undefined;
 
-  private constructor(link: Link, name: string, keep: KeepAlive | undefined) {
+  private constructor(open: (name: string) => Link, name: string, keep: KeepAlive | undefined, link = open(name)) {
+    this.#open = () => open(`${name}:waiting`);
     this.#link = link;
     this.#keep = keep;
     this.#calls = new Client(link);
@@ -42,11 +45,21 @@ export class Connections {
     const redis = openForCalls(url, name);
     keepAlive(redis, keep);
     try {
-      if (!(await isClusterNode(new Client(redis)))) return new Connections(redis, name, keep);
-      const cluster = openCluster(redis.options, name);
-      cluster.on("+node", (node: Redis) => keepAlive(node, keep));
+      if (!(await isClusterNode(new Client(redis)))) {
+        const another = (connectionName: string) => {
+          const link = redis.duplicate({ connectionName });
+          keepAlive(link, keep);
+          return link;
+        };
+        return new Connections(another, name, keep, redis);
+      }
       redis.disconnect();
-      return new Connections(cluster, name, keep);
+      const openAll = (connectionName: string) => {
+        const cluster = openCluster(redis.options, connectionName);
+        cluster.on("+node", (node: Redis) => keepAlive(node, keep));
+        return cluster;
+      };
+      return new Connections(openAll, name, keep);
     } catch (error) {
       redis.disconnect();
       throw error;
@@ -56,6 +69,12 @@ export class Connections {
   /** What calls go over. */
   get link(): Link {
     return this.#link;
+  }
+
+  /** What calls go over that hold up whatever comes after them. */
+  get waiting(): Link {
+    this.#waiting ??= this.#open();
+    return this.#waiting;
   }
 
   /** A connection for blocking reads of keys in this key's slot, for one life. @throws UnavailableError */
@@ -87,6 +106,7 @@ export class Connections {
 
   close(): void {
     this.#subscriber?.close();
+    this.#waiting?.disconnect();
     this.#link.disconnect();
   }
 

@@ -3,6 +3,7 @@ import {
   type BlobStore,
   connect,
   createWorker,
+  type DurabilityOption,
   type Millrace,
   type RunEvent,
   type RunView,
@@ -26,6 +27,14 @@ export interface EngineUnderTest extends AsyncDisposable {
   run(workflow: AnyWorkflow, input: unknown): Promise<RunView>;
 }
 
+export interface EngineUnderTestOptions {
+  url?: string;
+  blobs?: BlobStore;
+  namespace?: string;
+  partitions?: number;
+  durability?: DurabilityOption;
+}
+
 /** How many partitions the namespaces of tests have, if that is said: the suite holds for any. */
 const PARTITIONS = process.env.TEST_PARTITIONS === undefined ? undefined : Number(process.env.TEST_PARTITIONS);
 
@@ -37,10 +46,15 @@ export async function engineUnderTest(
     blobs,
     namespace = freshNamespace(),
     partitions = PARTITIONS,
-  }: { url?: string; blobs?: BlobStore; namespace?: string; partitions?: number } = {},
+    durability,
+  }: EngineUnderTestOptions = {},
 ): Promise<EngineUnderTest> {
-  const spread = partitions === undefined ? {} : { partitions };
-  const millrace = await connect({ url, namespace, workflows, ...spread, ...(blobs === undefined ? {} : { blobs }) });
+  const more = {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(blobs === undefined ? {} : { blobs }),
+    ...(durability === undefined ? {} : { durability }),
+  };
+  const millrace = await connect({ url, namespace, workflows, ...more });
   const workers: Worker[] = [];
   const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {
     const seen: RunEvent[] = [];
