@@ -29,12 +29,13 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
   try {
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
-    const { namespace, blobs } = settings;
+    const { namespace, blobs, durability } = settings;
     const millrace = await connect({
       url: redisUrl,
       namespace,
       workflows: definitions,
       blobs: new FsBlobStore(blobs),
+      durability,
     });
     cleanups.push(() => millrace.close());
 

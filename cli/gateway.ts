@@ -21,10 +21,11 @@ export const CLOSE_GATEWAY_MS = 10_000;
  */
 export async function runGateway(command: GatewayCommand, settings: Settings): Promise<void> {
   const url = requireRedis(settings);
-  const { namespace } = settings;
+  const { namespace, durability } = settings;
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
-  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(settings.blobs) });
+  const blobs = new FsBlobStore(settings.blobs);
+  const millrace = await connect({ url, namespace, workflows, blobs, durability });
   try {
     const gateway = await serveGateway(millrace, addressOf(command, settings));
     console.log(`listening on ${gateway.url}`);

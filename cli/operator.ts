@@ -14,9 +14,9 @@ export async function operate(
   act: (millrace: Millrace) => Promise<void>,
   workflows: readonly AnyWorkflow[] = [],
 ): Promise<void> {
-  const { namespace, blobs } = settings;
+  const { namespace, blobs, durability } = settings;
   const url = requireRedis(settings);
-  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(blobs) });
+  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(blobs), durability });
   try {
     await act(millrace);
   } catch (error) {

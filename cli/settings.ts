@@ -1,4 +1,4 @@
-import { parseRedisUrl } from "../engine/index.ts";
+import { type DurabilityOption, parseRedisUrl } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
 
 /** What the environment says, checked. */
@@ -11,6 +11,8 @@ export interface Settings {
   namespace: string;
   /** The directory of the blob store. */
   blobs: string;
+  /** How well runs are to be stored before their starts are answered. */
+  durability: DurabilityOption;
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
@@ -27,6 +29,7 @@ export const VARIABLES = [
   "LOG_LEVEL",
   "MILLRACE_NAMESPACE",
   "MILLRACE_BLOBS",
+  "MILLRACE_DURABILITY",
 ] as const;
 
 /** Where things are kept that belong to this directory's own Millrace, relative to it. */
@@ -46,6 +49,7 @@ export function readSettings(env: Environment): Settings {
     logLevel: logLevel(value("LOG_LEVEL") ?? "info"),
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: value("MILLRACE_BLOBS") ?? `${HOME}/blobs`,
+    durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
   };
 }
 
@@ -79,6 +83,13 @@ function redisUrl(name: string, text: string | undefined): string | undefined {
     throw new UsageError(`${name} takes a URL such as redis://localhost:6379. ${(error as Error).message}`);
   }
   return text;
+}
+
+function durability(text: string): DurabilityOption {
+  if (text === "memory" || text === "disk") return text;
+  const [, replicas] = /^replicas:(\d{1,3})$/.exec(text) ?? [];
+  if (replicas !== undefined) return { replicas: parseWhole("MILLRACE_DURABILITY, of replicas,", replicas, 1, 100) };
+  throw new UsageError(`MILLRACE_DURABILITY takes memory, disk or replicas:N, not ${JSON.stringify(text)}.`);
 }
 
 function logLevel(text: string): LogLevel {

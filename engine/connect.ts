@@ -5,6 +5,7 @@ import type { Bulk } from "./bulk.ts";
 import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deletion } from "./deletion.ts";
+import { givenBy, type WantedDurability, wantedOf } from "./durability.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
@@ -16,15 +17,18 @@ import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
 import { queuesOf, sumQueues } from "./queues.ts";
 import { Records } from "./records.ts";
+import { checkCapabilities } from "./redis/capabilities.ts";
 import { Client, type Link } from "./redis/client.ts";
 import { Connections } from "./redis/connections.ts";
 import type { Subscriber } from "./redis/subscriber.ts";
+import { Waits } from "./redis/waits.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Schedules } from "./schedules/schedules.ts";
 import { Ticks } from "./schedules/ticks.ts";
 import { checkSpread } from "./spread.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { Confirmations } from "./store/confirmations.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
 import { LaneStore } from "./store/lane-store.ts";
 import { OperationStore } from "./store/operation-store.ts";
@@ -39,7 +43,7 @@ import { Subscriptions } from "./subscriptions/subscriptions.ts";
 import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
-import type { QueueView } from "./views.ts";
+import type { Durability, QueueView } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** What a worker needs of a connection beside its public face. */
@@ -87,7 +91,8 @@ export function internalsOf(millrace: Millrace): Internals {
  * Connects to Redis, checks that this code knows what the namespace holds, and stores the graphs of the definitions.
  *
  * @throws DefinitionError for definitions that do not go together; MillraceError `bad_redis_url`, `schema_version`,
- *   `graph_changed`, `bad_option`; UnavailableError
+ *   `graph_changed`, `bad_option`, `redis_version`, `eviction_policy`, `durability` if the server cannot do what is asked for;
+ *   UnavailableError
  */
 export function connect(options: ConnectOptions): Promise<Millrace> {
   return connectBy((link) => new Client(link), options);
@@ -101,7 +106,16 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const connections = await Connections.open(url, `millrace:${namespace}`, { credentials });
   const client = makeClient(connections.link);
   const space = new Namespace(client, new NamespaceKeys(namespace));
+  let given: Durability;
+  let waiting: { wanted: WantedDurability; waits: Waits } | undefined;
   try {
+    const known = await checkCapabilities(client);
+    given = givenBy(known);
+    const wanted = await wantedOf(options.durability, known, (...call) =>
+      Promise.all(client.masters().map((master) => master.call(...call))),
+    );
+    if (wanted !== undefined)
+      waiting = { wanted, waits: new Waits(makeClient(await connections.waiting()), wanted.wait) };
     await space.open(options.partitions);
     checkSpread(definitions, space.partitions);
     await space.define(definitions.map((workflow) => workflow.graph));
@@ -129,7 +143,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     ...{ memory, store, lanes, pauses, starts, records, values, workflows, definitions, graphs, deletion },
     reruns: new RerunStore(client, store),
     listed: () => space.graphs(),
-    durability: () => space.durability,
+    confirmations: new Confirmations(client, store, given, waiting),
   });
   const schedules = new ScheduleStore(client, store.partitions);
 

@@ -94,6 +94,21 @@ export class OverloadedError extends UnavailableError {
   }
 }
 
+/**
+ * The run is stored, but not at the durability that was asked for: it goes on, and may be lost in a failover or a crash. Asking
+ * again with the same idempotency key makes no second run and confirms the first.
+ */
+export class UnconfirmedError extends UnavailableError {
+  override readonly name = "UnconfirmedError";
+  /** The id of the run. */
+  readonly run: string;
+
+  constructor(run: string, message: string, options?: { cause?: unknown }) {
+    super(message, { ...options, code: "unconfirmed" });
+    this.run = run;
+  }
+}
+
 /** An error as runs, events and dead letters carry it. */
 export interface ErrorRecord {
   name: string;

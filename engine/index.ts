@@ -4,6 +4,7 @@ export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";
 export { hexDigest } from "./digest.ts";
+export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";

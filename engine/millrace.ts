@@ -1,5 +1,6 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
+import type { DurabilityOption } from "./durability.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
@@ -44,6 +45,11 @@ export interface ConnectOptions {
   partitions?: number;
   /** The definitions that this process knows. The newest version of each is the one that new runs start on. */
   workflows: readonly AnyWorkflow[];
+  /**
+   * How well a run is stored before its start is answered: else that throws an UnconfirmedError. Default: as the server does
+   * without waiting, `disk` where it fsyncs each write before it replies.
+   */
+  durability?: DurabilityOption;
   /** Where documents and large outputs live. Without one, an output above 32 KB fails its step. */
   blobs?: BlobStore;
 }
@@ -88,7 +94,7 @@ export interface RunsApi {
   /**
    * Checks the input against the workflow's schema and stores a run of its newest version.
    *
-   * @throws NotFoundError for an unknown workflow, InvalidInputError, ConflictError, UnavailableError
+   * @throws NotFoundError for an unknown workflow, InvalidInputError, ConflictError, UnavailableError, UnconfirmedError
    */
   start(workflow: string | AnyWorkflow, input: unknown, options?: StartOptions): Promise<StartedRun>;
   /** @throws NotFoundError, UnavailableError */

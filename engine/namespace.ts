@@ -1,4 +1,4 @@
-import { MillraceError, UnavailableError } from "./errors.ts";
+import { MillraceError } from "./errors.ts";
 import { type Graph, workflowVersion } from "./graph.ts";
 import { graphDifference } from "./graph-diff.ts";
 import { type NamespaceKeys, SCHEMA_VERSION } from "./keys.ts";
@@ -7,7 +7,6 @@ import { MOST_PARTITIONS } from "./partitions.ts";
 import type { Client } from "./redis/client.ts";
 import { pairs } from "./run-record.ts";
 import { ensureGroups } from "./store/group-store.ts";
-import type { Durability } from "./views.ts";
 
 const log = logger("namespace");
 
@@ -18,7 +17,6 @@ const CLUSTER_PARTITIONS = 16;
 export class Namespace {
   readonly keys: NamespaceKeys;
   readonly #client: Client;
-  #durability: Durability = "memory";
   #partitions = 1;
 
   constructor(client: Client, keys: NamespaceKeys) {
@@ -31,23 +29,17 @@ export class Namespace {
     return this.#partitions;
   }
 
-  /** What a reply to an admission can promise: fsynced before the reply only where Redis is set so. */
-  get durability(): Durability {
-    return this.#durability;
-  }
-
   /**
    * Checks that this code knows the namespace's schema, and settles how many partitions it has. What is there already is only
    * read: over its memory limit Redis refuses writes, and a worker that starts then is what frees memory.
    *
    * @param wanted how many partitions it is to have: undefined for as many as fit the server, or as it has
-   * @throws MillraceError `schema_version`, `bad_option`, `eviction_policy`
+   * @throws MillraceError `schema_version`, `bad_option`
    */
   async open(wanted?: number): Promise<void> {
     if (wanted !== undefined && !(Number.isInteger(wanted) && wanted >= 1 && wanted <= MOST_PARTITIONS))
       throw new MillraceError("bad_option", `partitions must be a whole number from 1 to ${MOST_PARTITIONS}`);
     const { namespace } = this.keys;
-    await this.#refuseEviction();
     const schema = await this.#settled(this.keys.meta(), "schema", SCHEMA_VERSION);
     if (Number(schema) !== SCHEMA_VERSION)
       throw new MillraceError(
@@ -61,7 +53,6 @@ export class Namespace {
         "bad_option",
         `Namespace ${namespace} has ${this.#partitions} partitions, which is settled by whoever opens it first.`,
       );
-    this.#durability = await this.#probeDurability();
   }
 
   /**
@@ -123,35 +114,6 @@ export class Namespace {
     if (stored !== null) return stored;
     await this.#client.call("HSETNX", key, field, value);
     return this.#client.call("HGET", key, field);
-  }
-
-  /** What may evict any key may evict those that runs stand on. */
-  async #refuseEviction(): Promise<void> {
-    let info: string;
-    try {
-      info = String(await this.#client.call("INFO", "memory"));
-    } catch (error) {
-      if (error instanceof UnavailableError) throw error;
-      log.debug("what Redis evicts is not known: {error}", { error });
-      return;
-    }
-    const [, policy] = /^maxmemory_policy:(allkeys-\w+)/m.exec(info) ?? [];
-    if (policy === undefined) return;
-    throw new MillraceError(
-      "eviction_policy",
-      `Redis has maxmemory-policy ${policy}, by which it evicts what runs stand on. Set it to noeviction.`,
-    );
-  }
-
-  async #probeDurability(): Promise<Durability> {
-    try {
-      const appendOnly = pairs((await this.#client.call("CONFIG", "GET", "append*")) as string[]);
-      return appendOnly.appendonly === "yes" && appendOnly.appendfsync === "always" ? "disk" : "memory";
-    } catch (error) {
-      // Managed servers forbid CONFIG; what cannot be known is not promised.
-      log.debug("durability is not known: {error}", { error });
-      return "memory";
-    }
   }
 
   /** The graphs of every workflow version that was ever served here and is not retired. */

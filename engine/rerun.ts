@@ -10,12 +10,13 @@ import { keptCounts, type RerunPlan, rerunPlan } from "./rerun-plan.ts";
 import { type RunRecord, statusOf, stepStatus } from "./run-record.ts";
 import type { Graphs } from "./runs.ts";
 import { validInput } from "./step-input.ts";
+import type { Confirmations } from "./store/confirmations.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
 import { encodeBudget, parseBudget } from "./usage.ts";
 import type { Values } from "./values.ts";
-import type { Durability, Priority, StartedRun } from "./views.ts";
+import type { Priority, StartedRun } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
 /** How long a run has to be admitted once its blobs are there, before these are deleted. */
@@ -33,8 +34,8 @@ export interface RerunParts {
   definitions: readonly AnyWorkflow[];
   /** The versions that are not retired. */
   listed(): Promise<Graph[]>;
-  durability: () => Durability;
   memory: MemoryWatch;
+  confirmations: Confirmations;
 }
 
 /** Starts a new run with what an ended one had come to, from a step on. Its contract is in `RunsApi.rerun`. */
@@ -57,9 +58,13 @@ export async function rerun(
   const fresh = newRunId(store.partitionKeys(id).index);
   const own = idempotency === undefined ? fresh : await reserved(store, tenant, idempotency, fresh);
   const { workflow, version } = graph;
-  const accepted = { id: own, workflow, version, status: "queued", durability: parts.durability() } as const;
+  const accepted = { id: own, workflow, version, status: "queued" } as const;
+  const confirming = parts.confirmations.begin();
   const earlier = own !== fresh ? await store.readRun(own, tenant) : undefined;
-  if (earlier !== undefined) return { ...accepted, status: statusOf(earlier.fields), created: false };
+  if (earlier !== undefined) {
+    const durability = await confirming.settle(own, false);
+    return { ...accepted, durability, status: statusOf(earlier.fields), created: false };
+  }
   await refuseRetired(parts, graph, id);
   const blobsDueAt = blobs === noBlobs ? undefined : await reruns.expectBlobs(tenant, own, ADMIT_WITHIN_MS);
   await blobs.share(tenant, id, own);
@@ -73,13 +78,15 @@ export async function rerun(
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
   const priority = (record.fields.priority ?? "normal") as Priority;
   await parts.lanes.open(store.partitionKeys(own), graph, priority);
-  const admit = () => reruns.admit({ id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt });
+  const admission = { id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt };
+  const admit = () => reruns.admit(admission, confirming.via);
   const reply = await parts.memory.guard(store.partitionKeys(own), async () => false, admit);
   if (reply === Reply.WrongType)
     throw new ConflictError("wrong_type", `A key of run ${own} holds another type than Millrace keeps there.`);
   if (reply === Reply.Stale)
     throw new ConflictError("rerun_late", "What the run needs took too long to be stored. Try again.");
-  return { ...accepted, created: reply === Reply.Done };
+  const created = reply === Reply.Done;
+  return { ...accepted, durability: await confirming.settle(own, created), created };
 }
 
 async function reserved(

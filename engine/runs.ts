@@ -18,6 +18,7 @@ import { dedupeHash, newIds } from "./spread.ts";
 import { checkMetadata, checkRunAt, checkTerms } from "./start-options.ts";
 import { startRun } from "./starting.ts";
 import { definitionOf } from "./step-input.ts";
+import type { Confirmations } from "./store/confirmations.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
@@ -25,7 +26,6 @@ import { Reply, type Store } from "./store.ts";
 import type { Values } from "./values.ts";
 import { explainUnserved } from "./versions.ts";
 import {
-  type Durability,
   type ItemView,
   type Page,
   type PageOptions,
@@ -59,8 +59,8 @@ export interface RunsParts {
   definitions: readonly AnyWorkflow[];
   /** The versions that are not retired. */
   listed(): Promise<Graph[]>;
-  durability: () => Durability;
   memory: MemoryWatch;
+  confirmations: Confirmations;
 }
 
 /** What can be done with runs from outside. */
@@ -95,7 +95,10 @@ export class Runs implements RunsApi {
     const fresh = wanted ?? newId();
     const payload = { json, ...(kept === undefined ? {} : { metadata: kept }) };
     const repeatable = once !== undefined || wanted !== undefined;
+    // Of a tick nobody is told: its schedule is written after it, in the same partition, and so lost with it.
+    const confirming = this.#parts.confirmations.begin(wanted === undefined);
     const { store, starts, memory } = this.#parts;
+    let isOther = false;
     const isKnown = async () => {
       const known = once === undefined ? wanted : await starts.reserved(tenant, once);
       return known !== undefined && (await starts.status(known)) !== undefined;
@@ -103,14 +106,15 @@ export class Runs implements RunsApi {
     const started = await memory.guard(store.partitionKeys(fresh), isKnown, async () => {
       const { digest = "" } = idempotency ?? {};
       const id = once === undefined ? fresh : await store.reserve(tenant, once, digest, fresh);
-      const start = { workflow, tenant, id, newId, hash, payload, priority, terms, repeatable };
+      const start = { workflow, tenant, id, newId, hash, payload, priority, terms, repeatable, via: confirming.via };
       const given = await startRun(this.#parts, start);
       // The key stands for what the deduplication gave, whatever that would give another time.
-      if (once !== undefined && given.id !== id) await store.reserve(tenant, once, digest, given.id, id);
+      isOther = once !== undefined && given.id !== id;
+      if (isOther) await store.reserve(tenant, once!, digest, given.id, id);
       return given;
     });
     const { version } = workflow;
-    const durability = this.#parts.durability();
+    const durability = await confirming.settle(started.id, started.created && !isOther);
     if (started.created) return { ...started, workflow: name, version, status: "queued", durability };
     const { fields } = await this.#find(started.id, tenant);
     return {

@@ -2,6 +2,7 @@ import { startDeduped } from "./dedupe.ts";
 import { MillraceError } from "./errors.ts";
 import { firstGateKeys } from "./first-gates.ts";
 import { logger } from "./log.ts";
+import type { ScriptRunner } from "./redis/client.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { StartStore } from "./store/start-store.ts";
@@ -34,13 +35,15 @@ interface Start {
   terms: CheckedTerms;
   /** The id may be that of an earlier call, whose run is there. */
   repeatable: boolean;
+  /** What runs the script that admits it. */
+  via: ScriptRunner;
 }
 
 /** Stores a run, or finds the one that its terms say it is. */
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
   const { store, starts } = parts;
   const { values } = parts;
-  const { tenant, id, newId, hash, payload, priority, terms, repeatable } = start;
+  const { tenant, id, newId, hash, payload, priority, terms, repeatable, via } = start;
   const { graph } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
@@ -54,7 +57,7 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
   const admit = async (run: string) => {
     const input = await stored(run);
     const admission = { id: run, graph, tenant, input, ...rest, priority, terms, gateKeys };
-    return store.admit(admission).catch(dropRefused(values, tenant, input));
+    return store.admit(admission, via).catch(dropRefused(values, tenant, input));
   };
   await parts.lanes.open(store.partitionKeys(id), graph, priority);
   const { dedupe } = terms;

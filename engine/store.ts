@@ -7,7 +7,7 @@ import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { Partitions } from "./partitions.ts";
 import { entryInput } from "./payload.ts";
-import type { Client } from "./redis/client.ts";
+import type { Client, ScriptRunner } from "./redis/client.ts";
 import { type LogPage, pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
 import { cancel } from "./scripts/cancel.ts";
@@ -102,8 +102,8 @@ export class Store {
     return this.partitions.all;
   }
 
-  /** Stores a run. True if it is new, false if it was there, or what is to wait for it does not any more. */
-  async admit(admission: Admission): Promise<boolean> {
+  /** Stores a run, by a script that runs `via`. True if it is new, false if it was there, or what is to wait for it does not any more. */
+  async admit(admission: Admission, via?: ScriptRunner): Promise<boolean> {
     const { id, graph, tenant, input, metadata, priority = "normal", parent, detached = false, terms = {} } = admission;
     const { gateKeys = new Map<string, string>() } = admission;
     if (!this.#tenants.has(tenant)) await this.#addTenant(tenant);
@@ -124,6 +124,7 @@ export class Store {
       keys,
       [keys.run(id), keys.log(id), ...indexes, ...streams, ...gates, ...more.keys, ...waiting.keys],
       [...of, encodeEvent({ type: "run.queued" }), ...how, ...steps, ...more.args, ...waiting.args],
+      via,
     )) as [Reply, string?];
     this.#refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;

@@ -19,8 +19,12 @@ export type StepStatus =
 export const PRIORITIES = ["high", "normal", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** How well an accepted run is stored: `disk` is fsynced before the reply, `memory` is not. */
-export type Durability = "memory" | "disk";
+/**
+ * How well an accepted run is stored: `disk` was fsynced before the reply, `replicated` confirmed by as many replicas as were
+ * asked for, and `memory` is neither.
+ */
+export const DURABILITIES = ["memory", "disk", "replicated"] as const;
+export type Durability = (typeof DURABILITIES)[number];
 
 /** A run that was accepted. */
 export interface StartedRun {

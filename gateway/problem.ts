@@ -8,6 +8,7 @@ import {
   NotFoundError,
   OverloadedError,
   UnavailableError,
+  UnconfirmedError,
 } from "../engine/index.ts";
 
 /** An error as clients get it: `application/problem+json` (RFC 9457). */
@@ -81,6 +82,11 @@ export function problemOf(thrown: unknown): ProblemError {
   if (thrown instanceof OverloadedError)
     return new ProblemError(429, thrown.code, thrown.message, {
       headers: { "Retry-After": String(Math.ceil(thrown.retryAfterMs / 1_000)) },
+      cause: thrown,
+    });
+  if (thrown instanceof UnconfirmedError)
+    return new ProblemError(503, thrown.code, `${thrown.message} Ask again with the same Idempotency-Key.`, {
+      headers: { "Retry-After": "1" },
       cause: thrown,
     });
   if (thrown instanceof UnavailableError)

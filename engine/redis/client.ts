@@ -17,6 +17,11 @@ export interface Runnable {
   readonly source: string;
 }
 
+/** What runs scripts. */
+export interface ScriptRunner {
+  run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown>;
+}
+
 /** Replies of a server that is there but cannot serve just now; the same call may succeed later. */
 const PASSING =
   /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH|WRONGPASS)\b/;
@@ -35,9 +40,11 @@ export type Link = Redis | Cluster;
  * deadline. A call that was under way when a connection broke is sent again on the next, so every write made over it must
  * be idempotent.
  */
-export class Client {
+export class Client implements ScriptRunner {
   readonly #link: Link;
   readonly #shas = new Map<string, Promise<string>>();
+  /** The slots of keys, by their hash tag. */
+  readonly #slots = new Map<string, number>();
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
 
@@ -110,19 +117,49 @@ export class Client {
 
   /** Runs a script by its digest, and by its source where the server does not know it (any more). */
   async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
-    // One promise for all who wait for it, so that calls leave in the order in which they were made.
-    let sha = this.#shas.get(script.name);
-    if (sha === undefined) {
-      sha = hexDigest("SHA-1", script.source);
-      this.#shas.set(script.name, sha);
-    }
     try {
-      return await this.#settled(this.#link.call("EVALSHA", await sha, keys.length, ...keys, ...args));
+      const call = await this.#evalsha(script, keys, args);
+      return await this.#settled(this.#link.call(...call));
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT")))
         throw classify(script.name, error, this.#where());
     }
     return this.call("EVAL", script.source, keys.length, ...keys, ...args);
+  }
+
+  /**
+   * Sends scripts and a call after them in one pipeline over one connection, to the node that serves them all: see `nodeOf`.
+   * The reply or the MillraceError of each, the call's last; a script that the server does not know is not run.
+   *
+   * @throws UnavailableError
+   */
+  async runTogether(
+    runs: readonly { script: Runnable; keys: string[]; args: (string | number)[] }[],
+    last: Call,
+  ): Promise<unknown[]> {
+    const calls = await Promise.all(runs.map(({ script, keys, args }) => this.#evalsha(script, keys, args)));
+    return this.#exec([...calls, last]);
+  }
+
+  async #evalsha({ name, source }: Runnable, keys: string[], args: (string | number)[]): Promise<Call> {
+    // One promise for all who wait for it, so that calls leave in the order in which they were made.
+    const sha = this.#shas.get(name) ?? hexDigest("SHA-1", source);
+    this.#shas.set(name, sha);
+    return ["EVALSHA", await sha, keys.length, ...keys, ...args];
+  }
+
+  /** Which node of a cluster serves a key, as far as is known: a name that is the same for all keys of that node. */
+  async nodeOf(key: string): Promise<string> {
+    if (!(this.#link instanceof Cluster)) return "";
+    const tag = tagOf(key);
+    const slot = this.#slots.get(tag) ?? Number(await this.call("CLUSTER", "KEYSLOT", key));
+    this.#slots.set(tag, slot);
+    return this.#link.slots[slot]?.join() ?? "";
+  }
+
+  /** Every server that keys are written at: of a cluster its masters, each over the connection that calls go over. */
+  masters(): Client[] {
+    return this.#link instanceof Cluster ? this.#link.nodes("master").map((node) => new Client(node)) : [this];
   }
 
   /** The server's address, and what is known of why it does not answer. */

@@ -21,11 +21,20 @@ export class Connections {
   readonly #name: string;
   readonly #keep: KeepAlive | undefined;
   readonly #login: Login | undefined;
+  readonly #open: (name: string) => Promise<Link>;
+  #waiting: Link | undefined;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
   #subscriber: Subscriber | undefined;
 
-  private constructor(link: Link, name: string, login: Login | undefined, keep: KeepAlive | undefined) {
+  private constructor(
+    link: Link,
+    name: string,
+    open: (name: string) => Promise<Link>,
+    login: Login | undefined,
+    keep: KeepAlive | undefined,
+  ) {
+    this.#open = open;
     this.#link = link;
     this.#keep = keep;
     this.#login = login;
@@ -48,7 +57,8 @@ export class Connections {
       login?.keep(redis);
     };
     try {
-      return new Connections(await openLink(address, { name, login, opened }), name, login, keep);
+      const openNamed = (linkName: string) => openLink(address, { name: linkName, login, opened });
+      return new Connections(await openNamed(name), name, openNamed, login, keep);
     } catch (error) {
       login?.close();
       throw error;
@@ -58,6 +68,12 @@ export class Connections {
   /** What calls go over. */
   get link(): Link {
     return this.#link;
+  }
+
+  /** What calls go over that hold up whatever comes after them. */
+  async waiting(): Promise<Link> {
+    this.#waiting ??= await this.#open(`${this.#name}:waiting`);
+    return this.#waiting;
   }
 
   /** A connection for blocking reads of keys in this key's slot, for one life. @throws UnavailableError */
@@ -102,6 +118,7 @@ export class Connections {
   close(): void {
     this.#login?.close();
     this.#subscriber?.close();
+    this.#waiting?.disconnect();
     this.#link.disconnect();
   }
 

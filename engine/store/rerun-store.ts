@@ -1,6 +1,6 @@
 import { encodeEvent } from "../events.ts";
 import type { Graph } from "../graph.ts";
-import type { Client } from "../redis/client.ts";
+import type { Client, ScriptRunner } from "../redis/client.ts";
 import { admitRerun } from "../scripts/admit-rerun.ts";
 import type { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
@@ -52,7 +52,8 @@ export class RerunStore {
   }
 
   /** @returns Done; Already if it is there; Stale if it came too late for its blobs; WrongType */
-  async admit({ id, graph, tenant, priority, metadata, start, fields, blobsDueAt }: RerunAdmission): Promise<Reply> {
+  async admit(admission: RerunAdmission, via?: ScriptRunner): Promise<Reply> {
+    const { id, graph, tenant, priority, metadata, start, fields, blobsDueAt } = admission;
     const keys = this.#store.partitionKeys(id);
     const tags = JSON.parse(fields.tags ?? "[]") as string[];
     const [reply] = (await this.#store.teller.run(
@@ -72,6 +73,7 @@ export class RerunStore {
         ...[start.length, ...start],
         ...Object.entries(fields).flat(),
       ],
+      via,
     )) as [Reply];
     return reply;
   }

@@ -1,7 +1,7 @@
 import { UnavailableError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
-import type { Client } from "../redis/client.ts";
+import type { Client, ScriptRunner } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
 import { Reply, type TellingScript } from "../scripts/script.ts";
 import { parseSettings, type SubscriptionSettings } from "../subscriptions/settings.ts";
@@ -30,17 +30,18 @@ export class Teller {
     this.#client = client;
   }
 
-  /** Runs a script of one partition. @throws as `Client.run` */
+  /** Runs a script of one partition. @param via what runs it @throws as `Client.run` */
   async run(
     script: TellingScript,
     partition: PartitionKeys,
     keys: readonly string[],
     args: readonly (string | number)[],
+    via: ScriptRunner = this.#client,
   ): Promise<unknown> {
     const hash = partition.subscriptions();
     for (let tries = 0; tries < TRIES; tries += 1) {
       const known = this.#known.get(hash) ?? { keys: [hash], args: [0, ""] };
-      const reply = await this.#client.run(script.telling, keys.concat(known.keys), args.concat(known.args));
+      const reply = await via.run(script.telling, keys.concat(known.keys), args.concat(known.args));
       if (reply !== Reply.StaleList) return reply;
       this.#known.set(hash, await this.#read(partition));
     }

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import type { BlobInfo, StartedRun } from "../../engine/index.ts";
-import { ConflictError, NotFoundError, UnavailableError } from "../../engine/index.ts";
+import { ConflictError, NotFoundError, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
@@ -57,12 +57,19 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
     try {
       return await millrace.runs.start(workflow, { document }, { tenant, ...same });
     } catch (error) {
+      const isOthers = error instanceof UnconfirmedError && (await isOf(error.run, tenant, document)) === false;
       // The run may be stored although Redis did not say so: then it needs its document.
-      if (error instanceof UnavailableError)
+      if (error instanceof UnavailableError && !isOthers)
         log.warn("kept document {document}, whose run may exist: {error}", { document: document.id, error });
       else await blobs.delete(tenant, document.id);
       throw error;
     }
+  }
+
+  /** Whether a run was started with this document, and not by an earlier call; undefined if that cannot be known now. */
+  async function isOf(run: string, tenant: string, { id }: DocumentView): Promise<boolean | undefined> {
+    const found = await millrace.runs.get(run, { tenant }).catch(() => undefined);
+    return found && (found.input as { document: DocumentView }).document.id === id;
   }
 
   routes.get("/v1/documents/:id", async (c) => {

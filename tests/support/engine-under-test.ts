@@ -4,6 +4,7 @@ import {
   type CredentialsProvider,
   connect,
   createWorker,
+  type DurabilityOption,
   type Millrace,
   type RunEvent,
   type RunView,
@@ -27,6 +28,15 @@ export interface EngineUnderTest extends AsyncDisposable {
   run(workflow: AnyWorkflow, input: unknown): Promise<RunView>;
 }
 
+export interface EngineUnderTestOptions {
+  url?: string;
+  blobs?: BlobStore;
+  namespace?: string;
+  partitions?: number;
+  durability?: DurabilityOption;
+  credentials?: CredentialsProvider;
+}
+
 /** How many partitions the namespaces of tests have, if that is said: the suite holds for any. */
 const PARTITIONS = process.env.TEST_PARTITIONS === undefined ? undefined : Number(process.env.TEST_PARTITIONS);
 
@@ -38,18 +48,17 @@ export async function engineUnderTest(
     blobs,
     namespace = freshNamespace(),
     partitions = PARTITIONS,
+    durability,
     credentials,
-  }: {
-    url?: string;
-    blobs?: BlobStore;
-    namespace?: string;
-    partitions?: number;
-    credentials?: CredentialsProvider;
-  } = {},
+  }: EngineUnderTestOptions = {},
 ): Promise<EngineUnderTest> {
-  const spread = partitions === undefined ? {} : { partitions };
-  const others = { ...(blobs === undefined ? {} : { blobs }), ...(credentials === undefined ? {} : { credentials }) };
-  const millrace = await connect({ url, namespace, workflows, ...spread, ...others });
+  const more = {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(blobs === undefined ? {} : { blobs }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(durability === undefined ? {} : { durability }),
+  };
+  const millrace = await connect({ url, namespace, workflows, ...more });
   const workers: Worker[] = [];
   const events = async (run: string, after = 0, wanted?: (event: RunEvent) => boolean) => {
     const seen: RunEvent[] = [];

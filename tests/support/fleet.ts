@@ -1,4 +1,4 @@
-import type { AnyWorkflow, RunEvent } from "../../engine/index.ts";
+import type { AnyWorkflow, DurabilityOption, RunEvent } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { type StartedProcess, startFile } from "./process.ts";
 import fleetWorkflows from "./programs/fleet-workflows.ts";
@@ -26,12 +26,15 @@ export interface FleetOptions {
   env?: Record<string, string>;
   /** Where the workers find Redis, if that is another way than the connection's. */
   workersUrl?: string;
+  /** Of what is started over the connection. */
+  durability?: DurabilityOption;
 }
 
 /** Over the suite's Redis or another. For `await using`: the processes end with it. */
 export async function openFleet(url = engineUrl, options: FleetOptions = {}): Promise<Fleet> {
   const { workflows = fleetWorkflows, module = "tests/support/programs/fleet-workflows.ts" } = options;
-  const engine = await engineUnderTest(workflows, { url });
+  const { durability } = options;
+  const engine = await engineUnderTest(workflows, { url, ...(durability === undefined ? {} : { durability }) });
   const settings = { MILLRACE_NAMESPACE: engine.namespace, MILLRACE_BLOBS: await temporaryDir() };
   const env = { ...options.env, REDIS_URL: options.workersUrl ?? url, ...settings };
   const workers: WorkerProcess[] = [];

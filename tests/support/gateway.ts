@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
-import { type AnyWorkflow, connect, createWorker, type Millrace } from "../../engine/index.ts";
+import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
 import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
@@ -37,11 +37,13 @@ export async function startGateway(options: {
   worker?: boolean;
   /** Another Redis than the suite's. */
   url?: string;
+  /** Of the runs that it starts. */
+  durability?: DurabilityOption;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
-  const { workflows } = options;
-  const millrace = await connect({ url: options.url ?? engineUrl, namespace, workflows, blobs: new FsBlobStore(dir) });
+  const { workflows, url: redis = engineUrl, durability = "memory" } = options;
+  const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
   const worker = options.worker === false ? undefined : createWorker(millrace);
   await worker?.start();
   const logged: TestGateway["logged"] = [];

@@ -6,6 +6,7 @@ import {
   NotFoundError,
   OverloadedError,
   UnavailableError,
+  UnconfirmedError,
 } from "../../engine/index.ts";
 import { problemOf } from "../../gateway/problem.ts";
 
@@ -18,6 +19,7 @@ describe("what is answered to an error", () => {
     [new MillraceError("blob_too_large", "More"), 413, "urn:millrace:problem:blob-too-large"],
     [new OverloadedError("full", 1), 429, "urn:millrace:problem:overloaded"],
     [new UnavailableError("10.0.0.1:6379 refused"), 503, "urn:millrace:problem:unavailable"],
+    [new UnconfirmedError("r", "Run r is stored, but"), 503, "urn:millrace:problem:unconfirmed"],
     [new MillraceError("bad_tenant", "secret"), 500, "about:blank"],
     [new TypeError("secret"), 500, "about:blank"],
     ["secret", 500, "about:blank"],

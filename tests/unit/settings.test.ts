@@ -12,6 +12,7 @@ describe("settings", () => {
       logLevel: "info",
       namespace: "millrace",
       blobs: ".millrace/blobs",
+      durability: "memory",
     });
     expect(() => requireRedis(readSettings({}))).toThrow(/REDIS_URL is not set/);
   });
@@ -25,6 +26,7 @@ describe("settings", () => {
       LOG_LEVEL: "WARN",
       MILLRACE_NAMESPACE: "blue-1",
       MILLRACE_BLOBS: "/var/blobs",
+      MILLRACE_DURABILITY: "replicas:2",
     };
     expect(Object.keys(env).sort()).toEqual([...VARIABLES].sort());
     expect(readSettings(env)).toEqual({
@@ -34,6 +36,7 @@ describe("settings", () => {
       logLevel: "warning",
       namespace: "blue-1",
       blobs: "/var/blobs",
+      durability: { replicas: 2 },
     });
   });
 
@@ -50,6 +53,8 @@ describe("settings", () => {
     [{ LOG_LEVEL: "loud" }, "LOG_LEVEL takes one of"],
     [{ MILLRACE_NAMESPACE: "a:b" }, "MILLRACE_NAMESPACE takes"],
     [{ MILLRACE_NAMESPACE: "x".repeat(41) }, "MILLRACE_NAMESPACE takes"],
+    [{ MILLRACE_DURABILITY: "replicated" }, "MILLRACE_DURABILITY takes memory, disk or replicas:N"],
+    [{ MILLRACE_DURABILITY: "replicas:0" }, "MILLRACE_DURABILITY, of replicas, takes a whole number from 1"],
     [{ REDIS_URL: "localhost:6379" }, "REDIS_URL takes a URL"],
     [{ VALKEY_URL: "http://localhost" }, "VALKEY_URL takes a URL"],
   ])("refuse %j", (env, message) => {
