@@ -5,6 +5,7 @@ import { Client, classify, type Link, readerOptions } from "./client.ts";
 import { type CredentialsProvider, Login } from "./credentials.ts";
 import { type KeepAlive, keepAlive } from "./keep-alive.ts";
 import { openLink } from "./link.ts";
+import { hearErrors } from "./socket-errors.ts";
 import { Subscriber } from "./subscriber.ts";
 
 export interface ConnectionsOptions {
@@ -53,6 +54,7 @@ export class Connections {
     const address = parseRedisUrl(url);
     const login = credentials === undefined ? undefined : await Login.open(credentials);
     const opened = (redis: Redis) => {
+      hearErrors(redis);
       keepAlive(redis, keep);
       login?.keep(redis);
     };
@@ -82,6 +84,8 @@ export class Connections {
     const redis = node.duplicate(readerOptions(`${this.#name}:reader`));
     keepAlive(redis, this.#keep);
     this.#login?.keep(redis);
+    // What it fails with, the first call fails with too.
+    redis.connect().catch(() => {});
     return new Client(redis);
   }
 

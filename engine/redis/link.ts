@@ -4,13 +4,14 @@ import { pauseMs } from "../retry.ts";
 import type { RedisAddress, Seed } from "./address.ts";
 import { Client, callOptions, type Link, openForCalls, RECONNECT_FROM_MS, RECONNECT_TO_MS } from "./client.ts";
 import type { Login } from "./credentials.ts";
+import { hearErrors } from "./socket-errors.ts";
 
 export interface LinkOptions {
   /** What the connections are called at the server. */
   name: string;
   /** With what they sign in, instead of what stands in the address. */
   login: Login | undefined;
-  /** Told of each connection when it is opened. */
+  /** Told of each connection before it is opened. */
   opened(redis: Redis): void;
 }
 
@@ -43,6 +44,7 @@ async function answering(address: RedisAddress, options: LinkOptions): Promise<s
   for (const url of address.urls) {
     // A connection of one life: one that cannot be made fails at once.
     const redis = openServer(url, address, options, { retryStrategy: () => null });
+    hearErrors(redis);
     try {
       const greeting = (await new Client(redis).call("HELLO")) as unknown[];
       if (greeting[greeting.indexOf("role") + 1] === "master") return url;
@@ -67,7 +69,7 @@ function openServer(
   const target = new URL(url);
   // What stands in the address comes first for ioredis.
   if (login !== undefined) target.username = target.password = "";
-  const given = { ...login?.options, ...more };
+  const given = { lazyConnect: true, ...login?.options, ...more };
   if (sentinelName === undefined) return openForCalls(String(target), name, given);
   const { username, password, pathname } = target;
   const named = username === "" ? {} : { username: decodeURIComponent(username) };
@@ -106,7 +108,8 @@ function openCluster(
   seeds: readonly Seed[],
   { name, opened }: LinkOptions,
 ): Cluster {
-  const { retryStrategy: _, ...redisOptions } = { ...options, ...callOptions(name) };
+  // A node is made ready by the listener below before it is connected to.
+  const { retryStrategy: _, ...redisOptions } = { ...options, ...callOptions(name), lazyConnect: true };
   const cluster = new Cluster([...seeds], {
     redisOptions,
     // A certificate is of names, and workerd resolves them itself.

@@ -81,6 +81,8 @@ export class Subscriber {
     redis.on("message", (channel: string, text: string) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
     });
+    // What it fails with is heard as its end.
+    if (redis.status === "wait") redis.connect().catch(() => {});
     return redis;
   }
 

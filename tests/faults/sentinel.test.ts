@@ -1,11 +1,13 @@
 import { any } from "valibot";
 import { expect, test } from "vitest";
 import { workflow } from "../../engine/index.ts";
+import { Client, openForCalls } from "../../engine/redis/client.ts";
 import { freePort } from "../../engine/redis/private/probe.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { chain } from "../support/faults/callers.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { Gates } from "../support/gates.ts";
+import { restartableRedis } from "../support/restartable-redis.ts";
 import { sentinel } from "../support/servers/sentinel.ts";
 
 const RUNS = 5;
@@ -55,4 +57,14 @@ test("of several servers the primary is used, whichever it is, and one that is n
   await engine.worker();
   expect(await engine.run(chain, { n: 1 })).toMatchObject({ output: 4 });
   await expect(engineUnderTest([chain], { url: `redis://${all[0]},${all[0]}` })).rejects.toThrow(/is not available/);
+});
+
+test("a connection to a server that has become a replica is opened anew, to where its name leads by then", async () => {
+  await using redis = await restartableRedis({ appendOnly: false });
+  const client = new Client(openForCalls(redis.url, "demoted"));
+  const before = await client.call("CLIENT", "ID");
+  await client.call("REPLICAOF", "127.0.0.1", await freePort());
+  await expect(client.call("SET", "a", "1")).rejects.toThrow("READONLY");
+  expect(await client.call("CLIENT", "ID")).not.toBe(before);
+  client.close();
 });
