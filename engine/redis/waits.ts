@@ -1,10 +1,12 @@
-import { MillraceError } from "../errors.ts";
 import type { Call, Client, Runnable, ScriptRunner } from "./client.ts";
 
 /** So many scripts share one wait. */
 const AT_ONCE = 100;
-/** Nothing has run: another node has the keys now, or the server does not know the script. */
-const NOT_RUN = /^(NOSCRIPT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
+/**
+ * Nothing has run: another node has the keys now, or the server does not know the script; or the client has just heard that not
+ * all of them are at one node, and has sent nothing.
+ */
+const NOT_RUN = /^(NOSCRIPT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b|^All keys in the pipeline should belong/;
 
 interface Asked {
   script: Runnable;
@@ -23,7 +25,7 @@ export interface Waited {
 
 /**
  * Runs scripts, each with a wait behind it in the same pipeline. `WAIT` and `WAITAOF` are about what their own connection wrote
- * last and answer at once on one that wrote nothing, so a wait that travels by itself may confirm nothing at all. They hold
+ * last and answer at once on one that was idle since, so a wait that travels by itself may confirm nothing at all. They hold
  * up their connection, which is therefore used for nothing else; and what is asked for meanwhile goes together afterwards.
  */
 export class Waits {
@@ -61,12 +63,12 @@ export class Waits {
       const waited = replies[batch.length];
       for (const [i, asked] of batch.entries()) this.#settle(asked, replies[i], waited);
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      for (const asked of batch) this.#settle(asked, error, undefined);
     }
   }
 
   #settle({ script, keys, args, resolve, reject }: Asked, reply: unknown, waited: unknown): void {
-    if (!(reply instanceof MillraceError)) resolve({ reply, waited });
+    if (!(reply instanceof Error)) resolve({ reply, waited });
     else if (!(reply.cause instanceof Error && NOT_RUN.test(reply.cause.message))) reject(reply);
     // This finds the node and brings the source along.
     else this.#client.run(script, keys, args).then((reply) => resolve({ reply, waited: undefined }), reject);

@@ -77,6 +77,22 @@ test("a start whose connection is cut while it waits is not confirmed by another
   expect(confirmed.get("second")).toMatchObject({ id: run, created: false, durability: "replicated" });
 });
 
+test("a run that another connection has stored is not confirmed by one that was idle since", async () => {
+  await using pair = await replicated();
+  const of = { url: pair.primary.url, durability: { replicas: 1, timeoutMs: 200 } };
+  await using first = await engineUnderTest([counting], of);
+  await using second = await engineUnderTest([counting], { ...of, namespace: first.namespace });
+  await startAll(second.millrace, ["other"]);
+  await pair.inStep();
+  pair.replica.signal("SIGSTOP");
+  const dedupe = { key: "k", mode: "simple", windowMs: 60_000 } as const;
+  const start = ({ millrace }: typeof first) => millrace.runs.start(counting, { n: 1 }, { dedupe });
+  await expect(start(first)).rejects.toMatchObject({ code: "unconfirmed" });
+  await expect(start(second)).rejects.toMatchObject({ code: "unconfirmed" });
+  pair.replica.signal("SIGCONT");
+  expect(await start(second)).toMatchObject({ durability: "replicated", created: false });
+});
+
 describe("in a cluster", () => {
   let servers: Cluster;
   beforeAll(async () => {
