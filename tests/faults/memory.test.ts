@@ -38,13 +38,19 @@ test("runs are admitted until memory is short, and then the rest of it is taken,
   await using server = await limited(sized("3mb", "64mb"), "noeviction");
   const redis = rawRedis(server.url);
   await using bench = await faultBench({ url: server.url, faults: 2 });
-  const accepted = await admitUntilRefused(bench);
+  // The first waits for its time, as a timer row.
+  const later: Baggage = { key: "later", by: "", ms: 0 };
+  const { id } = await bench.fleet.millrace.runs.start(journey, later, { delayMs: 500 });
+  bench.journal.add({ what: "acknowledged", key: "later", tenant: "default", run: id, workflow: "journey" });
+  const accepted = 1 + (await admitUntilRefused(bench));
   bench.schedule.note(`refused after ${accepted} runs at ${await memoryOf(redis)} bytes`);
   expect(await memoryOf(redis)).toBeGreaterThan(0.8 * (await memoryOf(redis, "maxmemory")));
 
   const [stream] = await keysLike(redis, "*:step:journey@1:pack");
-  await redis.del(stream!);
-  bench.schedule.note(`lost the first step's stream, and ${await fillUp(redis)} bytes of others' until Redis is full`);
+  await redis.del(stream!, ...(await keysLike(redis, "*:timers")));
+  bench.schedule.note(
+    `lost the first step's stream and the timers, and ${await fillUp(redis)} bytes of others' until Redis is full`,
+  );
   await bench.workers(1);
   const worker = createWorker(bench.fleet.millrace, { env: { JOURNAL: bench.journal.path }, leaseMs: 1_500 });
   await worker.start();
