@@ -28,12 +28,15 @@ test(
   "in whatever order the scripts of several workers come, and whoever dies, each step has one transition",
   async () => {
     const seed = newSeed();
-    for (let round = 0; round < ROUNDS; round += 1) await play(seed + round);
+    let late = 0;
+    for (let round = 0; round < ROUNDS; round += 1) late += await play(seed + round);
+    expect(late, "the dead had something in hand").toBeGreaterThan(0);
   },
   TIMEOUT_MS,
 );
 
-async function play(seed: number): Promise<void> {
+/** How many results came too late. */
+async function play(seed: number): Promise<number> {
   const schedule = new Schedule(DEATHS, seed);
   const { random } = schedule;
   const journal = new Journal(`${await temporaryDir()}/journal`);
@@ -68,6 +71,7 @@ async function play(seed: number): Promise<void> {
     const policy = { attempts: RETRY.attempts, crashes: 3 };
     const checked = await check({ urls: [redisUrl], namespace, journal, policy, schedule });
     expect(checked.runs).toBe(RUNS);
+    return members.reduce((sum, { worker }) => sum + worker.lateResults, 0);
   } catch (error) {
     console.log(between.trace);
     throw error;

@@ -30,7 +30,7 @@ describe(
       expect(failed, output).not.toEqual([]);
     });
   },
-  TIMEOUT_MS,
+  2 * TIMEOUT_MS,
 );
 
 /** So many of them, other ones with each seed. */
