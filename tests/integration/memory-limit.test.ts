@@ -10,7 +10,7 @@ import { temporaryDir } from "../support/run.ts";
 
 let server: PrivateRedis;
 beforeAll(async () => {
-  const args = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+  const args = ["--maxmemory", "5mb", "--maxmemory-policy", "noeviction"];
   server = await startPrivateRedis({ dir: await temporaryDir(), appendOnly: false, args });
 });
 afterAll(() => server.stop());
