@@ -37,7 +37,7 @@ const flow = workflow("flow", { input: any() })
 async function fill(gateway: EngineUnderTest): Promise<{ accepted: string[]; refused: unknown }> {
   const accepted: string[] = [];
   for (;;) {
-    const input = { n: accepted.length, pad: "x".repeat(1_000) };
+    const input = { n: accepted.length, pad: "x".repeat(4_000) };
     try {
       accepted.push((await gateway.millrace.runs.start(flow, input)).id);
     } catch (refused) {
