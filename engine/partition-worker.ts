@@ -35,6 +35,8 @@ export interface PartitionWorkerOptions {
   held: HeldAttempts;
   gates: GateStore;
   leaseMs: number;
+  /** Whether it looks for what is lost. */
+  reconcile: boolean;
   /** Begins the work on entries, or gives back those for which there is no slot. */
   begin(entries: Entry[]): void;
 }
@@ -117,7 +119,8 @@ export class PartitionWorker {
   }
 
   start(): void {
-    const loops = [this.sources, this.heartbeat, this.timers, this.#retention, this.#reclaimer, this.reconciler];
+    const loops: { start(): void }[] = [this.sources, this.heartbeat, this.timers, this.#retention, this.#reclaimer];
+    if (this.#options.reconcile) loops.push(this.reconciler);
     for (const loop of loops) loop.start();
     this.#reader.start();
   }

@@ -10,4 +10,6 @@ export interface WorkerOptions {
   leaseMs?: number;
   /** How long handlers may go on when the worker is stopped, in ms. Default 10,000. */
   drainMs?: number;
+  /** Whether it looks for steps that are lost, and puts them back. Default true: somebody has to. */
+  reconcile?: boolean;
 }

@@ -57,11 +57,12 @@ export class Worker {
 
   constructor(millrace: Millrace, options: WorkerOptions = {}) {
     const { concurrency = 32, steps = () => true, env = {}, leaseMs = 10_000, drainMs = 10_000 } = options;
+    const { reconcile = true } = options;
     if (!(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 10_000))
       throw new MillraceError("bad_option", "concurrency must be a whole number from 1 to 10000");
     if (!(leaseMs >= 100)) throw new MillraceError("bad_option", "leaseMs must be 100 or more");
     if (!(drainMs >= 0)) throw new MillraceError("bad_option", "drainMs must be 0 or more");
-    this.#options = { concurrency, env, leaseMs, drainMs };
+    this.#options = { concurrency, env, leaseMs, drainMs, reconcile };
     this.#internals = internalsOf(millrace);
     const { client, store, lanes, records, blobs, values, config, cache } = this.#internals;
     this.#streams = this.#internals.definitions.flatMap((workflow) =>
@@ -77,7 +78,7 @@ export class Worker {
     this.#partitions = store.allPartitions.map(
       (keys) =>
         new PartitionWorker({
-          ...{ millrace, keys, consumer, leaseMs, held: this.#held, gates: this.#gates },
+          ...{ millrace, keys, consumer, leaseMs, reconcile, held: this.#held, gates: this.#gates },
           streams: this.#streams.filter((stream) => stream.keys === keys),
           begin: (entries) => this.#begin(entries),
         }),

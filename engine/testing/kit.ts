@@ -209,7 +209,8 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     const client = opened as ClockedClient;
     const store = new ClockStore(client, keys);
     if (server === undefined) cleanups.push(() => store.removeAll(namespace));
-    const worker = createWorker(millrace, { concurrency, env, leaseMs: LEASE_MS, drainMs: 0 });
+    // Nothing is lost here but what a test loses, to see what comes of that.
+    const worker = createWorker(millrace, { concurrency, env, leaseMs: LEASE_MS, drainMs: 0, reconcile: false });
     cleanups.push(() => worker.stop());
     await worker.start();
     const clock = new TestClock({ client, store, worker, consumers, timeoutMs });

@@ -12,7 +12,7 @@ import { temporaryDir } from "../support/run.ts";
 
 let server: PrivateRedis;
 beforeAll(async () => {
-  const args = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+  const args = ["--maxmemory", "5mb", "--maxmemory-policy", "noeviction"];
   server = await startPrivateRedis({ dir: await temporaryDir(), appendOnly: false, args });
 });
 afterAll(() => server.stop());
@@ -39,7 +39,7 @@ const flow = workflow("flow", { input: any() })
 async function fill(gateway: EngineUnderTest): Promise<{ accepted: string[]; refused: unknown }> {
   const accepted: string[] = [];
   for (;;) {
-    const input = { n: accepted.length, pad: "x".repeat(1_000) };
+    const input = { n: accepted.length, pad: "x".repeat(4_000) };
     try {
       accepted.push((await gateway.millrace.runs.start(flow, input)).id);
     } catch (refused) {
