@@ -150,6 +150,15 @@ test("no script, whichever of its keys holds another type, is refused or breaks 
   });
   try {
     await live(millrace, rawRedis(server.url));
+    // No replica is there: what is to be confirmed by one is stored, and asked for again.
+    const careful = await connectBy((link) => calls.client(link, server.url, NAMESPACE), {
+      ...{ url: server.url, namespace: NAMESPACE, workflows: [part] },
+      durability: { replicas: 1, timeoutMs: 1 },
+    });
+    const idempotency = { scope: "s", key: "confirmed", digest: "d" };
+    for (let tries = 0; tries < 2; tries += 1)
+      await expect(careful.runs.start(part, 1, { idempotency })).rejects.toMatchObject({ code: "unconfirmed" });
+    await careful.close();
     const found: string[] = [];
     let tried = 0;
     const redis = rawRedis(twin.url);

@@ -49,8 +49,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no recovery of own pending entries: after a reconnect",
     file: "engine/reader.ts",
-    search: "      onReconnect();\n      await this.#recoverOwn();",
-    replace: "      onReconnect();",
+    search: "      onReconnect(made > 0);\n      await this.#recoverOwn();",
+    replace: "      onReconnect(made > 0);",
     tests: /delivered to a connection that broke/,
     in: ["tests/integration/lost-deliveries.test.ts"],
   },
@@ -64,9 +64,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "group at $",
-    file: "engine/streams.ts",
-    search: '"XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM"',
-    replace: '"XGROUP", "CREATE", key, GROUP, "$", "MKSTREAM"',
+    file: scripts("make-group"),
+    search: "GROUP, '0', 'MKSTREAM'",
+    replace: "GROUP, '$', 'MKSTREAM'",
     tests: /what comes before there is a group is delivered/,
     in: [testsOf("admit")],
   },
