@@ -106,7 +106,7 @@ test("over the memory limit a large input that is refused is not left in the blo
   for (let tries = 0; tries < 3; tries += 1)
     await expect(gateway.millrace.runs.start(flow, large)).rejects.toMatchObject({ code: "overloaded" });
   expect(await files()).toBe(0);
-  for (const id of accepted.splice(0, 50)) {
+  for (const id of accepted) {
     await gateway.millrace.runs.cancel(id);
     await gateway.millrace.runs.delete(id);
   }
