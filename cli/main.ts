@@ -3,30 +3,35 @@ import { DefinitionError, MillraceError } from "../engine/index.ts";
 import { CommandError } from "./errors.ts";
 import { configureLogging } from "./logging.ts";
 import { makeProgram } from "./program.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { type LogLevel, readSettings, type Settings } from "./settings.ts";
 
 /** Each command is loaded when it is asked for: a worker has no need of the gateway. */
 const program = makeProgram({
   dev: (command) => start(async (settings) => (await import("./dev.ts")).runDev(command, settings)),
   gateway: (command) => start(async (settings) => (await import("./gateway.ts")).runGateway(command, settings)),
-  runs: (command) => start(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
+  runs: (command) => operate(async (settings) => (await import("./runs.ts")).runRuns(command, settings)),
   deadLetters: (command) =>
-    start(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
-  versions: (command) => start(async (settings) => (await import("./versions.ts")).runVersions(command, settings)),
-  pause: (command) => start(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
-  resume: (command) => start(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
-  paused: () => start(async (settings) => (await import("./pauses.ts")).runPaused(settings)),
+    operate(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings)),
+  versions: (command) => operate(async (settings) => (await import("./versions.ts")).runVersions(command, settings)),
+  pause: (command) => operate(async (settings) => (await import("./pauses.ts")).runPause(command, settings)),
+  resume: (command) => operate(async (settings) => (await import("./pauses.ts")).runResume(command, settings)),
+  paused: () => operate(async (settings) => (await import("./pauses.ts")).runPaused(settings)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
-  config: (command) => start(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
-  schedules: (command) => start(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
+  config: (command) => operate(async (settings) => (await import("./config.ts")).runConfig(command, settings)),
+  schedules: (command) => operate(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
   subscriptions: (command) =>
-    start(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
+    operate(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
 });
 
-async function start(command: (settings: Settings) => Promise<void>): Promise<void> {
+async function start(command: (settings: Settings) => Promise<void>, level: LogLevel = "info"): Promise<void> {
   const settings = readSettings(process.env);
-  await configureLogging(settings.logLevel);
+  await configureLogging(settings.logLevel ?? level);
   await command(settings);
+}
+
+/** What does one thing and ends says that, and what is wrong. */
+function operate(command: (settings: Settings) => Promise<void>): Promise<void> {
+  return start(command, "warning");
 }
 
 /** Says what went wrong. @returns the exit code: 2 for what was asked wrongly, else 1 */
