@@ -3,7 +3,7 @@ import { DefinitionError, MillraceError } from "../engine/index.ts";
 import { CommandError } from "./errors.ts";
 import { configureLogging } from "./logging.ts";
 import { makeProgram } from "./program.ts";
-import { type LogLevel, readSettings, type Settings } from "./settings.ts";
+import { readSettings, type Settings } from "./settings.ts";
 
 /** Each command is loaded when it is asked for: a worker has no need of the gateway. */
 const program = makeProgram({
@@ -23,15 +23,15 @@ const program = makeProgram({
     operate(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
 });
 
-async function start(command: (settings: Settings) => Promise<void>, level: LogLevel = "info"): Promise<void> {
+async function start(command: (settings: Settings) => Promise<void>, quiet = false): Promise<void> {
   const settings = readSettings(process.env);
-  await configureLogging(settings.logLevel ?? level);
+  await configureLogging(quiet && !process.env.LOG_LEVEL ? "warning" : settings.logLevel);
   await command(settings);
 }
 
 /** What does one thing and ends says that, and what is wrong. */
 function operate(command: (settings: Settings) => Promise<void>): Promise<void> {
-  return start(command, "warning");
+  return start(command, true);
 }
 
 /** Says what went wrong. @returns the exit code: 2 for what was asked wrongly, else 1 */

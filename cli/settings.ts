@@ -7,8 +7,7 @@ export interface Settings {
   redisUrl: string | undefined;
   port: number;
   host: string;
-  /** Undefined if nothing is said of it. */
-  logLevel: LogLevel | undefined;
+  logLevel: LogLevel;
   namespace: string;
   /** The directory of the blob store. */
   blobs: string;
@@ -47,7 +46,7 @@ export function readSettings(env: Environment): Settings {
     redisUrl: redisUrl("REDIS_URL", value("REDIS_URL")) ?? redisUrl("VALKEY_URL", value("VALKEY_URL")),
     port: parsePort("PORT", value("PORT") ?? "8787"),
     host: value("HOST") ?? "127.0.0.1",
-    logLevel: logLevel(value("LOG_LEVEL")),
+    logLevel: logLevel(value("LOG_LEVEL") ?? "info"),
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: value("MILLRACE_BLOBS") ?? `${HOME}/blobs`,
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
@@ -93,8 +92,7 @@ function durability(text: string): DurabilityOption {
   throw new UsageError(`MILLRACE_DURABILITY takes memory, disk or replicas:N, not ${JSON.stringify(text)}.`);
 }
 
-function logLevel(text: string | undefined): LogLevel | undefined {
-  if (text === undefined) return undefined;
+function logLevel(text: string): LogLevel {
   const wanted = text.toLowerCase() === "warn" ? "warning" : text.toLowerCase();
   const level = LOG_LEVELS.find((each) => each === wanted);
   if (level === undefined)

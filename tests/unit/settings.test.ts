@@ -9,7 +9,7 @@ describe("settings", () => {
       redisUrl: undefined,
       port: 8787,
       host: "127.0.0.1",
-      logLevel: undefined,
+      logLevel: "info",
       namespace: "millrace",
       blobs: ".millrace/blobs",
       durability: "memory",

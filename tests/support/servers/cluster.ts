@@ -88,7 +88,14 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
     },
     async failover(master) {
       const [replica] = await made.replicasOf(master);
-      await replica!.client.call("CLUSTER", "FAILOVER");
+      // A replica gives a planned failover up after 5 s.
+      for (let tries = 1; !isMaster(await tableOf(replica!), replica!); tries += 1) {
+        await replica!.client.call("CLUSTER", "FAILOVER");
+        const over = async () => isMaster(await tableOf(replica!), replica!);
+        await eventually("a planned failover", over, 6_000).catch((error) => {
+          if (tries === 3) throw error;
+        });
+      }
       await agreed(replica!);
       await until("its replica", (_, table) => table.some((row) => row.id === master.id && row.master === replica!.id));
       return replica!;
@@ -188,9 +195,9 @@ async function tableOf({ client }: ClusterNode): Promise<NodeRow[]> {
   });
 }
 
-async function eventually(what: string, met: () => Promise<boolean>): Promise<void> {
+async function eventually(what: string, met: () => Promise<boolean>, timeout = 20_000): Promise<void> {
   const look = async () => {
     if (!(await met())) throw new Error(`Waited in vain for ${what}.`);
   };
-  await vi.waitFor(look, { timeout: 20_000, interval: 20 });
+  await vi.waitFor(look, { timeout, interval: 20 });
 }
