@@ -40,7 +40,7 @@ const WITH_SUBCOMMAND = ["CLIENT", "CONFIG", "MEMORY", "XGROUP", "XINFO", "CLUST
 /** What the client library sends for us. */
 const BY_LIBRARY = ["auth", "hello", "client|setname", "subscribe", "unsubscribe", "info"];
 /** Of the test kit, of clusters, and what is done without where it is refused. */
-const BESIDE = ["scan", "keys", "incrby", "get", "cluster|keyslot", "config|get", "wait", "waitaof"];
+const BESIDE = ["keys", "incrby", "get", "cluster|keyslot", "config|get", "wait", "waitaof"];
 
 test("the rights in the README are those of the commands that the engine calls, and no others", async () => {
   const called = new Set<string>();
