@@ -1,5 +1,6 @@
-import { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis } from "../../engine/redis/private/index.ts";
+import { type PrivateRedisOptions, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { ROOT, temporaryDir } from "./run.ts";
+import { serverPort } from "./servers/ports.ts";
 
 /** Where a server program is kept that had to be fetched. */
 const HOME = `${ROOT}.millrace`;
@@ -19,12 +20,14 @@ export interface RestartableRedis extends AsyncDisposable {
 
 /** A Redis with an append-only file that can be killed and started again. For `await using`. */
 export async function restartableRedis(
-  options: Omit<PrivateRedisOptions, "dir" | "home"> = {},
+  options: Omit<PrivateRedisOptions, "dir" | "home" | "port"> = {},
 ): Promise<RestartableRedis> {
   const dir = await temporaryDir();
-  let redis: PrivateRedis = await startPrivateRedis({ ...options, dir, home: HOME });
+  const port = await serverPort();
+  const launch = () => startPrivateRedis({ ...options, dir, home: HOME, port });
+  let redis = await launch();
   let isUp = true;
-  const { url, port } = redis;
+  const { url } = redis;
   const kill = async () => {
     if (isUp) process.kill(redis.pid, "SIGKILL");
     isUp = false;
@@ -34,7 +37,7 @@ export async function restartableRedis(
     ...{ url, port, dir, kill },
     signal: (name) => process.kill(redis.pid, name),
     async start() {
-      redis = await startPrivateRedis({ ...options, dir, home: HOME, port });
+      redis = await launch();
       isUp = true;
     },
     async [Symbol.asyncDispose]() {

@@ -10,7 +10,7 @@ export const chain = workflow("chain", { input: v.object({ n: v.number() }) })
 
 export interface Called {
   completed: number;
-  /** How often a start was refused, and tried again under its key. */
+  /** How often a start or a read was refused, and tried again: a start under its key. */
   refused: number;
   /** Runs that are gone, where that may be. */
   lost: number;
@@ -38,11 +38,10 @@ export async function callers(
   const done = work.finally(() => {
     going = false;
   });
-  const start = async (n: number) => {
-    const idempotency = { scope: "callers", key: String(n), digest: "" };
+  const answered = async <T>(call: () => Promise<T>): Promise<T> => {
     for (;;)
       try {
-        return (await millrace.runs.start(chain, { n }, { idempotency })).id;
+        return await call();
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
         called.refused += 1;
@@ -63,9 +62,10 @@ export async function callers(
   const caller = async (first: number) => {
     for (let n = first; going; n += count)
       try {
-        const run = await start(n);
-        await watched(run);
-        if (!lossy) expect(await millrace.runs.get(run)).toMatchObject({ output: 2 * (n + 1) });
+        const idempotency = { scope: "callers", key: String(n), digest: "" };
+        const { id } = await answered(() => millrace.runs.start(chain, { n }, { idempotency }));
+        await watched(id);
+        if (!lossy) expect(await answered(() => millrace.runs.get(id))).toMatchObject({ output: 2 * (n + 1) });
         called.completed += 1;
       } catch (error) {
         if (!(lossy && error instanceof NotFoundError)) throw error;

@@ -1,9 +1,9 @@
 import type { Redis } from "ioredis";
 import { vi } from "vitest";
-import { freePort } from "../../../engine/redis/private/probe.ts";
 import { rawRedis } from "../redis.ts";
 import { type RestartableRedis, restartableRedis } from "../restartable-redis.ts";
 import type { Certificates } from "./certificates.ts";
+import { serverPort } from "./ports.ts";
 import { moveSlot } from "./slots.ts";
 import { tlsArgs } from "./tls.ts";
 
@@ -51,7 +51,7 @@ export interface ClusterOptions {
 
 /** Three masters with a replica each, on this machine. Takes three seconds to make. For `await using`. */
 export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const nodes: ClusterNode[] = await Promise.all(Array.from({ length: 2 * MASTERS }, () => startNode(options)));
+  const nodes = await startNodes(options);
   const down = new Set<ClusterNode>();
   const alive = () => nodes.filter((node) => !down.has(node));
   const dispose = () => Promise.all(nodes.map(({ server }) => server[Symbol.asyncDispose]()));
@@ -142,27 +142,27 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
   return made;
 }
 
+async function startNodes(options: ClusterOptions): Promise<ClusterNode[]> {
+  const started = await Promise.allSettled(Array.from({ length: 2 * MASTERS }, () => startNode(options)));
+  const nodes = started.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const failed = started.find((each) => each.status === "rejected");
+  if (failed === undefined) return nodes;
+  await Promise.all(nodes.map(({ server }) => server[Symbol.asyncDispose]()));
+  throw failed.reason;
+}
+
 async function startNode({ args = [], certificates }: ClusterOptions): Promise<ClusterNode> {
-  const port = await portWithBus();
-  const tlsPort = await portWithBus();
+  const tlsPort = await serverPort();
   // With `tls-cluster` nodes tell clients of TLS of their TLS ports, speak it among themselves, and so must replicas.
   const among = ["--tls-cluster", "yes", "--tls-replication", "yes"];
   const tls = certificates === undefined ? [] : [...tlsArgs(tlsPort, certificates), ...among];
   const timeouts = ["--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"];
-  const server = await restartableRedis({ port, args: ["--cluster-enabled", "yes", ...timeouts, ...tls, ...args] });
+  const server = await restartableRedis({ args: ["--cluster-enabled", "yes", ...timeouts, ...tls, ...args] });
   const client = rawRedis(server.url);
   const id = String(await client.call("CLUSTER", "MYID"));
   const own = { id, url: server.url, server, client };
-  if (certificates === undefined) return { ...own, port, tlsUrl: undefined };
+  if (certificates === undefined) return { ...own, port: server.port, tlsUrl: undefined };
   return { ...own, port: tlsPort, tlsUrl: `rediss://localhost:${tlsPort}` };
-}
-
-/** Nodes talk to each other at a port that is 10,000 higher. */
-async function portWithBus(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if (port <= 55_535) return port;
-  }
 }
 
 /** Every node serves, and every replica has its master's data. */

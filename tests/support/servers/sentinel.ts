@@ -2,10 +2,10 @@ import { writeFile } from "node:fs/promises";
 import type { Redis } from "ioredis";
 import { vi } from "vitest";
 import { findRedis } from "../../../engine/redis/private/find.ts";
-import { freePort } from "../../../engine/redis/private/probe.ts";
 import { supervise } from "../../../engine/redis/private/supervise.ts";
 import { rawRedis } from "../redis.ts";
 import { ROOT, temporaryDir } from "../run.ts";
+import { serverPort } from "./ports.ts";
 import { type Replicated, replicated } from "./replicated.ts";
 
 export interface Sentinel extends AsyncDisposable {
@@ -31,7 +31,7 @@ const DOWN_AFTER_MS = 1_000;
 /** One sentinel, whose word is enough, and a primary with a replica. For `await using`. */
 export async function sentinel(): Promise<Sentinel> {
   const servers = await replicated();
-  const port = await freePort();
+  const port = await serverPort();
   const dir = await temporaryDir();
   const settings = [
     `port ${port}`,

@@ -1,7 +1,7 @@
-import { freePort } from "../../../engine/redis/private/probe.ts";
 import { restartableRedis } from "../restartable-redis.ts";
 import { temporaryDir } from "../run.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
+import { serverPort } from "./ports.ts";
 
 export interface TlsRedis extends AsyncDisposable {
   /** `rediss://localhost:PORT`: the certificate names `localhost`, and not the address. */
@@ -20,7 +20,7 @@ export function tlsArgs(port: number, { ca, cert, key }: Certificates): string[]
 /** A Redis behind TLS with a private authority, which a process knows by `NODE_EXTRA_CA_CERTS`. For `await using`. */
 export async function tlsRedis(): Promise<TlsRedis> {
   const certificates = await makeCertificates(await temporaryDir());
-  const port = await freePort();
+  const port = await serverPort();
   const redis = await restartableRedis({ appendOnly: false, args: tlsArgs(port, certificates) });
   return {
     ...{ url: `rediss://localhost:${port}`, plainUrl: redis.url, certificates },
