@@ -11,7 +11,7 @@ const SLACK_MS = 1_500;
 test(
   "however often replies are lost and connections cut, one request makes one run",
   async () => {
-    const cuts = sized(60, 2_000);
+    const cuts = sized(100, 2_000);
     await using callers = await openProxy();
     await using workers = await openProxy();
     const urls = { url: callers.url, workersUrl: workers.url, urls: [redisUrl] };

@@ -24,7 +24,7 @@ test(
     await using redis = await restartableRedis({ args: ["--appendfsync", "always"] });
     const module = "tests/support/counting.ts";
     await using fleet = await openFleet(redis.url, { workflows: [counting], module, durability: "disk" });
-    const cuts = sized(7, 500);
+    const cuts = sized(20, 500);
     const schedule = new Schedule(cuts + 1);
     const { random } = schedule;
     const worker = await fleet.start("--concurrency", "4", "--lease-ms", "1000");

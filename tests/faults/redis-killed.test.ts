@@ -14,7 +14,7 @@ test(
     await using bench = await faultBench({
       url: redis.url,
       workersUrl: proxy.url,
-      faults: sized(5, 200),
+      faults: sized(10, 200),
       load: { callers: 32 },
     });
     await bench.workers(2);

@@ -30,6 +30,9 @@ export interface FleetOptions {
   durability?: DurabilityOption;
 }
 
+/** On a machine that is busy with other tests. */
+const STARTED_WITHIN_MS = 60_000;
+
 /** Over the suite's Redis or another. For `await using`: the processes end with it. */
 export async function openFleet(url = engineUrl, options: FleetOptions = {}): Promise<Fleet> {
   const { workflows = fleetWorkflows, module = "tests/support/programs/fleet-workflows.ts" } = options;
@@ -44,7 +47,7 @@ export async function openFleet(url = engineUrl, options: FleetOptions = {}): Pr
     async start(...more) {
       const started = startFile("node", "cli/main.ts", { args: ["worker", "--workflows", module, ...more], env });
       starting.push(started);
-      const line = await started.line(/^worker \S+ serves /);
+      const line = await started.line(/^worker \S+ serves /, STARTED_WITHIN_MS);
       const worker = Object.assign(started, { consumer: line.split(" ")[1]! });
       workers.push(worker);
       void started.exited.then(() => workers.splice(workers.indexOf(worker), 1));

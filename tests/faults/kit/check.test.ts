@@ -21,7 +21,7 @@ beforeAll(async () => {
   expect(checked).toMatchObject({ runs: 20, completed: 20, effects: 80 + 3 });
   ({ namespace } = bench.fleet);
   world = await readWorld([redisUrl], namespace);
-  lines = bench.journal.lines();
+  lines = [...bench.journal.lines()];
   run = bench.journal.of("saw")[0]!.run;
 });
 

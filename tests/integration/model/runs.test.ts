@@ -7,7 +7,7 @@ import { EXAMPLES } from "../../support/model/examples.ts";
 import { Pair } from "../../support/model/pair.ts";
 import { SHAPES } from "../../support/model/shapes.ts";
 
-const SEQUENCES = sized(150, 10_000);
+const SEQUENCES = sized(300, 10_000);
 
 /** What must have been answered at least once, or too little was tried to say anything: the examples see to that. */
 const ANSWERS = [

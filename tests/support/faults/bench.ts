@@ -6,6 +6,7 @@ import { type Checked, type CheckOptions, check } from "./check.ts";
 import { Journal } from "./journal.ts";
 import { Load, type LoadOptions } from "./load.ts";
 import { Schedule } from "./schedule.ts";
+import { TIMEOUT_MS } from "./settings.ts";
 
 export interface FaultBenchOptions {
   /** Where the callers find Redis. Default: the suite's. */
@@ -20,6 +21,8 @@ export interface FaultBenchOptions {
   /** Options of every worker, beside its lease. */
   worker?: readonly string[];
   leaseMs?: number;
+  /** How long the test may take. Default: as long as any fault test of that size. */
+  timeoutMs?: number;
 }
 
 /** Callers, worker processes, a schedule of faults and the check, over one namespace. */
@@ -39,7 +42,7 @@ const LEASE_MS = 1_500;
 
 /** For `await using`: the processes end with it. */
 export async function faultBench(options: FaultBenchOptions): Promise<FaultBench> {
-  const { url = redisUrl, leaseMs = LEASE_MS, worker = [] } = options;
+  const { url = redisUrl, leaseMs = LEASE_MS, worker = [], timeoutMs = TIMEOUT_MS } = options;
   const journal = new Journal(`${await temporaryDir()}/journal`);
   const schedule = new Schedule(options.faults);
   const fleet = await openFleet(url, {
@@ -48,7 +51,8 @@ export async function faultBench(options: FaultBenchOptions): Promise<FaultBench
     env: { JOURNAL: journal.path, LOG_LEVEL: "warning" },
     ...(options.workersUrl === undefined ? {} : { workersUrl: options.workersUrl }),
   });
-  const load = new Load({ millrace: fleet.millrace, journal, random: schedule.random, ...options.load });
+  const { random } = schedule;
+  const load = new Load({ millrace: fleet.millrace, journal, random, timeoutMs: 0.9 * timeoutMs, ...options.load });
   const args = ["--lease-ms", String(leaseMs), ...worker];
   return {
     ...{ fleet, journal, schedule, load },
@@ -56,7 +60,7 @@ export async function faultBench(options: FaultBenchOptions): Promise<FaultBench
     check(more) {
       const policy = { attempts: RETRY.attempts, crashes: 3 };
       const of = { urls: options.urls ?? [url], namespace: fleet.namespace, journal, policy, schedule };
-      return check({ ...of, ...more });
+      return check({ ...of, settleMs: timeoutMs / 2, ...more });
     },
     async [Symbol.asyncDispose]() {
       load.close();

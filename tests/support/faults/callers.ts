@@ -19,6 +19,8 @@ export interface Called {
 export interface CallersOptions {
   /** How many start runs at once. */
   count?: number;
+  /** How long each of them rests after a run, in ms. Default 0. */
+  restMs?: number;
   /** Whether Redis may lose what it has said is stored: then a log may have to be read anew, and a run may be gone. */
   lossy?: boolean;
 }
@@ -30,7 +32,7 @@ export interface CallersOptions {
 export async function callers(
   engine: EngineUnderTest,
   work: Promise<unknown>,
-  { count = 4, lossy = false }: CallersOptions = {},
+  { count = 4, restMs = 0, lossy = false }: CallersOptions = {},
 ): Promise<Called> {
   const called = { completed: 0, refused: 0, lost: 0 };
   const { millrace } = engine;
@@ -45,7 +47,7 @@ export async function callers(
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
         called.refused += 1;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await lasting(20);
       }
   };
   const watched = async (run: string) => {
@@ -67,6 +69,7 @@ export async function callers(
         await watched(id);
         if (!lossy) expect(await answered(() => millrace.runs.get(id))).toMatchObject({ output: 2 * (n + 1) });
         called.completed += 1;
+        await lasting(restMs);
       } catch (error) {
         if (!(lossy && error instanceof NotFoundError)) throw error;
         called.lost += 1;
@@ -75,3 +78,5 @@ export async function callers(
   await Promise.all([done, ...Array.from({ length: count }, (_, i) => caller(i))]);
   return called;
 }
+
+const lasting = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -29,6 +29,7 @@ export interface Effect {
 /** A file that several processes append to: a line is one write, so lines never mix. */
 export class Journal {
   readonly path: string;
+  #read: { bytes: number; lines: Line[] } = { bytes: 0, lines: [] };
 
   constructor(path: string) {
     this.path = path;
@@ -39,13 +40,20 @@ export class Journal {
   }
 
   /** Of one kind, or all. The last line of a process that was killed may be cut short; such a line is left out. */
-  lines(): Line[] {
+  lines(): readonly Line[] {
+    const bytes = read(this.path);
+    if (bytes.length === this.#read.bytes) return this.#read.lines;
     const lines: Line[] = [];
-    for (const text of read(this.path).split("\n")) {
+    // Line by line: of hours of work it is longer than a string can be.
+    for (let from = 0; from < bytes.length; ) {
+      const end = bytes.indexOf("\n", from);
+      const to = end === -1 ? bytes.length : end;
       try {
-        if (text !== "") lines.push(JSON.parse(text) as Line);
+        if (to > from) lines.push(JSON.parse(bytes.toString("utf8", from, to)) as Line);
       } catch {}
+      from = to + 1;
     }
+    this.#read = { bytes: bytes.length, lines };
     return lines;
   }
 
@@ -54,11 +62,11 @@ export class Journal {
   }
 }
 
-function read(path: string): string {
+function read(path: string): Buffer {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return "";
+    if ((error as { code?: string }).code === "ENOENT") return Buffer.alloc(0);
     throw error;
   }
 }

@@ -13,6 +13,8 @@ export interface LoadOptions {
   /** How long each step takes, in ms. Default 0. */
   ms?: number;
   tenants?: readonly string[];
+  /** When it gives up, in ms: before the test's own time is over, so that it can say what it waited for. */
+  timeoutMs?: number;
   /** Every so many runs, one is watched from its beginning to its end. Default 5; 0: none. */
   watchedOf?: number;
 }
@@ -50,11 +52,14 @@ export class Load {
   #slowestMs = 0;
   #over = false;
   readonly #closing = new AbortController();
-  /** Before the test's own time is over, so that it can say what it waited for. */
-  readonly #signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(0.9 * TIMEOUT_MS)]);
+  readonly #signal: AbortSignal;
 
   constructor(options: LoadOptions) {
-    this.#options = { callers: 8, ms: 0, tenants: ["default"], watchedOf: 5, ...options };
+    this.#options = {
+      ...{ callers: 8, ms: 0, tenants: ["default"], watchedOf: 5, timeoutMs: 0.9 * TIMEOUT_MS },
+      ...options,
+    };
+    this.#signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#options.timeoutMs)]);
   }
 
   /** How many runs it was told are stored. */

@@ -1,7 +1,12 @@
 import { randomInt } from "node:crypto";
 
-/** The two variables that the fault tests read: `FAULTS=long` for the larger sizes, `SEED=N` to replay a schedule. */
-const { FAULTS, SEED } = process.env;
+/**
+ * What the fault tests read: `FAULTS=long` for the larger sizes, `SEED=N` to replay a schedule; and the soak, `MINUTES=N` for
+ * how long it goes on.
+ */
+const { FAULTS, SEED, MINUTES = "60" } = process.env;
+
+export const SOAK_MINUTES = Number(MINUTES);
 
 /** One size for CI, and a larger one. */
 export function sized<T>(ci: T, long: T): T {
@@ -9,7 +14,7 @@ export function sized<T>(ci: T, long: T): T {
 }
 
 /** How long a test of that size may take, in ms. */
-export const TIMEOUT_MS = sized(60_000, 1_800_000);
+export const TIMEOUT_MS = sized(60_000, 10_800_000);
 
 export function newSeed(): number {
   return SEED === undefined ? randomInt(1, 2 ** 31) : Number(SEED);

@@ -8,6 +8,7 @@ export class Tokens {
   readonly #waiting = new Set<() => void>();
   readonly #ending = new Set<ReturnType<typeof setTimeout>>();
   #toFail = 0;
+  #disposed = false;
   asked = 0;
   given = 0;
   ended = 0;
@@ -59,12 +60,18 @@ export class Tokens {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
     for (const each of this.#ending) clearTimeout(each);
   }
 
   async #end(username: string, ending: ReturnType<typeof setTimeout>): Promise<void> {
     this.#ending.delete(ending);
-    await Promise.all(this.#servers.map((server) => server.call("ACL", "DELUSER", username)));
+    try {
+      await Promise.all(this.#servers.map((server) => server.call("ACL", "DELUSER", username)));
+    } catch (error) {
+      // The servers are gone, and the users with them.
+      if (!this.#disposed) throw error;
+    }
     this.ended += 1;
     this.#changed();
   }
