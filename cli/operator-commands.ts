@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { RUN_STATUSES } from "../engine/index.ts";
 import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
 import { workflows } from "./options.ts";
-import type { RunListOptions, RunSignalOptions, RunStartOptions, RunsCommand } from "./runs.ts";
+import type { RunListOptions, RunRerunOptions, RunSignalOptions, RunStartOptions, RunsCommand } from "./runs.ts";
 import type { VersionsCommand } from "./versions.ts";
 
 export interface OperatorActions {
@@ -101,7 +101,9 @@ function addRuns(runs: Command, act: OperatorActions["runs"]): void {
     .description("start a new run with what an ended one had come to, from a step on")
     .requiredOption("--from <step>", "the step to begin from")
     .option("--input <json>", "what that step is given, instead of what it was")
-    .action((id: string, options: { from: string; input?: string }) => act({ action: "rerun", id, ...options }));
+    .option("--newest", "on the newest version that is known here, instead of its own")
+    .addOption(workflows())
+    .action((id: string, options: RunRerunOptions) => act({ action: "rerun", id, options }));
 }
 
 function filtered(command: Command): Command {

@@ -27,13 +27,20 @@ export interface RunSignalOptions {
   workflows: string[];
 }
 
+export interface RunRerunOptions {
+  from: string;
+  input?: string;
+  newest?: boolean;
+  workflows: string[];
+}
+
 export type RunsCommand =
   | { action: "list"; options: RunListOptions }
   | { action: "show"; id: string }
   | { action: "start"; workflow: string; options: RunStartOptions }
   | { action: "cancel" | "delete"; ids: string[] }
   | { action: "signal"; id: string; name: string; options: RunSignalOptions }
-  | { action: "rerun"; id: string; from: string; input?: string };
+  | { action: "rerun"; id: string; options: RunRerunOptions };
 
 /**
  * `millrace runs`: lists, shows, starts, signals and ends runs, deletes ended ones, or runs one again.
@@ -53,11 +60,8 @@ export async function runRuns(command: RunsCommand, settings: Settings): Promise
       return each(command.action, command.ids, settings);
     case "signal":
       return signal(command.id, command.name, command.options, settings);
-    case "rerun": {
-      const { id, from } = command;
-      const input = command.input === undefined ? undefined : parseJson("--input", command.input);
-      return operate(settings, async ({ runs }) => console.log((await runs.rerun(id, { from, input })).id));
-    }
+    case "rerun":
+      return rerun(command.id, command.options, settings);
   }
 }
 
@@ -103,6 +107,13 @@ async function signal(id: string, name: string, options: RunSignalOptions, setti
     console.log(`signal ${name} sent to run ${id}`);
   };
   await operate(settings, act, definitions);
+}
+
+async function rerun(id: string, { from, newest, ...options }: RunRerunOptions, settings: Settings): Promise<void> {
+  const input = options.input === undefined ? {} : { input: parseJson("--input", options.input) };
+  const definitions = newest === true ? await loadDefinitions(options.workflows) : [];
+  const how = { from, ...input, newest: newest === true };
+  await operate(settings, async ({ runs }) => console.log((await runs.rerun(id, how)).id), definitions);
 }
 
 async function each(action: "cancel" | "delete", ids: readonly string[], settings: Settings): Promise<void> {

@@ -64,6 +64,18 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, what
   throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
 }
 
+/**
+ * The query of a request, checked against a schema.
+ *
+ * @throws ProblemError 422 with one error per parameter that does not fit, or is given more than once
+ */
+export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S): v.InferOutput<S> {
+  const repeated = Object.entries(c.req.queries()).filter(([, values]) => values.length > 1);
+  if (repeated.length === 0) return check(schema, c.req.query(), "query");
+  const errors = repeated.slice(0, 50).map(([name]) => ({ path: [name], message: "This is given more than once." }));
+  throw new ProblemError(422, "invalid_input", "The query does not fit its schema.", { errors });
+}
+
 /** valibot says of a field that is missing, or one too many, that it expected a "never". */
 function messageOf(issue: v.BaseIssue<unknown>): string {
   if (issue.type !== "strict_object" || issue.path === undefined) return issue.message;

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { CONFIG_KEY_PATTERN, type ConfigEntry, NotFoundError } from "../../engine/index.ts";
 import { deploymentKey, MODELS } from "../../workflows/inference/deployments.ts";
 import type { Env, Gateway } from "../context.ts";
-import { check, readJson } from "../json.ts";
+import { readJson, readQuery } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
 
 const listQuery = v.strictObject({ ...pageQuery, prefix: v.optional(v.pipe(v.string(), v.maxLength(128))) });
@@ -25,7 +25,7 @@ export function configRoutes({ millrace, limits }: Gateway): Hono<Env> {
   };
 
   routes.get("/v1/config", async (c) => {
-    const { limit = DEFAULT_LIMIT, cursor = "", prefix = "" } = check(listQuery, c.req.query(), "query");
+    const { limit = DEFAULT_LIMIT, cursor = "", prefix = "" } = readQuery(c, listQuery);
     const entries = [...(await stored()).values()].sort(byKey);
     const left = entries.filter(({ key }) => key > cursor && key.startsWith(prefix));
     const data = left.slice(0, limit);

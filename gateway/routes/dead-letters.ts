@@ -4,7 +4,7 @@ import type { OperationView } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { check, readJson } from "../json.ts";
+import { readJson, readQuery } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
 
 const time = v.pipe(
@@ -29,7 +29,7 @@ export function deadLetterRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const { deadLetters } = millrace;
 
   routes.get("/v1/dead-letters", async (c) =>
-    c.json(await deadLetters.list({ tenant: tenantOf(c), ...check(listQuery, c.req.query(), "query") })),
+    c.json(await deadLetters.list({ tenant: tenantOf(c), ...readQuery(c, listQuery) })),
   );
 
   routes.post("/v1/dead-letters/replay", async (c) => {

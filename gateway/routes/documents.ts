@@ -6,7 +6,7 @@ import { accepted } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { check } from "../json.ts";
+import { readQuery } from "../json.ts";
 import { ProblemError } from "../problem.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
@@ -22,7 +22,7 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
   const { blobs } = millrace;
 
   routes.post("/v1/documents", async (c) => {
-    const { name, workflow } = check(uploadQuery, c.req.query(), "query");
+    const { name, workflow } = readQuery(c, uploadQuery);
     const key = idempotencyKey(c);
     if (workflow === undefined && key !== undefined)
       throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");

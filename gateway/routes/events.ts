@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { check } from "../json.ts";
+import { check, readQuery } from "../json.ts";
 import { liveEvents } from "../live/many.ts";
 import { runEvents } from "../live/one.ts";
 import { sseResponse } from "../live/sse.ts";
@@ -18,7 +18,7 @@ export function eventRoutes(gateway: Gateway): Hono<Env> {
 
   routes.get("/v1/runs/:id/events", async (c) => {
     const run = idParam(c, "run");
-    const from = check(eventsQuery, c.req.query(), "query").after;
+    const from = readQuery(c, eventsQuery).after;
     // Asked before anything is promised: a socket cannot carry a 404 once it is open.
     const { endedAt } = await gateway.millrace.runs.summary(run, { tenant: tenantOf(c) });
     if (isUpgrade(c)) return upgrade(c, gateway, runEvents(gateway, tenantOf(c), run, from));

@@ -5,7 +5,7 @@ import { accepted, runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { check, plainObject, readJson } from "../json.ts";
+import { plainObject, readJson, readQuery } from "../json.ts";
 import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
 
 const startBody = v.strictObject({
@@ -48,7 +48,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
   });
 
   routes.get("/v1/runs", async (c) => {
-    const query = check(listQuery, c.req.query(), "query");
+    const query = readQuery(c, listQuery);
     return c.json(await millrace.runs.list({ tenant: tenantOf(c), ...query }));
   });
 

@@ -5,7 +5,7 @@ import { accepted } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
-import { check, plainObject, readJson } from "../json.ts";
+import { plainObject, readJson, readQuery } from "../json.ts";
 import { pageQuery, priority, startTerms } from "../schemas.ts";
 
 const listQuery = v.strictObject(pageQuery);
@@ -31,7 +31,7 @@ export function scheduleRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const { schedules } = millrace;
 
   routes.get("/v1/schedules", async (c) =>
-    c.json(await schedules.list({ tenant: tenantOf(c), ...check(listQuery, c.req.query(), "query") })),
+    c.json(await schedules.list({ tenant: tenantOf(c), ...readQuery(c, listQuery) })),
   );
 
   routes.put("/v1/schedules/:name", async (c) => {

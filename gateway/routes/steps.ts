@@ -5,7 +5,7 @@ import { runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { check, readAnyJson } from "../json.ts";
+import { readAnyJson, readQuery } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
 
 const itemsQuery = v.strictObject(pageQuery);
@@ -25,7 +25,7 @@ export function stepRoutes({ millrace, limits }: Gateway): Hono<Env> {
   });
 
   routes.get("/v1/runs/:id/steps/:name/items", async (c) => {
-    const page = check(itemsQuery, c.req.query(), "query");
+    const page = readQuery(c, itemsQuery);
     return c.json(await millrace.runs.items(idParam(c, "run"), c.req.param("name"), { tenant: tenantOf(c), ...page }));
   });
 

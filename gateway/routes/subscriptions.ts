@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { NAME_PATTERN, NotFoundError, type SubscriptionOptions } from "../../engine/index.ts";
 import type { Env, Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { check, readJson } from "../json.ts";
+import { readJson, readQuery } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
 
 const names = v.optional(v.array(v.string()));
@@ -21,7 +21,7 @@ export function subscriptionRoutes({ millrace, limits }: Gateway): Hono<Env> {
   const { subscriptions } = millrace;
 
   routes.get("/v1/subscriptions", async (c) => {
-    check(listQuery, c.req.query(), "query");
+    readQuery(c, listQuery);
     return c.json({ data: await subscriptions.list() });
   });
 
@@ -41,7 +41,7 @@ export function subscriptionRoutes({ millrace, limits }: Gateway): Hono<Env> {
   routes.post("/v1/subscriptions/:group/resume", async (c) => c.json(await subscriptions.resume(groupParam(c))));
 
   routes.get("/v1/subscriptions/:group/dead-letters", async (c) =>
-    c.json(await subscriptions.deadLetters(groupParam(c), check(lettersQuery, c.req.query(), "query"))),
+    c.json(await subscriptions.deadLetters(groupParam(c), readQuery(c, lettersQuery))),
   );
 
   routes.post("/v1/subscriptions/:group/dead-letters/replay", async (c) =>

@@ -188,6 +188,8 @@ describe("a query is refused", () => {
     "/v1/runs?statsu=failed",
     "/v1/runs?tag=dark%20blue",
     "/v1/runs?tag=",
+    "/v1/runs?tag=a&tag=b",
+    "/v1/dead-letters?step=a&step=a",
     "/v1/runs?cursor=%00",
     "/v1/dead-letters?limit=-1",
     "/v1/dead-letters?cursor=1",

@@ -69,6 +69,9 @@ test("runs are run again and deleted", async () => {
   const { code, lines } = await millrace("runs", "rerun", run.id, "--from", "check", "--input", "300");
   expect([code, lines.length]).toEqual([0, 1]);
   expect(await bench.ended(lines[0]!)).toMatchObject({ output: 300, metadata: { rerunOf: run.id } });
+  const module = ["--workflows", "tests/support/programs/brittle-2.ts"];
+  const newest = await millrace("runs", "rerun", run.id, "--from", "check", "--newest", ...module);
+  expect(await bench.millrace.runs.get(newest.lines[0]!)).toMatchObject({ version: 2, metadata: { rerunOf: run.id } });
   expect(await millrace("runs", "delete", run.id, lines[0]!)).toEqual({
     code: 0,
     lines: [`deleted ${run.id}`, `deleted ${lines[0]}`],

@@ -20,7 +20,7 @@ export function workerEnded(bench: FaultBench, signal: "SIGKILL" | "SIGTERM", sp
       const victim = random.pick(bench.fleet.workers.filter((worker) => worker !== spared));
       victim.kill(signal);
       await victim.exited;
-      next = bench.workers(1);
+      next = anotherOne(bench);
       // What it fails with, the next fault fails with too.
       next.catch(() => {});
       return victim.consumer;
@@ -28,10 +28,22 @@ export function workerEnded(bench: FaultBench, signal: "SIGKILL" | "SIGTERM", sp
   };
 }
 
+/** One that finds no Redis ends, and is started again, as whatever watches over processes does. */
+async function anotherOne(bench: FaultBench): Promise<void> {
+  for (let tries = 1; ; tries += 1)
+    try {
+      await bench.workers(1);
+      return;
+    } catch (error) {
+      if (tries === 5) throw error;
+    }
+}
+
 /**
- * A worker of some that work for 100 ms and more stands still until others have taken all that it holds, and goes on while they are at it, or when they are done.
+ * A worker whose steps take a while stands still until others have taken all that it holds, and goes on while they are at it,
+ * or when they are done: what it comes to then is refused.
  *
- * @param urls of the servers that hold keys
+ * @param url of the server that holds the keys
  */
 export function workerStopped(bench: FaultBench, when: "early" | "late", url: string, spared?: WorkerProcess): Fault {
   const { fleet, load } = bench;
