@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NamespaceKeys, SCHEMA_VERSION } from "../../../engine/keys.ts";
-import { openForCalls } from "../../../engine/redis/client.ts";
 import { ClockedClient, ClockStore } from "../../../engine/store/clock-store.ts";
 import { TimerStore } from "../../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../../engine/store.ts";
-import { redisUrl } from "../../support/redis.ts";
+import { linkTo, redisUrl } from "../../support/redis.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench } from "../../support/store.ts";
 
@@ -20,7 +19,7 @@ let store: Store;
 let timers: TimerStore;
 beforeEach(() => {
   bench = new StoreBench();
-  client = new ClockedClient(openForCalls(redisUrl, "clock-bench"), bench.keys.clock());
+  client = new ClockedClient(linkTo(redisUrl, "clock-bench"), bench.keys.clock());
   clock = new ClockStore(client, bench.keys);
   store = new Store(client, new NamespaceKeys(bench.namespace));
   timers = new TimerStore(client, bench.keys);
