@@ -16,6 +16,7 @@ import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-t
 import { eventually } from "../support/gateway.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
+import { keysOf } from "../support/run-keys.ts";
 
 const DAY = 86_400_000;
 const redis = rawRedis();
@@ -52,7 +53,7 @@ async function runs(definition: AnyWorkflow, inputs: readonly unknown[]): Promis
 
 /** Makes a run so many days older than it is. */
 async function age(id: string, days: number, name = "made"): Promise<void> {
-  const keys = new NamespaceKeys(bench.namespace).partition(0);
+  const keys = keysOf(bench, id);
   const [status, createdAt, endedAt] = await redis.hmget(keys.run(id), "status", "createdAt", "endedAt");
   const created = Number(createdAt) - days * DAY;
   await redis.hset(keys.run(id), "createdAt", created);
@@ -163,7 +164,7 @@ describe("deleting a run by hand", () => {
     await bench.millrace.runs.delete(id);
     const source = { tenant: "default", name: "late.txt", type: "text/plain", run: id };
     await bench.millrace.blobs.put(source, bodyOf("too late"));
-    const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
+    const timers = keysOf(bench, id).timers();
     expect(Number(await redis.zscore(timers, `delete|default|${id}|`))).toBeGreaterThan(Date.now() + 30_000);
     await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
@@ -186,7 +187,7 @@ describe("deleting a run by hand", () => {
     expect(await left()).toEqual([]);
     expect(await files()).toHaveLength(3);
     broken = false;
-    const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
+    const timers = keysOf(bench, id).timers();
     expect(await redis.zrange(timers, "0", "-1")).toEqual([`delete|default|${id}|`]);
     await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
@@ -262,7 +263,7 @@ describe("many", () => {
     await Promise.all(ids.map((id) => bench.events(id).catch(() => undefined)));
     await worker.stop();
     // The first worker's walk may have passed runs by that had not ended then: they are its next walk's, in a minute.
-    await redis.del(new NamespaceKeys(bench.namespace).partition(0).sweep());
+    for (const key of await leftovers(redisUrl, bench.namespace)) if (key.endsWith(":sweep")) await redis.del(key);
     await bench.worker();
     await leftOnly([]);
     const keys = await leftovers(redisUrl, bench.namespace);

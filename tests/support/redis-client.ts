@@ -72,3 +72,25 @@ async function slotsOf(servers: readonly Redis[]): Promise<string> {
   );
   return own.map((fields) => [fields[0], ...fields.slice(6)].join(" ")).join("\n");
 }
+
+/** The channels like a pattern that somebody listens to, at any node. */
+export async function channelsLike(client: Redis, pattern: string): Promise<string[]> {
+  const lists = (await serversOf(client)).map((server) => server.pubsub("CHANNELS", pattern) as Promise<string[]>);
+  return [...new Set((await Promise.all(lists)).flat())];
+}
+
+/** A connection as its server lists it. */
+export interface Connection {
+  line: string;
+  kill(): Promise<unknown>;
+}
+
+/** The connections of this name, at any node. */
+export async function connectionsNamed(client: Redis, name: RegExp): Promise<Connection[]> {
+  const lists = (await serversOf(client)).map(async (server) => {
+    const lines = String(await server.client("LIST")).split("\n");
+    const found = lines.filter((line) => name.test(/ name=(\S*)/.exec(line)?.[1] ?? ""));
+    return found.map((line) => ({ line, kill: () => server.client("KILL", "ID", Number(/^id=(\d+)/.exec(line)![1])) }));
+  });
+  return (await Promise.all(lists)).flat();
+}

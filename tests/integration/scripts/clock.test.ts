@@ -4,6 +4,7 @@ import { ClockedClient, ClockStore } from "../../../engine/store/clock-store.ts"
 import { TimerStore } from "../../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../../engine/store.ts";
 import { linkTo, redisUrl } from "../../support/redis.ts";
+import { keysLike } from "../../support/redis-client.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench } from "../../support/store.ts";
 
@@ -128,7 +129,7 @@ describe("over the kit's connection", () => {
     const kept = await other.state();
     await clock.removeAll(bench.namespace);
     expect(await bench.state()).toEqual({});
-    expect(await bench.redis.keys(`*${bench.namespace}*`)).toEqual([]);
+    expect(await keysLike(bench.redis, `*${bench.namespace}*`)).toEqual([]);
     expect(await other.state()).toEqual(kept);
     other.close();
   });

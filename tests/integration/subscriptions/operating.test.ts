@@ -103,7 +103,7 @@ test("a page of dead letters, and the next", async () => {
 });
 
 test("without a subscription a script that appends to a log asks for their version, and that is all", async () => {
-  await using engine = await engineUnderTest([chain]);
+  await using engine = await engineUnderTest([chain], { partitions: 1 });
   const monitor = await monitorScripts(redisUrl, engine.namespace);
   await engine.worker();
   await engine.run(chain, 1);
