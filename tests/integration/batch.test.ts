@@ -124,7 +124,7 @@ describe("a batch", () => {
         return inputs;
       },
     });
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await engine.worker();
     const runs = await ended(engine, await start(engine, "flow", [1, 2, 3]));
     expect(runs.map(({ output, steps }) => [output, steps.many!.attempt])).toEqual([

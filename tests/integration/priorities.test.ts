@@ -15,7 +15,7 @@ async function orderOf(counts: Record<Priority, number>): Promise<string[]> {
       order.push(byRun.get(ctx.run.id)!);
     })
     .step("last", () => null);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   for (const priority of ["low", "normal", "high"] as const)
     for (let i = 0; i < counts[priority]; i += 1)
       byRun.set((await engine.millrace.runs.start(flow, {}, { priority })).id, priority);

@@ -29,6 +29,11 @@ async function open(...workflows: AnyWorkflow[]): Promise<void> {
   bench = await engineUnderTest(workflows, { blobs: new FsBlobStore(blobDir) });
 }
 
+/** What is kept by number or size, each partition keeps its share of. */
+async function openUndivided(definition: AnyWorkflow): Promise<void> {
+  bench = await engineUnderTest([definition], { partitions: 1 });
+}
+
 /** Fails for good where its input is "bad", and waits for ever where it is "wait". */
 const made = (retention?: RetentionSettings) =>
   workflow("made", { input: any(), ...(retention === undefined ? {} : { retention }) }).step("s", (input, ctx) => {
@@ -98,7 +103,7 @@ describe("ended runs are deleted by workers", () => {
 
   test("by their number: the newest stay, and what has a dead letter", async () => {
     const definition = made({ count: 3 });
-    await open(definition);
+    await openUndivided(definition);
     const ids = await runs(definition, ["bad", 1, 2, 3, 4, 5]);
     await bench.worker();
     await leftOnly([ids[0]!, ...ids.slice(3)]);
@@ -106,7 +111,7 @@ describe("ended runs are deleted by workers", () => {
 
   test("by their bytes: about as many of the newest stay as fit", async () => {
     const definition = made({ bytes: 50_000 });
-    await open(definition);
+    await openUndivided(definition);
     const ids = await runs(
       definition,
       Array.from({ length: 6 }, (_, i) => `${i}${"x".repeat(7_000)}`),

@@ -4,7 +4,7 @@ import { type SubscriptionOptions, workflow } from "../../../engine/index.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { monitorScripts } from "../../support/monitor.ts";
-import { rawRedis, redisUrl } from "../../support/redis.ts";
+import { rawRedis } from "../../support/redis.ts";
 
 const one = workflow("one", { input: any() }).step("a", (input) => input);
 const chain = workflow("chain", { input: any() })
@@ -13,7 +13,7 @@ const chain = workflow("chain", { input: any() })
   .step("c", (input) => input);
 
 test("one that is full pauses and says so; resumed, it says what it missed and goes on", async () => {
-  await using engine = await engineUnderTest([one]);
+  await using engine = await engineUnderTest([one], { partitions: 1 });
   const { millrace } = engine;
   const options: SubscriptionOptions = { group: "full", events: ["run.queued"], maxBytes: 16_384 };
   await millrace.subscriptions.create(options);
@@ -104,11 +104,10 @@ test("a page of dead letters, and the next", async () => {
 
 test("without a subscription a script that appends to a log asks for their version, and that is all", async () => {
   await using engine = await engineUnderTest([chain], { partitions: 1 });
-  const monitor = await monitorScripts(redisUrl, engine.namespace);
+  const monitor = await monitorScripts(rawRedis(), engine.namespace);
   await engine.worker();
   await engine.run(chain, 1);
-  await rawRedis().echo(`the end of ${engine.namespace}`);
-  const commands = await monitor.stop(`the end of ${engine.namespace}`);
+  const commands = await monitor.stop();
   const asked = commands.filter(([, key]) => /:sub/.test(key ?? "")).map((command) => command.join(" ").toLowerCase());
   const appended = commands.filter(([name]) => name!.toLowerCase() === "rpush").length;
   expect(new Set(asked)).toEqual(new Set([`hget {${engine.namespace}:0}:subscriptions version`]));
