@@ -1,6 +1,6 @@
 import type { Slots } from "./asks.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Entry, StepStream } from "./entry.ts";
+import { type Entry, isOnLastChance, type StepStream } from "./entry.ts";
 import type { Step } from "./step.ts";
 
 /** So many of a stream before a gate are looked at at once, to find out whose they are: that takes no slot. */
@@ -23,6 +23,7 @@ export class HeldAttempts {
   /** Slots that entries which were asked for will take, by step. */
   readonly #asked = new Map<Step, number>();
   #askedInAll = 0;
+  #isChanceGiven = false;
   #waiting: (() => void)[] = [];
   readonly #onFreed: ((stream: StepStream) => void)[] = [];
 
@@ -80,6 +81,19 @@ export class HeldAttempts {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
+  }
+
+  /**
+   * Lets one entry at a time be taken over that is on its last chance, whatever its partition.
+   *
+   * @returns what is to be called once it is held, or was not there; undefined while there is one
+   */
+  lastChance(): (() => void) | undefined {
+    if (this.#isChanceGiven || this.all().some(({ entry }) => isOnLastChance(entry))) return undefined;
+    this.#isChanceGiven = true;
+    return () => {
+      this.#isChanceGiven = false;
+    };
   }
 
   of(stream: StepStream): Entry[] {

@@ -1,4 +1,4 @@
-import { type Entry, isOnLastChance } from "./entry.ts";
+import type { Entry, StepStream } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import type { PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
@@ -30,7 +30,7 @@ export interface ReclaimerOptions {
 /**
  * Takes over, for free slots, what workers that died had in hand, but for steps that are paused, whose turn comes when
  * they are resumed; and takes them off the list. Of what is on its last
- * chance it has one at a time, so that a step that kills its worker is told from those that ran beside it.
+ * chance the worker has one at a time, so that a step that kills its worker is told from those that ran beside it.
  */
 export class Reclaimer implements Service {
   readonly #options: ReclaimerOptions;
@@ -51,19 +51,35 @@ export class Reclaimer implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const { store, consumer, sources, held, leaseMs, begin } = this.#options;
+    const { sources, held } = this.#options;
     if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();
-    let lastChances = held.all().some(({ entry }) => isOnLastChance(entry)) ? 0 : 1;
     for (const stream of sources.open) {
-      const free = held.freeOf(stream);
-      if (free <= 0) continue;
-      const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream), lastChances);
-      if (taken.some(isOnLastChance)) lastChances = 0;
-      for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
-      begin(taken);
+      if (held.freeOf(stream) <= 0 || !(await this.#takeOver(stream, 0))) continue;
+      // Other partitions are looked through at the same time, and what kills this worker would take theirs along.
+      const done = held.lastChance();
+      if (done === undefined) continue;
+      try {
+        await this.#takeOver(stream, 1);
+      } finally {
+        done();
+      }
     }
     await this.#retireTheDead();
     return undefined;
+  }
+
+  /** Whether some were left that are on their last chance. */
+  async #takeOver(stream: StepStream, lastChances: number): Promise<boolean> {
+    const { store, consumer, held, leaseMs, begin } = this.#options;
+    let isLeft = false;
+    const left = () => {
+      isLeft = true;
+    };
+    const free = held.freeOf(stream);
+    const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream), lastChances, left);
+    for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
+    begin(taken);
+    return isLeft;
   }
 
   /** What was delivered to this worker in a reply that never came is not the fault of any attempt. */

@@ -188,6 +188,7 @@ export class Store {
    * (`own`).
    *
    * @param lastChances how many at most that are on their last chance (`expired`)
+   * @param onLeft called if others are that were left
    */
   async reclaim(
     stream: StepStream,
@@ -197,10 +198,13 @@ export class Store {
     limit: number,
     held: readonly Entry[],
     lastChances = 0,
+    onLeft?: () => void,
   ): Promise<Entry[]> {
     const limits = [Math.min(limit, RECLAIMED_AT_ONCE), stream.step.crashes, lastChances];
     const args = [consumer, mode, leaseMs, ...limits, ...held.map((entry) => entry.id)];
-    const taken = (await this.#run(reclaim, [stream.key, stream.keys.beats()], args)) as [string, number, string[]][];
+    const found = await this.#run(reclaim, [stream.key, stream.keys.beats()], args);
+    const [left, ...taken] = found as [number, ...[string, number, string[]][]];
+    if (left > 0) onLeft?.();
     return decodeEntries(taken.map(([id, count, fields]) => ({ stream, id, count, fields })));
   }
 

@@ -26,6 +26,9 @@ export interface ScriptRunner {
 const PASSING =
   /^(LOADING|BUSY|MASTERDOWN|NOREPLICAS|READONLY|CLUSTERDOWN|TRYAGAIN|MISCONF|OOM|UNBLOCKED|NOAUTH|WRONGPASS)\b/;
 
+/** Errors of a node for a call that is to be sent alone: its keys are elsewhere, or in part, or the node has gone. */
+const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b|^Connection is closed\.$/;
+
 export const CALL_DEADLINE_MS = 5_000;
 /** Time enough for a call to be sent to another node than it was first. */
 const CLUSTER_DEADLINE_MS = 2 * CALL_DEADLINE_MS;
@@ -84,10 +87,20 @@ export class Client implements ScriptRunner {
     if (!this.isCluster) return this.#exec(calls);
     const replies: unknown[] = [];
     const parts = byTag(calls).map(async (part) => {
-      const got = await this.#exec(part.map((i) => calls[i]!));
+      const got = await this.#execAtNode(part.map((i) => calls[i]!));
       for (const [k, i] of part.entries()) replies[i] = got[k];
     });
     await Promise.all(parts);
+    return replies;
+  }
+
+  /** Sends calls of one hash tag together; those whose keys are found to be elsewhere again, each by itself. */
+  async #execAtNode(calls: Call[]): Promise<unknown[]> {
+    // ioredis would send reads on all together to where the key of one has gone, and find none of the others' there. It
+    // leaves that to its caller where anything was done that is no read.
+    const [, ...replies] = await this.#exec([["PING"], ...calls]);
+    for (const [i, reply] of replies.entries())
+      if (isElsewhere(reply)) replies[i] = await this.call(...calls[i]!).catch((error) => error);
     return replies;
   }
 
@@ -171,6 +184,10 @@ export class Client implements ScriptRunner {
   close(): void {
     this.#link.disconnect();
   }
+}
+
+function isElsewhere(reply: unknown): boolean {
+  return reply instanceof MillraceError && reply.cause instanceof Error && ELSEWHERE.test(reply.cause.message);
 }
 
 function addressOf(link: Link): string {

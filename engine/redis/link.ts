@@ -103,7 +103,8 @@ async function isClusterNode(client: Client): Promise<boolean> {
   }
 }
 
-function openCluster(
+/** Opens what calls to the nodes of a cluster go over. */
+export function openCluster(
   { host, port, ...options }: RedisOptions,
   seeds: readonly Seed[],
   { name, opened }: LinkOptions,

@@ -9,8 +9,8 @@ import { script } from "./script.ts";
  *       4 how many at most, up to 100
  *       5 how many workers the step may take down  6 how many entries at most that may take down only one more (expired)
  *       7… the entries that this consumer holds
- * Returns  {entry, delivery count, fields} of each. The count of an expired one is raised by this delivery; that of an
- *          own one stays, since nobody has run it.
+ * Returns  how many were left that may take down only one more worker, then {entry, delivery count, fields} of each that was
+ *          taken. The count of an expired one is raised by this delivery; that of an own one stays, since nobody has run it.
  *
  * Idle time goes on while Redis cannot be reached, so nothing is expired unless beats came without a long gap for a lease,
  * up to now. That is decided here and not by the caller, whose call may have waited for Redis itself.
@@ -22,13 +22,13 @@ export const reclaim = script(
   "reclaim",
   `
 local _, any = wrong_types('sh')
-if any then return {} end
+if any then return { 0 } end
 local consumer, mode, lease, limit = ARGV[1], ARGV[2], math.ceil(ARGV[3]), tonumber(ARGV[4])
 -- Looked for ten times a lease: an entry found a tenth early has missed its heartbeats all the same.
 local idle = math.ceil(lease * 0.9)
 if mode == 'expired' then
   local beats, now = redis.call('HMGET', KEYS[2], 'last', 'since'), server_ms()
-  if not beats[2] or now - beats[1] > lease / 2 or now - beats[2] < lease then return {} end
+  if not beats[2] or now - beats[1] > lease / 2 or now - beats[2] < lease then return { 0 } end
 end
 local crashes, chances = tonumber(ARGV[5]), tonumber(ARGV[6])
 local held, holding = {}, #ARGV - 6
@@ -52,15 +52,17 @@ else
   -- What is left for its turn may stand before others.
   pending = redis.pcall('XPENDING', KEYS[1], GROUP, 'IDLE', idle, '-', '+', limit + holding + 100)
 end
-if pending.err then return {} end
+if pending.err then return { 0 } end
 
-local taken = {}
+local taken = { 0 }
 for i = 1, #pending do
-  if #taken >= limit then break end
+  if #taken > limit then break end
   local entry, owner, count = pending[i][1], pending[i][2], pending[i][4]
   local ours = owner == consumer and held[entry]
   local singly = not ours and mode == 'expired' and last_chance(entry, count)
-  if not ours and not (singly and chances < 1) then
+  if singly and chances < 1 then
+    taken[1] = taken[1] + 1
+  elseif not ours then
     local claimed
     if singly then chances = chances - 1 end
     if mode == 'own' then

@@ -84,13 +84,13 @@ export class ClockStore {
 
   /** Removes every key of a namespace. */
   async removeAll(namespace: string): Promise<void> {
-    let cursor = "0";
-    do {
-      const scan: Call = ["SCAN", cursor, "MATCH", `{${namespace}[:}]*`, "COUNT", 1_000];
-      const [next, keys] = (await this.#client.call(...scan)) as [string, string[]];
-      if (keys.length > 0) await this.#client.call("UNLINK", ...keys);
-      cursor = next;
-    } while (cursor !== "0");
+    // A key that has moved to a server that was asked already is found the next time.
+    for (let found = 1; found > 0; ) {
+      const lists = await Promise.all(this.#client.masters().map((server) => keysAt(server, namespace)));
+      const keys = lists.flat();
+      await this.#client.replies(keys.map((key) => ["UNLINK", key]));
+      found = keys.length;
+    }
   }
 
   /** @param groups the subscriptions that something consumes */
@@ -109,4 +109,16 @@ export class ClockStore {
     }
     return standing;
   }
+}
+
+async function keysAt(server: Client, namespace: string): Promise<string[]> {
+  const found: string[] = [];
+  let cursor = "0";
+  do {
+    const scan: Call = ["SCAN", cursor, "MATCH", `{${namespace}[:}]*`, "COUNT", 1_000];
+    const [next, keys] = (await server.call(...scan)) as [string, string[]];
+    found.push(...keys);
+    cursor = next;
+  } while (cursor !== "0");
+  return found;
 }

@@ -93,7 +93,7 @@ export class SubscriptionStore {
     const keys = [this.keys.subscription(group), this.keys.beats()];
     const limits = [Math.min(limit, AT_ONCE), crashes, lastChances];
     const args = [consumer, mode, leaseMs, ...limits, ...held.map(({ id }) => id)];
-    const taken = (await this.#client.run(reclaim, keys, args)) as [string, number, string[]][];
+    const [, ...taken] = (await this.#client.run(reclaim, keys, args)) as [number, ...[string, number, string[]][]];
     return this.#deliveries(group, taken);
   }
 

@@ -1,6 +1,5 @@
 import { compareIds } from "../entry.ts";
 import { NotFoundError } from "../errors.ts";
-import { newId } from "../ids.ts";
 import { Interrupted, Unwanted } from "../interrupted.ts";
 import { logger } from "../log.ts";
 import type { Client } from "../redis/client.ts";
@@ -32,6 +31,8 @@ const LOOKS_PER_RECOVERY = 3;
 const LAST_SETTLES_MS = 5_000;
 
 export interface ConsumerOptions {
+  /** Its name in the consumer group, the same in every partition. */
+  id: string;
   store: SubscriptionStore;
   settings: SubscriptionSettings;
   handler: SubscriptionHandler;
@@ -51,7 +52,7 @@ export interface ConsumerOptions {
  * work. Nothing ends it but `stop`: whatever fails, it backs off and goes on with a new connection.
  */
 export class Consumer implements SubscriptionConsumer {
-  readonly id = newId();
+  readonly id: string;
   readonly #options: ConsumerOptions;
   readonly #handling: HandlingOptions;
   readonly #held = new Map<string, Handling>();
@@ -72,6 +73,7 @@ export class Consumer implements SubscriptionConsumer {
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    this.id = options.id;
     const { store, settings, handler, retry, timeoutMs, leaseMs } = options;
     const onRetry = (inMs: number) => this.#redelivery.wake(inMs);
     this.#handling = { store, settings, handler, retry, timeoutMs, crashes: CRASHES, consumer: this.id, onRetry };

@@ -1,4 +1,5 @@
 import { MillraceError } from "../errors.ts";
+import { newId } from "../ids.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { type RetryPolicy, retryPolicy } from "../retry.ts";
@@ -40,17 +41,18 @@ export async function subscribe(
   const checked = check(options, handler);
   await subscriptions.create(options);
   const concurrency = Math.ceil(checked.concurrency / stores.length);
+  const id = newId();
   const consumers = stores.map(
     (store) =>
       new Consumer({
-        ...{ ...checked, store, settings: { ...settings }, handler, concurrency },
+        ...{ ...checked, id, store, settings: { ...settings }, handler, concurrency },
         connect: () => connect(store.keys),
         unblock: (connection) => unblock(store.keys, connection),
       }),
   );
   for (const each of consumers) each.start();
   const consumer: RunningConsumer = {
-    ...{ group: settings.group, id: consumers[0]!.id },
+    ...{ group: settings.group, id },
     get silentMs() {
       return Math.max(...consumers.map((each) => each.silentMs));
     },

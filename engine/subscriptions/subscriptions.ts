@@ -147,11 +147,11 @@ export class Subscriptions implements SubscriptionsApi {
   }
 
   async #consumers(group: string): Promise<number> {
-    let count = 0;
+    const ids = new Set<string>();
     for (const { keys } of this.#stores)
-      for (const { seenAgoMs, streams } of await this.#records.workers(keys))
-        if (seenAgoMs < ALIVE_MS && streams.includes(keys.subscription(group))) count += 1;
-    return count;
+      for (const { consumer, seenAgoMs, streams } of await this.#records.workers(keys))
+        if (seenAgoMs < ALIVE_MS && streams.includes(keys.subscription(group))) ids.add(consumer);
+    return ids.size;
   }
 }
 

@@ -124,7 +124,7 @@ describe("a batch", () => {
         return inputs;
       },
     });
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await engine.worker();
     const runs = await ended(engine, await start(engine, "flow", [1, 2, 3]));
     expect(runs.map(({ output, steps }) => [output, steps.many!.attempt])).toEqual([
@@ -205,7 +205,7 @@ describe("a batch", () => {
         return inputs.map((n, i) => `${n}/${ctxs[i]!.attempt}`);
       },
     });
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await engine.worker({ leaseMs: 300 });
     const runs = await ended(engine, await start(engine, "flow", [1, 2]));
     expect(runs.map(({ output }) => output)).toEqual([expect.stringMatching(/^1\/[23]$/), "2/1"]);

@@ -13,7 +13,7 @@ afterEach(() => bench[Symbol.asyncDispose]());
 const redis = rawRedis();
 
 async function open(...workflows: AnyWorkflow[]): Promise<EngineUnderTest["millrace"]["deadLetters"]> {
-  bench = await engineUnderTest(workflows, { blobs: new FsBlobStore(await temporaryDir()) });
+  bench = await engineUnderTest(workflows, { blobs: new FsBlobStore(await temporaryDir()), partitions: 1 });
   return bench.millrace.deadLetters;
 }
 

@@ -4,12 +4,13 @@ import { type StartOptions, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { rawRedis } from "../support/redis.ts";
+import { keysLike } from "../support/redis-client.ts";
 
 const echo = workflow("echo", { input: v.object({ n: v.number() }) }).step("say", ({ n }) => n);
 const other = workflow("other", { input: v.object({ n: v.number() }) }).step("say", ({ n }) => n);
 let engine: EngineUnderTest;
 beforeEach(async () => {
-  engine = await engineUnderTest([echo, other]);
+  engine = await engineUnderTest([echo, other], { partitions: 1 });
 });
 afterEach(() => engine[Symbol.asyncDispose]());
 
@@ -81,7 +82,7 @@ test("throttle gives one run per window, ended or not", async () => {
   expect(await start(1, throttle)).toMatchObject({ id, created: false });
   // The window is over.
   const redis = rawRedis();
-  const [key] = await redis.keys(`{${engine.namespace}:0}:dedupe:*`);
+  const [key] = await keysLike(redis, `{${engine.namespace}:0}:dedupe:*`);
   await redis.hset(key!, "until", 1);
   const next = await atOnce(throttle);
   expect(new Set(next.map((run) => run.id)).size).toBe(1);

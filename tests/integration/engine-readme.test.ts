@@ -161,7 +161,7 @@ describe("what Redis holds after runs of every kind", () => {
 
   beforeAll(async () => {
     const gone = [1, 2].map((version) => workflow("gone", { version, input: v.any() }).step("one", () => version));
-    await using engine = await engineUnderTest([odd, many, undone, limited, ...gone]);
+    await using engine = await engineUnderTest([odd, many, undone, limited, ...gone], { partitions: 1 });
     await engine.millrace.pause({ tenant: "idle" });
     await engine.worker({ drainMs: 0, steps: (name) => name !== "gone" });
     await engine.millrace.retireVersion("gone", 1);

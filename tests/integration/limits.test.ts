@@ -8,7 +8,7 @@ describe("at once", () => {
   test("no more of a step are at work than its limit; the end of one starts the next, in the order in which they came", async () => {
     const handlers = new Handlers();
     const few = workflow("few", { input }).step("work", { limits: { concurrency: 2 }, run: handlers.run });
-    await using engine = await engineUnderTest([few]);
+    await using engine = await engineUnderTest([few], { partitions: 1 });
     await engine.worker();
     const runs: string[] = [];
     for (let n = 0; n < 5; n += 1) {
@@ -45,7 +45,7 @@ describe("at once", () => {
       limits: { key: ({ user }) => user, concurrency: 2, total: { concurrency: 3 } },
       run: handlers.run,
     });
-    await using engine = await engineUnderTest([keyed]);
+    await using engine = await engineUnderTest([keyed], { partitions: 1 });
     await engine.worker();
     const runs: string[] = [];
     const next = async (user: string, n: number) => runs.push(await start(engine, "keyed", user, n));
@@ -82,7 +82,7 @@ describe("over time", () => {
       limits: { rate: { count: 3, windowMs } },
       run: ({ n }) => n,
     });
-    await using engine = await engineUnderTest([paced]);
+    await using engine = await engineUnderTest([paced], { partitions: 1 });
     await engine.worker();
     const runs = await Promise.all(Array.from({ length: 8 }, (_, n) => start(engine, "paced", "a", n)));
     const times = await startTimes(engine, runs);
@@ -99,7 +99,7 @@ describe("over time", () => {
         return n;
       },
     });
-    await using engine = await engineUnderTest([spending]);
+    await using engine = await engineUnderTest([spending], { partitions: 1 });
     await engine.worker();
     const first = await engine.ended(await start(engine, "spending", "a", 60_400));
     const second = await start(engine, "spending", "a", 1);
@@ -137,7 +137,7 @@ describe("steps of every shape", () => {
         max: 200,
         run: ([a = 0, b = 0, ...rest]) => slowly([a + b, ...rest]),
       });
-    await using engine = await engineUnderTest([shapes]);
+    await using engine = await engineUnderTest([shapes], { partitions: 1 });
     await engine.worker();
     const list = Array.from({ length: 120 }, (_, n) => ({ user: "abc"[n % 3]!, n }));
     expect(await engine.run(shapes, list)).toMatchObject({ status: "completed", output: [7140] });
@@ -150,7 +150,7 @@ describe("steps of every shape", () => {
       .step("work", { limits: { concurrency: 1 }, when: ({ n }) => n > 0, run: handlers.run })
       .step("beside", { after: [], run: ({ n }) => n })
       .step("join", { after: ["work", "beside"], run: (both) => both });
-    await using engine = await engineUnderTest([graph]);
+    await using engine = await engineUnderTest([graph], { partitions: 1 });
     await engine.worker();
     expect(await engine.run(graph, { user: "a", n: 0 })).toMatchObject({ output: { beside: 0 } });
     const first = await start(engine, "graph", "a", 1);
@@ -171,7 +171,7 @@ describe("steps of every shape", () => {
       limits: { key: () => 7 as unknown as string, concurrency: 1 },
       run: () => 0,
     });
-    await using engine = await engineUnderTest([odd]);
+    await using engine = await engineUnderTest([odd], { partitions: 1 });
     await engine.worker();
     expect(await engine.run(odd, { user: "a", n: 0 })).toMatchObject({
       status: "failed",
@@ -189,7 +189,7 @@ describe("beside priorities and pauses", () => {
   test("of those that wait for a limit the higher lane is first", async () => {
     const handlers = new Handlers();
     const one = definition(handlers);
-    await using engine = await engineUnderTest([one]);
+    await using engine = await engineUnderTest([one], { partitions: 1 });
     await engine.worker();
     const first = await start(engine, "one", "a", 0);
     await handlers.begin(1);
@@ -208,7 +208,7 @@ describe("beside priorities and pauses", () => {
     const handlers = new Handlers();
     const one = definition(handlers);
     const probe = workflow("probe", { input }).step("only", () => 0);
-    await using engine = await engineUnderTest([one, probe]);
+    await using engine = await engineUnderTest([one, probe], { partitions: 1 });
     await engine.worker();
     const first = await start(engine, "one", "a", 0);
     await handlers.begin(1);
@@ -246,7 +246,7 @@ test("a step with limits is undone without passing the gate again", async () => 
     .step("fail", () => {
       throw new FatalError("no");
     });
-  await using engine = await engineUnderTest([booked]);
+  await using engine = await engineUnderTest([booked], { partitions: 1 });
   await engine.worker();
   expect(await engine.run(booked, { user: "a", n: 0 })).toMatchObject({ status: "failed" });
   expect(undone).toEqual(["work"]);

@@ -23,7 +23,7 @@ test("a log of large events stays near its cap in bytes, and who watches from th
       if (i % 50 === 49) await stored(ctx.run.id, i + 3);
     }
   });
-  await using engine = await engineUnderTest([large]);
+  await using engine = await engineUnderTest([large], { partitions: 1 });
   const stored = async (run: string, seq: number) => {
     for await (const message of engine.millrace.watch(run)) if (message.seq >= seq) return;
   };

@@ -4,11 +4,12 @@ import { workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
+import { connectionsNamed } from "../support/redis-client.ts";
 
 test("an entry whose delivery never arrived is run by the worker that it is pending for, as its first attempt", async () => {
   const gates = new Gates();
   const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass(ctx.run.id, ctx.signal));
-  await using engine = await engineUnderTest([held]);
+  await using engine = await engineUnderTest([held], { partitions: 1 });
   const worker = await engine.worker({ concurrency: 1, leaseMs: 1_000 });
   const start = () => engine.millrace.runs.start(held, {});
   const first = await start();
@@ -30,7 +31,7 @@ test("an entry that was delivered to a connection that broke is taken up by the 
     ran.push(ctx.run.id);
     return gates.pass(ctx.run.id, ctx.signal);
   });
-  await using engine = await engineUnderTest([held]);
+  await using engine = await engineUnderTest([held], { partitions: 1 });
   // So long a lease that nothing is looked for by the clock.
   const worker = await engine.worker({ concurrency: 1, leaseMs: 600_000 });
   const start = async () => (await engine.millrace.runs.start(held, {})).id;
@@ -41,9 +42,8 @@ test("an entry that was delivered to a connection that broke is taken up by the 
   const redis = rawRedis();
   expect(await redis.call("XREADGROUP", ...group)).not.toBeNull();
   const third = await start();
-  const list = String(await redis.client("LIST")).split("\n");
-  const reader = list.find((line) => line.includes(` name=millrace:${engine.namespace}:reader `));
-  expect(await redis.client("KILL", "ID", Number(/^id=(\d+)/.exec(reader!)![1]))).toBe(1);
+  const [reader] = await connectionsNamed(redis, new RegExp(`^millrace:${engine.namespace}:reader$`));
+  expect(await reader!.kill()).toBe(1);
   for (const run of [first, second, third]) gates.open(run);
   expect((await engine.ended(third)).status).toBe("completed");
   expect(ran).toEqual([first, second, third]);

@@ -7,6 +7,7 @@ import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
+import { keysOf } from "../support/run-keys.ts";
 
 const retry = { attempts: 3, baseMs: 0, maxMs: 0 };
 
@@ -125,7 +126,7 @@ describe("a result that is remembered", () => {
     await engine.worker();
     const run = await engine.run(flow, 1);
     expect(run.output).toBe(true);
-    const keys = new NamespaceKeys(engine.namespace).partition(0);
+    const keys = keysOf(engine, run.id);
     expect(await rawRedis().hget(keys.memos(run.id), "s||large")).toMatch(/^@/);
   });
 
@@ -157,7 +158,7 @@ describe("a result that is remembered", () => {
       taken.catch((error) => seen.resolve([error.code, ctx.signal.aborted]));
       return taken;
     });
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await engine.worker({ leaseMs: 60_000 });
     await engine.millrace.runs.start(flow, 1);
     expect(await seen.promise).toEqual(["lease_lost", true]);
@@ -193,7 +194,7 @@ describe("a heartbeat that a handler asks for", () => {
       await redis.xclaim(stream, "workers", pending![1], 0, entry, "IDLE", 50_000, "JUSTID");
     };
     const { flow, seen } = beating(claim, () => engine.namespace);
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     // So long a lease that no other heartbeat comes in between.
     await engine.worker({ leaseMs: 100 * 60_000 });
     await engine.millrace.runs.start(flow, 1);
@@ -204,7 +205,7 @@ describe("a heartbeat that a handler asks for", () => {
     const claim = (stream: string, entry: string) =>
       rawRedis().xclaim(stream, "workers", "another", 0, entry, "IDLE", 50_000);
     const { flow, seen } = beating(claim, () => engine.namespace);
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await engine.worker({ leaseMs: 100 * 60_000 });
     await engine.millrace.runs.start(flow, 1);
     expect(await seen).toEqual(["lease_lost", true]);

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import { connect, DefinitionError, FatalError, InvalidInputError, workflow } from "../../engine/index.ts";
@@ -45,7 +46,7 @@ describe("runs", () => {
     let [atWork, most] = [0, 0];
     const busy = workflow("busy", { input }).step("work", async () => {
       most = Math.max(most, ++atWork);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await setTimeout(1);
       atWork -= 1;
     });
     await using engine = await open(busy);
@@ -53,6 +54,30 @@ describe("runs", () => {
     await engine.worker({ concurrency: 3 });
     for (const { id } of runs) expect((await engine.ended(id)).steps.work).toMatchObject({ attempt: 1 });
     expect(most).toBe(3);
+  });
+
+  test("that may take down one more worker are taken over one at a time", async () => {
+    let [atWork, most] = [0, 0];
+    const risky = workflow("risky", { input }).step("work", async (_, { signal }) => {
+      most = Math.max(most, ++atWork);
+      await setTimeout(1, undefined, { signal }).finally(() => {
+        atWork -= 1;
+      });
+    });
+    await using engine = await open(risky);
+    const runs = await Promise.all(users.map((user, n) => engine.millrace.runs.start(risky, { user, n })));
+    const redis = rawRedis();
+    for (let p = 0; p < P; p += 1) {
+      const stream = new NamespaceKeys(engine.namespace).partition(p).step(risky.graph, "work");
+      const group = ["GROUP", "workers", "dead", "COUNT", "100", "STREAMS", stream, ">"];
+      expect(await redis.call("XREADGROUP", ...group)).not.toBeNull();
+      // Two workers have died with it.
+      for (const [entry] of (await redis.xpending(stream, "workers", "-", "+", 100)) as [string][])
+        await redis.xclaim(stream, "workers", "dead", 0, entry, "RETRYCOUNT", 2);
+    }
+    await engine.worker({ leaseMs: 200, concurrency: 20 });
+    for (const { id } of runs) expect((await engine.ended(id)).steps.work).toMatchObject({ attempt: 3 });
+    expect(most).toBe(1);
   });
 
   test("of one idempotency key, and of one deduplication, are one run", async () => {

@@ -61,7 +61,7 @@ test("an attempt at work is let finish, and keeps its lease", async () => {
   const flow = workflow("flow", { input })
     .step("slow", (_, ctx) => gates.pass("go", ctx.signal))
     .step("next", () => "end");
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker({ leaseMs: 300 });
   await engine.worker({ leaseMs: 300 });
@@ -82,7 +82,7 @@ test("an attempt at work is let finish, and keeps its lease", async () => {
 
 test("what was delivered to a worker that had not begun it is given back, uncharged", async () => {
   const flow = workflow("flow", { input }).step("only", (_, ctx) => ctx.attempt);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   await millrace.pause({ workflow: "flow" });
   const { id } = await millrace.runs.start(flow, {});
@@ -99,7 +99,7 @@ test("what was delivered to a worker that had not begun it is given back, unchar
 test("what a worker that died had in hand is taken over after the resume", async () => {
   const flow = workflow("flow", { input }).step("only", (_, ctx) => ctx.attempt);
   const other = workflow("other", { input }).step("only", () => 1);
-  await using engine = await engineUnderTest([flow, other]);
+  await using engine = await engineUnderTest([flow, other], { partitions: 1 });
   const { millrace } = engine;
   const runs = await Promise.all([flow, other].map((each) => millrace.runs.start(each, {})));
   const redis = rawRedis();
@@ -118,7 +118,7 @@ test("what a worker that died had in hand is taken over after the resume", async
 test("a worker hears of a pause while it waits for work; and finds out about a resume that it did not hear of", async () => {
   const flow = workflow("flow", { input }).step("only", () => 1);
   const other = workflow("other", { input }).step("only", () => 2);
-  await using engine = await engineUnderTest([flow, other]);
+  await using engine = await engineUnderTest([flow, other], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker();
   await engine.run(flow, {});
@@ -137,7 +137,7 @@ test("a worker hears of a pause while it waits for work; and finds out about a r
 
 test("what does not exist cannot be paused", async () => {
   const flow = workflow("flow", { input }).step("only", () => 1);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   for (const call of [millrace.pause, millrace.resume]) {
     await expect(call({ workflow: "none" })).rejects.toMatchObject({ code: "not_found" });
@@ -156,7 +156,7 @@ test("a paused tenant's steps are parked, uncharged, and go on when it is resume
   const flow = workflow("flow", { input: v.object({ n: v.number() }) })
     .step("first", ({ n }) => n)
     .step("second", (n) => n * 2);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   await millrace.pause({ tenant: "acme" });
   await engine.worker({ concurrency: 8 });

@@ -15,7 +15,7 @@ async function orderOf(counts: Record<Priority, number>): Promise<string[]> {
       order.push(byRun.get(ctx.run.id)!);
     })
     .step("last", () => null);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   for (const priority of ["low", "normal", "high"] as const)
     for (let i = 0; i < counts[priority]; i += 1)
       byRun.set((await engine.millrace.runs.start(flow, {}, { priority })).id, priority);
@@ -59,7 +59,7 @@ test("a worker that reads already hears of a lane that comes into use, and every
       return null;
     })
     .step("ends", () => "end");
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker({ concurrency: 2 });
   const { id } = await millrace.runs.start(flow, {}, { priority: "low" });
@@ -91,7 +91,7 @@ test("what a dead worker had in hand of a lane is taken over, and the limit of a
       now -= 1;
     },
   });
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const ids: string[] = [];
   for (const priority of ["high", "normal", "low"] as const)
     for (let i = 0; i < 30; i += 1) ids.push((await engine.millrace.runs.start(flow, {}, { priority })).id);
@@ -104,7 +104,7 @@ test("what a dead worker had in hand of a lane is taken over, and the limit of a
 
 test("a namespace without priorities has no lanes", async () => {
   const flow = workflow("flow", { input }).step("only", () => 1);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   await engine.worker();
   const { id } = await engine.millrace.runs.start(flow, {}, { priority: "normal" });
   expect(await engine.ended(id)).not.toHaveProperty("priority");

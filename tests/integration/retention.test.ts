@@ -16,6 +16,7 @@ import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-t
 import { eventually } from "../support/gateway.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
+import { keysOf } from "../support/run-keys.ts";
 
 const DAY = 86_400_000;
 const redis = rawRedis();
@@ -26,6 +27,11 @@ afterEach(() => bench[Symbol.asyncDispose]());
 async function open(...workflows: AnyWorkflow[]): Promise<void> {
   blobDir = await temporaryDir();
   bench = await engineUnderTest(workflows, { blobs: new FsBlobStore(blobDir) });
+}
+
+/** What is kept by number or size, each partition keeps its share of. */
+async function openUndivided(definition: AnyWorkflow): Promise<void> {
+  bench = await engineUnderTest([definition], { partitions: 1 });
 }
 
 /** Fails for good where its input is "bad", and waits for ever where it is "wait". */
@@ -52,7 +58,7 @@ async function runs(definition: AnyWorkflow, inputs: readonly unknown[]): Promis
 
 /** Makes a run so many days older than it is. */
 async function age(id: string, days: number, name = "made"): Promise<void> {
-  const keys = new NamespaceKeys(bench.namespace).partition(0);
+  const keys = keysOf(bench, id);
   const [status, createdAt, endedAt] = await redis.hmget(keys.run(id), "status", "createdAt", "endedAt");
   const created = Number(createdAt) - days * DAY;
   await redis.hset(keys.run(id), "createdAt", created);
@@ -97,7 +103,7 @@ describe("ended runs are deleted by workers", () => {
 
   test("by their number: the newest stay, and what has a dead letter", async () => {
     const definition = made({ count: 3 });
-    await open(definition);
+    await openUndivided(definition);
     const ids = await runs(definition, ["bad", 1, 2, 3, 4, 5]);
     await bench.worker();
     await leftOnly([ids[0]!, ...ids.slice(3)]);
@@ -105,7 +111,7 @@ describe("ended runs are deleted by workers", () => {
 
   test("by their bytes: about as many of the newest stay as fit", async () => {
     const definition = made({ bytes: 50_000 });
-    await open(definition);
+    await openUndivided(definition);
     const ids = await runs(
       definition,
       Array.from({ length: 6 }, (_, i) => `${i}${"x".repeat(7_000)}`),
@@ -163,7 +169,7 @@ describe("deleting a run by hand", () => {
     await bench.millrace.runs.delete(id);
     const source = { tenant: "default", name: "late.txt", type: "text/plain", run: id };
     await bench.millrace.blobs.put(source, bodyOf("too late"));
-    const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
+    const timers = keysOf(bench, id).timers();
     expect(Number(await redis.zscore(timers, `delete|default|${id}|`))).toBeGreaterThan(Date.now() + 30_000);
     await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
@@ -186,7 +192,7 @@ describe("deleting a run by hand", () => {
     expect(await left()).toEqual([]);
     expect(await files()).toHaveLength(3);
     broken = false;
-    const timers = new NamespaceKeys(bench.namespace).partition(0).timers();
+    const timers = keysOf(bench, id).timers();
     expect(await redis.zrange(timers, "0", "-1")).toEqual([`delete|default|${id}|`]);
     await redis.zadd(timers, 1, `delete|default|${id}|`);
     await bench.worker();
@@ -262,7 +268,7 @@ describe("many", () => {
     await Promise.all(ids.map((id) => bench.events(id).catch(() => undefined)));
     await worker.stop();
     // The first worker's walk may have passed runs by that had not ended then: they are its next walk's, in a minute.
-    await redis.del(new NamespaceKeys(bench.namespace).partition(0).sweep());
+    for (const key of await leftovers(redisUrl, bench.namespace)) if (key.endsWith(":sweep")) await redis.del(key);
     await bench.worker();
     await leftOnly([]);
     const keys = await leftovers(redisUrl, bench.namespace);

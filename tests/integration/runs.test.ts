@@ -9,7 +9,7 @@ const greet = workflow("greet", { input: v.object({ name: v.string() }) }).step(
 const other = workflow("other", { input: v.any() }).step("s", () => null);
 let bench: EngineUnderTest;
 beforeEach(async () => {
-  bench = await engineUnderTest([greet, other]);
+  bench = await engineUnderTest([greet, other], { partitions: 1 });
 });
 afterEach(() => bench[Symbol.asyncDispose]());
 

@@ -12,7 +12,7 @@ const report = workflow("report", { input: v.object({ customer: v.string() }) })
 let engine: EngineUnderTest;
 let bench: ScheduleBench;
 beforeEach(async () => {
-  engine = await engineUnderTest([report]);
+  engine = await engineUnderTest([report], { partitions: 1 });
   bench = new ScheduleBench(engine);
 });
 afterEach(() => engine[Symbol.asyncDispose]());

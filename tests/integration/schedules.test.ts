@@ -25,7 +25,7 @@ let engine: EngineUnderTest;
 let bench: ScheduleBench;
 beforeEach(async () => {
   minimum = 0;
-  engine = await engineUnderTest([report, held]);
+  engine = await engineUnderTest([report, held], { partitions: 1 });
   bench = new ScheduleBench(engine);
 });
 afterEach(() => engine[Symbol.asyncDispose]());

@@ -4,12 +4,14 @@ import { workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { openProxy } from "../support/proxy.ts";
+import { restartableRedis } from "../support/restartable-redis.ts";
 
 const gates = new Gates();
 const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass(ctx.run.id, ctx.signal));
 
 test("a watcher whose channel cannot be heard shows what is stored, and ends when it is told to", async () => {
-  await using proxy = await openProxy();
+  await using server = await restartableRedis({ appendOnly: false });
+  await using proxy = await openProxy(server.url);
   await using engine = await engineUnderTest([held], { url: proxy.url });
   const { id } = await engine.millrace.runs.start(held, {});
   proxy.set("black-hole", "new");
@@ -23,7 +25,8 @@ test("a watcher whose channel cannot be heard shows what is stored, and ends whe
 });
 
 test("connections that fall silent are replaced: work is taken up, and watchers hear of it", async () => {
-  await using proxy = await openProxy();
+  await using server = await restartableRedis({ appendOnly: false });
+  await using proxy = await openProxy(server.url);
   await using engine = await engineUnderTest([held], { url: proxy.url });
   const worker = await engine.worker();
   const { id } = await engine.millrace.runs.start(held, {});

@@ -11,7 +11,7 @@ describe("what ends gives its slot up", () => {
   test("a run that is cancelled, at work or waiting", async () => {
     const handlers = new Handlers();
     const definition = one(handlers.run);
-    await using engine = await engineUnderTest([definition]);
+    await using engine = await engineUnderTest([definition], { partitions: 1 });
     await engine.worker();
     const runs: string[] = [];
     for (let n = 0; n < 4; n += 1) {
@@ -40,7 +40,7 @@ describe("what ends gives its slot up", () => {
       },
       { baseMs: 0, maxMs: 0 },
     );
-    await using engine = await engineUnderTest([definition]);
+    await using engine = await engineUnderTest([definition], { partitions: 1 });
     await engine.worker();
     const first = await start(engine, "one", "a", 0);
     await handlers.begin(1);
@@ -62,7 +62,7 @@ describe("what ends gives its slot up", () => {
   test("but not one that a worker gives back: another goes on with it", async () => {
     const handlers = new Handlers();
     const definition = one(handlers.run);
-    await using engine = await engineUnderTest([definition]);
+    await using engine = await engineUnderTest([definition], { partitions: 1 });
     const leaving = await engine.worker({ drainMs: 0 });
     const first = await start(engine, "one", "a", 0);
     await handlers.begin(1);
@@ -84,7 +84,7 @@ test("a worker that starts with other limits sets them for all that waits", asyn
   const handlers = new Handlers();
   const of = (concurrency: number) =>
     workflow("tuned", { input }).step("work", { limits: { concurrency }, run: handlers.run });
-  await using engine = await engineUnderTest([of(1)]);
+  await using engine = await engineUnderTest([of(1)], { partitions: 1 });
   await engine.worker();
   const runs: string[] = [];
   for (let n = 0; n < 3; n += 1) {
@@ -108,7 +108,7 @@ test("one key with 20,000 runs does not hold up another's one", async () => {
     limits: { key: ({ user }) => user, concurrency: 2, total: { concurrency: 3 } },
     run: handlers.run,
   });
-  await using engine = await engineUnderTest([fair]);
+  await using engine = await engineUnderTest([fair], { partitions: 1 });
   await engine.worker({ concurrency: 2 });
   await engine.worker({ concurrency: 2 });
   const noisy = 20_000;

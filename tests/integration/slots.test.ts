@@ -41,7 +41,7 @@ test("entries that are read and entries that are taken over at once do not run b
       now -= 1;
     },
   });
-  await using engine = await engineUnderTest([limited]);
+  await using engine = await engineUnderTest([limited], { partitions: 1 });
   const start = () => engine.millrace.runs.start(limited, {});
   const runs = await Promise.all(Array.from({ length: 200 }, start));
   const stream = `{${engine.namespace}:0}:step:limited@1:one`;
@@ -54,7 +54,7 @@ test("entries that are read and entries that are taken over at once do not run b
 
 test("a worker that is stopped while it starts does not start, and one that was stopped stays so", async () => {
   const idle = workflow("idle", { input: v.object({}) }).step("one", () => 1);
-  await using engine = await engineUnderTest([idle]);
+  await using engine = await engineUnderTest([idle], { partitions: 1 });
   const worker = createWorker(engine.millrace);
   const starting = worker.start();
   await worker.stop();

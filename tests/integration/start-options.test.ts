@@ -36,7 +36,7 @@ const impatient = workflow("impatient", { input: v.object({}), deadlineMs: 30_00
 let engine: EngineUnderTest;
 beforeEach(async () => {
   gates = new Gates();
-  engine = await engineUnderTest([echo, other, held, impatient]);
+  engine = await engineUnderTest([echo, other, held, impatient], { partitions: 1 });
 });
 afterEach(() => engine[Symbol.asyncDispose]());
 

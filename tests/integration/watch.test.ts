@@ -1,10 +1,11 @@
 import { any } from "valibot";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type RunEvent, type WatchMessage, workflow } from "../../engine/index.ts";
-import { NamespaceKeys } from "../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
+import { channelsLike, connectionsNamed } from "../support/redis-client.ts";
+import { keysOf } from "../support/run-keys.ts";
 
 let gates: Gates;
 let bench: EngineUnderTest;
@@ -27,7 +28,6 @@ beforeEach(async () => {
 });
 afterEach(() => bench[Symbol.asyncDispose]());
 
-const keys = () => new NamespaceKeys(bench.namespace).partition(0);
 const start = async (count: number, ...stops: number[]) =>
   (await bench.millrace.runs.start(counting, { count, stops })).id;
 const emitted = (events: WatchMessage[]) =>
@@ -77,7 +77,7 @@ describe("a watcher", () => {
   test("that leaves, or is aborted, leaves nothing behind", async () => {
     const run = await start(1, 1);
     const redis = rawRedis();
-    const channels = async () => (await redis.call("PUBSUB", "CHANNELS", `${keys().run("")}*`)) as string[];
+    const channels = () => channelsLike(redis, `${keysOf(bench, run).run("")}*`);
     await seen(run, undefined, (message) => message.type === "step.output");
     const controller = new AbortController();
     const aborted = (async () => {
@@ -87,7 +87,7 @@ describe("a watcher", () => {
     await bench.until(run, (event) => event.type === "step.output");
     controller.abort();
     await aborted;
-    expect(await channels()).toEqual([keys().runChannel(run)]);
+    expect(await channels()).toEqual([keysOf(bench, run).runChannel(run)]);
     gates.open("1");
     await watching;
     await expect.poll(channels).toEqual([]);
@@ -99,8 +99,8 @@ test("thirty watchers of thirty runs share one connection", async () => {
   const runs = await Promise.all(Array.from({ length: 30 }, () => start(1, 1)));
   const watching = runs.map((run) => seen(run));
   for (const run of runs) await bench.until(run, (event) => event.type === "step.output");
-  const clients = ((await redis.call("CLIENT", "LIST", "TYPE", "pubsub")) as string).split("\n");
-  expect(clients.filter((line) => line.includes(`name=millrace:${bench.namespace}:subscriber`))).toHaveLength(1);
+  const subscribers = new RegExp(`^millrace:${bench.namespace}:subscriber$`);
+  expect(await connectionsNamed(redis, subscribers)).toHaveLength(1);
   gates.open("1");
   for (const events of await Promise.all(watching)) expect(events[events.length - 1]?.type).toBe("run.completed");
 });
@@ -134,8 +134,8 @@ describe("a reset, with a snapshot, and then what follows", () => {
   test("comes to one that was away while the log was trimmed", async () => {
     const { run } = await atTwo();
     const redis = rawRedis();
-    await redis.ltrim(keys().log(run), 3, -1);
-    await redis.hset(keys().run(run), "trimmed", 3);
+    await redis.ltrim(keysOf(bench, run).log(run), 3, -1);
+    await redis.hset(keysOf(bench, run).run(run), "trimmed", 3);
     await expectReset(run, "1");
   });
 });

@@ -1,10 +1,10 @@
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { type AnyWorkflow, type StepContext, workflow } from "../../engine/index.ts";
-import { NamespaceKeys } from "../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
+import { keysOf } from "../support/run-keys.ts";
 
 const input = any();
 let bench: EngineUnderTest;
@@ -85,7 +85,7 @@ describe("a worker", () => {
     const { id } = await bench.millrace.runs.start(flow, "late");
     await bench.until(id, (event) => event.type === "step.started");
     const redis = rawRedis();
-    const stream = new NamespaceKeys(bench.namespace).partition(0).step({ workflow: "flow", version: 1 }, "s");
+    const stream = keysOf(bench, id).step({ workflow: "flow", version: 1 }, "s");
     const [pending] = (await redis.xpending(stream, "workers", "-", "+", 1)) as [string][];
     await redis.xclaim(stream, "workers", "another", 0, pending![0]);
     gates.open("late");

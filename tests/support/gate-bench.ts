@@ -4,7 +4,6 @@ import type { Entry, StepStream } from "../../engine/entry.ts";
 import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, type Limits, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
-import { openForCalls } from "../../engine/redis/client.ts";
 import { streamsOf } from "../../engine/step-places.ts";
 import { ClockedClient, ClockStore } from "../../engine/store/clock-store.ts";
 import { GateStore } from "../../engine/store/gate-store.ts";
@@ -13,7 +12,7 @@ import { TimerStore } from "../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../engine/store.ts";
 import { take } from "../../engine/streams.ts";
 import { isScripted } from "../../engine/timer-rows.ts";
-import { freshNamespace, rawRedis, redisUrl } from "./redis.ts";
+import { freshNamespace, linkTo, rawRedis, redisUrl } from "./redis.ts";
 import { changes, type Held, type State, stateOf } from "./state.ts";
 
 const limitedTo = (limits: Limits<unknown>): AnyWorkflow =>
@@ -24,7 +23,7 @@ export class GateBench {
   readonly namespace = freshNamespace();
   readonly redis = rawRedis();
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
-  readonly client = new ClockedClient(openForCalls(redisUrl, "gate-bench"), this.keys.clock());
+  readonly client = new ClockedClient(linkTo(redisUrl, "gate-bench"), this.keys.clock());
   readonly clock = new ClockStore(this.client, this.keys);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);

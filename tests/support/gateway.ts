@@ -6,6 +6,7 @@ import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
+import { channelsLike } from "./redis-client.ts";
 import { temporaryDir } from "./run.ts";
 
 export interface TestGateway {
@@ -60,8 +61,8 @@ export async function startGateway(options: {
       const all = await readdir(dir, { recursive: true, withFileTypes: true });
       return all.filter((entry) => entry.isFile()).map((entry) => entry.name);
     },
-    async watched() {
-      return (await rawRedis().pubsub("CHANNELS", `{${namespace}:*}:run:*`)) as string[];
+    watched() {
+      return channelsLike(rawRedis(), `{${namespace}:*}:run:*`);
     },
     async call(method, path, body, headers = {}) {
       const json: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };

@@ -3,7 +3,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import type { Redis } from "ioredis";
 import type { TestProject } from "vitest/node";
 import { startPrivateRedis } from "../../engine/redis/private/index.ts";
-import { connectTo, keysLike } from "./redis-client.ts";
+import { connectTo, connectToCluster, isClusterAt, keysLike } from "./redis-client.ts";
 import { ROOT, RUN_VARIABLE, runDir } from "./run.ts";
 
 const SETTLING_MS = 3_000;
@@ -24,12 +24,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
         })
       : undefined;
   const url = given ?? own!.url;
+  const isCluster = await isClusterAt(url);
   project.provide("redisUrl", url);
+  project.provide("isCluster", isCluster);
   // After the private server was started: from here on, whoever carries it was started by a test.
   process.env[RUN_VARIABLE] = run;
 
   return async () => {
-    const client = connectTo(url);
+    const client = isCluster ? connectToCluster(url) : connectTo(url);
     try {
       const left = await leftBehind(() => whatIsLeft(client, run, own !== undefined));
       console.log(

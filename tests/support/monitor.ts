@@ -1,13 +1,17 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import type { Redis } from "ioredis";
+import { serversOf } from "./redis-client.ts";
 
-/** What scripts do on a server: each command with its arguments, of those that name a text. Until `stop` is called. */
-export async function monitorScripts(
-  url: string,
-  about: string,
-): Promise<{ stop(marker: string): Promise<string[][]> }> {
-  const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname).setEncoding("utf8");
+/** What scripts do: each command with its arguments, of those that name a text, on every server. Until `stop` is called. */
+export async function monitorScripts(redis: Redis, about: string): Promise<{ stop(): Promise<string[][]> }> {
+  const servers = await serversOf(redis, "master");
+  const monitors = await Promise.all(servers.map((server) => monitorServer(server, about)));
+  return { stop: async () => (await Promise.all(monitors.map((stop) => stop()))).flat() };
+}
+
+async function monitorServer(server: Redis, about: string): Promise<() => Promise<string[][]>> {
+  const socket = connect(server.options.port!, server.options.host).setEncoding("utf8");
   await once(socket, "connect");
   let text = "";
   let heard = Promise.withResolvers<void>();
@@ -21,13 +25,12 @@ export async function monitorScripts(
   };
   socket.write("MONITOR\r\n");
   await until("+OK");
-  return {
-    /** Once a command with this marker, which the caller has sent, is seen. */
-    async stop(marker) {
-      await until(marker);
-      socket.destroy();
-      const lines = text.split("\r\n").filter((line) => line.includes(" lua] ") && line.includes(about));
-      return lines.map((line) => [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, arg]) => arg!));
-    },
+  return async () => {
+    const marker = `the end of ${about}`;
+    await server.echo(marker);
+    await until(marker);
+    socket.destroy();
+    const lines = text.split("\r\n").filter((line) => line.includes(" lua] ") && line.includes(about));
+    return lines.map((line) => [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, arg]) => arg!));
   };
 }

@@ -7,7 +7,7 @@ import { newRunId } from "../../engine/ids.ts";
 import { type AnyWorkflow, workflow } from "../../engine/index.ts";
 import { Inputs } from "../../engine/inputs.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
-import { Client, openForCalls } from "../../engine/redis/client.ts";
+import { Client } from "../../engine/redis/client.ts";
 import { BroadcastStore } from "../../engine/store/broadcast-store.ts";
 import { ensureGroups } from "../../engine/store/group-store.ts";
 import { MemoStore } from "../../engine/store/memo-store.ts";
@@ -18,7 +18,7 @@ import { type Admission, Reply, Store } from "../../engine/store.ts";
 import { take } from "../../engine/streams.ts";
 import type { Transition } from "../../engine/transition.ts";
 import { Values } from "../../engine/values.ts";
-import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
+import { engineUrl, freshNamespace, linkTo, rawRedis } from "./redis.ts";
 import { type Changes, changes, type State, stateOf } from "./state.ts";
 
 export const two = workflow("two", { input: any() })
@@ -46,7 +46,7 @@ export class StoreBench {
     this.run = run;
     this.definition = definition;
     this.redis = rawRedis(url);
-    this.client = new Client(openForCalls(url ?? engineUrl, "store-bench"));
+    this.client = new Client(linkTo(url ?? engineUrl, "store-bench"));
     const space = new NamespaceKeys(this.namespace);
     this.store = new Store(this.client, space);
     this.timers = new TimerStore(this.client, this.keys);

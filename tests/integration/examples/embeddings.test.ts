@@ -3,7 +3,7 @@ import { embeddings, gpu } from "../../../workflows/examples/embeddings.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 
 test("texts of many runs are embedded in a few calls, and what is wrong with one is its own affair", async () => {
-  await using engine = await engineUnderTest([embeddings]);
+  await using engine = await engineUnderTest([embeddings], { partitions: 1 });
   gpu.calls = [];
   const texts = Array.from({ length: 16 }, (_, i) => (i === 3 ? "" : i === 5 ? "a busy text" : `text ${i}`));
   const start = async (text: string) => (await engine.millrace.runs.start(embeddings, { text })).id;

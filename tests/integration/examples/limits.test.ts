@@ -10,7 +10,7 @@ test("a user who has sent many letters waits for them, and nobody else does", as
     await gates.pass(prompt, never);
     return { text: `short: ${prompt.length}`, tokens: 10 };
   });
-  await using engine = await engineUnderTest([definition]);
+  await using engine = await engineUnderTest([definition], { partitions: 1 });
   const { runs } = engine.millrace;
   await engine.worker();
   const letter = async (user: string, text: string) => (await runs.start(definition, { user, letter: text })).id;

@@ -6,7 +6,7 @@ import { ScheduleBench } from "../../support/schedules.ts";
 
 let engine: EngineUnderTest;
 beforeEach(async () => {
-  engine = await engineUnderTest([morningReport, checkFigures]);
+  engine = await engineUnderTest([morningReport, checkFigures], { partitions: 1 });
   await schedule(engine.millrace);
 });
 afterEach(() => engine[Symbol.asyncDispose]());

@@ -3,7 +3,7 @@ import { letters, sendNewsletter, sendReset } from "../../../workflows/examples/
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 
 test("a password reset does not wait for the newsletter", async () => {
-  await using engine = await engineUnderTest([letters]);
+  await using engine = await engineUnderTest([letters], { partitions: 1 });
   const newsletter = await sendNewsletter(
     engine.millrace,
     Array.from({ length: 60 }, (_, i) => `reader ${i}`),

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NamespaceKeys, SCHEMA_VERSION } from "../../../engine/keys.ts";
-import { openForCalls } from "../../../engine/redis/client.ts";
 import { ClockedClient, ClockStore } from "../../../engine/store/clock-store.ts";
 import { TimerStore } from "../../../engine/store/timer-store.ts";
 import { Reply, Store } from "../../../engine/store.ts";
-import { redisUrl } from "../../support/redis.ts";
+import { linkTo, redisUrl } from "../../support/redis.ts";
+import { keysLike } from "../../support/redis-client.ts";
 import { changes } from "../../support/state.ts";
 import { StoreBench } from "../../support/store.ts";
 
@@ -20,7 +20,7 @@ let store: Store;
 let timers: TimerStore;
 beforeEach(() => {
   bench = new StoreBench();
-  client = new ClockedClient(openForCalls(redisUrl, "clock-bench"), bench.keys.clock());
+  client = new ClockedClient(linkTo(redisUrl, "clock-bench"), bench.keys.clock());
   clock = new ClockStore(client, bench.keys);
   store = new Store(client, new NamespaceKeys(bench.namespace));
   timers = new TimerStore(client, bench.keys);
@@ -129,7 +129,7 @@ describe("over the kit's connection", () => {
     const kept = await other.state();
     await clock.removeAll(bench.namespace);
     expect(await bench.state()).toEqual({});
-    expect(await bench.redis.keys(`*${bench.namespace}*`)).toEqual([]);
+    expect(await keysLike(bench.redis, `*${bench.namespace}*`)).toEqual([]);
     expect(await other.state()).toEqual(kept);
     other.close();
   });

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NamespaceKeys } from "../../../engine/keys.ts";
-import { Client, openForCalls, type Runnable } from "../../../engine/redis/client.ts";
+import { Client, type Runnable } from "../../../engine/redis/client.ts";
 import { Store } from "../../../engine/store.ts";
-import { redisUrl } from "../../support/redis.ts";
+import { linkTo, redisUrl } from "../../support/redis.ts";
 import { StoreBench } from "../../support/store.ts";
 
 /** What XCLAIM does in Redis 6.2 with an entry that was deleted while it was pending: it stays pending, and nil comes back. */
@@ -32,7 +32,7 @@ describe.each([
   ["7.0", Client],
 ])("entries that were deleted while they were pending, with the replies of Redis %s", (_, Of) => {
   test.each(["expired", "own"] as const)("reclaim (%s) gives them up, and takes the others", async (mode) => {
-    const client = new Of(openForCalls(redisUrl, "reclaim"));
+    const client = new Of(linkTo(redisUrl, "reclaim"));
     const store = new Store(client, new NamespaceKeys(bench.namespace));
     const stream = bench.stream("a");
     const ids = ["0", "1", "2"].map((n) => `${bench.run.slice(0, 31)}${n}-0`);

@@ -3,6 +3,7 @@ import { newRunId } from "../../../engine/ids.ts";
 import { PauseStore } from "../../../engine/store/pause-store.ts";
 import { Reply } from "../../../engine/store.ts";
 import { looked, NOTHING, ONE_PLACE, ONE_ROW, reconcileStore } from "../../support/reconcile.ts";
+import { keysLike } from "../../support/redis-client.ts";
 import { StoreBench } from "../../support/store.ts";
 import { CHILD, child, signal, sleep, WaitBench, waits } from "../../support/wait-bench.ts";
 
@@ -122,7 +123,7 @@ describe("rows of indexes and of limits", () => {
 
   test("a run that nothing lists is listed again", async () => {
     await bench.admit(bench.run, "default", { tags: ["blue"] });
-    const indexes = await bench.redis.keys(`{${bench.namespace}:0}:runs:*`);
+    const indexes = await keysLike(bench.redis, `{${bench.namespace}:0}:runs:*`);
     expect(indexes).toHaveLength(3);
     await bench.redis.del(indexes);
     expect(await looked(bench, ONE_ROW)).toEqual({

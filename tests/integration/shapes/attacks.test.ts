@@ -58,7 +58,7 @@ describe("two workers", () => {
       .step("a", { after: [], run: tick })
       .step("b", { after: [], run: tick })
       .step("join", { after: ["a", "b"], run: () => 1 });
-    await using engine = await engineUnderTest([diamond]);
+    await using engine = await engineUnderTest([diamond], { partitions: 1 });
     await Promise.all([engine.worker(), engine.worker()]);
     const ids = await Promise.all(
       Array.from({ length: 300 }, async () => (await engine.millrace.runs.start(diamond, 0)).id),
@@ -82,7 +82,7 @@ describe("two workers", () => {
       .step("a", { after: [], run: fail })
       .step("b", { after: [], run: fail })
       .step("join", { after: ["a", "b"], run: () => 2 });
-    await using engine = await engineUnderTest([both]);
+    await using engine = await engineUnderTest([both], { partitions: 1 });
     await Promise.all([engine.worker(), engine.worker()]);
     const { millrace } = engine;
     for (let round = 0; round < 20; round += 1) {
@@ -109,7 +109,7 @@ describe("two workers", () => {
 
 describe("every kind of step", () => {
   test("completes once though workers take its deliveries with them to the grave", async () => {
-    await using engine = await engineUnderTest([mixed]);
+    await using engine = await engineUnderTest([mixed], { partitions: 1 });
     await engine.worker({ leaseMs: 300 });
     const ids = await Promise.all(Array.from({ length: 5 }, () => start(engine)));
     const redis = rawRedis();
@@ -134,7 +134,7 @@ describe("every kind of step", () => {
   });
 
   test("completes once while Redis forgets every script again and again", async () => {
-    await using engine = await engineUnderTest([mixed]);
+    await using engine = await engineUnderTest([mixed], { partitions: 1 });
     await engine.worker();
     const redis = rawRedis();
     let flushing = true;
@@ -153,7 +153,7 @@ describe("every kind of step", () => {
   });
 
   test("is given back and goes on elsewhere when its worker is stopped, again and again", async () => {
-    await using engine = await engineUnderTest([mixed]);
+    await using engine = await engineUnderTest([mixed], { partitions: 1 });
     const ids = await Promise.all(Array.from({ length: 10 }, () => start(engine)));
     for (let life = 0; life < 6; life += 1) {
       const worker = await engine.worker({ drainMs: 0, concurrency: 4 });
@@ -179,7 +179,7 @@ describe("every kind of step", () => {
       .map("items", { after: [], over: () => Array.from({ length: 1_000 }, (_, i) => i), run: (n) => n })
       .sleep("sleep", { after: [], for: 86_400_000 })
       .waitFor("signal", { after: [], schema: input, timeoutMs: 86_400_000 });
-    await using engine = await engineUnderTest([flow]);
+    await using engine = await engineUnderTest([flow], { partitions: 1 });
     await Promise.all([engine.worker(), engine.worker()]);
     const { runs } = engine.millrace;
     const cancelled: string[] = [];
@@ -206,7 +206,7 @@ test("a signal at the instant of the time-out: one of them counts, never both an
   const timed = workflow("timed", { input })
     .waitFor("wait", { schema: v.string(), timeoutMs: 30 })
     .step("end", (given) => given);
-  await using engine = await engineUnderTest([timed]);
+  await using engine = await engineUnderTest([timed], { partitions: 1 });
   await Promise.all([engine.worker(), engine.worker()]);
   const { runs } = engine.millrace;
   const outcomes = { signalled: 0, timedOut: 0 };
@@ -240,7 +240,7 @@ test("a map whose items say more than a log holds completes, and its log stays w
       return n;
     },
   });
-  await using engine = await engineUnderTest([loud]);
+  await using engine = await engineUnderTest([loud], { partitions: 1 });
   await engine.worker();
   const { id } = await engine.millrace.runs.start(loud, null);
   const { runs } = engine.millrace;
@@ -258,7 +258,7 @@ test("a thousand items at once end with their run, at one call", async () => {
     run: (_, ctx) =>
       new Promise((_resolve, reject) => ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason))),
   });
-  await using engine = await engineUnderTest([wide]);
+  await using engine = await engineUnderTest([wide], { partitions: 1 });
   await engine.worker({ concurrency: 50 });
   const { id } = await engine.millrace.runs.start(wide, null);
   await engine.until(id, ({ type, item }) => type === "step.started" && item === 49);

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { FatalError, workflow } from "../../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../../support/engine-under-test.ts";
 import { rawRedis } from "../../support/redis.ts";
+import { keysLike } from "../../support/redis-client.ts";
 
 const input = v.object({ n: v.number() });
 
@@ -11,7 +12,7 @@ async function used({ namespace }: EngineUnderTest): Promise<string[]> {
   const redis = rawRedis();
   const prefix = `{${namespace}:0}:step:`;
   const found: string[] = [];
-  for (const key of await redis.keys(`${prefix}*`)) {
+  for (const key of await keysLike(redis, `${prefix}*`)) {
     const info = (await redis.xinfo("STREAM", key)) as unknown[];
     if (info[info.indexOf("last-generated-id") + 1] !== "0-0") found.push(key.slice(prefix.length).replace("@1", ""));
   }
@@ -28,7 +29,7 @@ test("every shape of step keeps to the run's lane, and a child run has its paren
     .child("child", { workflow: inner, input: (n) => ({ n }) })
     .map("children", { over: (n) => [n, n + 1], workflow: inner, input: (n) => ({ n }) })
     .step("end", (list) => list);
-  await using engine = await engineUnderTest([wide]);
+  await using engine = await engineUnderTest([wide], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker();
   const { id } = await millrace.runs.start(wide, { n: 5 }, { priority: "high" });
@@ -50,7 +51,7 @@ test("runs of one graph in different lanes are committed together, each in its o
     .step("left", { after: [], run: ({ n }) => n })
     .step("right", { after: [], run: ({ n }) => -n })
     .step("join", { after: ["left", "right"], run: ({ left, right }) => left + right });
-  await using engine = await engineUnderTest([fork]);
+  await using engine = await engineUnderTest([fork], { partitions: 1 });
   const { millrace } = engine;
   const runs = [];
   for (const priority of ["high", "normal", "low"] as const)
@@ -75,7 +76,7 @@ test("cancelling and replaying find all of a run in its lane", async () => {
         return n;
       },
     });
-  await using engine = await engineUnderTest([fork]);
+  await using engine = await engineUnderTest([fork], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker();
   const { id } = await millrace.runs.start(fork, { n: 1 }, { priority: "low" });

@@ -31,7 +31,7 @@ test("the items of a paused tenant are parked and go on one by one; their step i
       return i;
     },
   });
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   const worker = await engine.worker({ concurrency: 1 });
   const { id } = await millrace.runs.start(flow, { n: 8 });
@@ -64,7 +64,7 @@ test("what a step had waited for is not forgotten while its tenant is paused", a
       },
     })
     .step("end", (n) => n + 1);
-  await using engine = await engineUnderTest([flow]);
+  await using engine = await engineUnderTest([flow], { partitions: 1 });
   const { millrace } = engine;
   const worker = await engine.worker();
   const { id } = await millrace.runs.start(flow, { n: 1 });
@@ -89,7 +89,7 @@ test("a run waits once all that goes on in it is parked, and runs again", async 
     .step("quick", { after: [], run: () => 1 })
     .step("later", { after: ["quick"], run: () => 2 })
     .step("last", { after: ["slow"], run: () => 3 });
-  await using engine = await engineUnderTest([fork]);
+  await using engine = await engineUnderTest([fork], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker({ steps: (_, step) => step === "slow" || step === "quick" });
   const { id } = await millrace.runs.start(fork, { n: 1 });
@@ -124,7 +124,7 @@ test("what is parked of a run that fails is taken from where it is, and a replay
     })
     .step("quick", { after: [], run: () => 1 })
     .step("later", { after: ["quick"], run: () => 2 });
-  await using engine = await engineUnderTest([fork]);
+  await using engine = await engineUnderTest([fork], { partitions: 1 });
   const { millrace } = engine;
   await engine.worker({ steps: (_, step) => step !== "later" });
   const { id } = await millrace.runs.start(fork, { n: 1 });

@@ -46,7 +46,7 @@ const turning = workflow("turning", { input }).repeat("turn", {
 let engine: EngineUnderTest;
 beforeEach(async () => {
   [gates, aborted] = [new Gates(), 0];
-  engine = await engineUnderTest([fan, asleep, asked, grand, parents, mapped, turning]);
+  engine = await engineUnderTest([fan, asleep, asked, grand, parents, mapped, turning], { partitions: 1 });
   await engine.worker();
 });
 afterEach(() => engine[Symbol.asyncDispose]());

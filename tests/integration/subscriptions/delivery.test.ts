@@ -202,7 +202,7 @@ test("a handler that takes too long is aborted and tried again", async () => {
 });
 
 test("what a consumer that died had in hand is another's", async () => {
-  await using engine = await engineUnderTest([other]);
+  await using engine = await engineUnderTest([other], { partitions: 1 });
   const { millrace } = engine;
   await millrace.subscriptions.create({ group: "crash", events: ["run.queued"] });
   const { id } = await millrace.runs.start(other, 1);

@@ -35,7 +35,7 @@ test("a consumer goes on after its connections were cut, and after Redis was kil
 });
 
 test("an event that took down three consumers is a dead letter, and is not handed over", async () => {
-  await using engine = await engineUnderTest([one]);
+  await using engine = await engineUnderTest([one], { partitions: 1 });
   const { millrace } = engine;
   await millrace.subscriptions.create(options);
   const { id } = await millrace.runs.start(one, 1);

@@ -6,6 +6,7 @@ import { RetryAfterError, workflow } from "../../../engine/index.ts";
 import { testKit } from "../../../engine/testing/index.ts";
 import { kitOptions } from "../../support/kit.ts";
 import { rawRedis } from "../../support/redis.ts";
+import { connectionsNamed, keysLike } from "../../support/redis-client.ts";
 import { ROOT, temporaryDir } from "../../support/run.ts";
 
 const large = workflow("large", { input: v.number() })
@@ -54,13 +55,16 @@ describe("a kit", () => {
     await kit.until(run, "step.retrying");
     await kit.clock.jump("1 day");
     await kit.until(run, ({ type, step }) => type === "step.started" && step === "wait");
-    const names = async () => String(await redis.client("LIST")).match(/name=millrace:kit-[0-9a-f]+/g) ?? [];
+    const names = async () => {
+      const lines = (await connectionsNamed(redis, /^millrace:kit-/)).map(({ line }) => line);
+      return lines.join().match(/name=millrace:kit-[0-9a-f]+/g) ?? [];
+    };
     const [name] = await names();
     await kit.close();
     await aborted.promise;
     await vi.waitFor(async () => expect(await names()).not.toContain(name));
     const space = name!.slice("name=millrace:".length);
-    expect(await redis.keys(`*${space}*`)).toEqual([]);
+    expect(await keysLike(redis, `*${space}*`)).toEqual([]);
   });
 
   test("of which one cannot be made leaves nothing either", async () => {

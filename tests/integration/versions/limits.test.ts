@@ -13,7 +13,7 @@ const build = (version: number) =>
     .step("end", () => version);
 
 test("a run that is to start later does so on the new version, within its limits", async () => {
-  await using engine = await engineUnderTest([build(1), build(2)]);
+  await using engine = await engineUnderTest([build(1), build(2)], { partitions: 1 });
   await using old = await engineUnderTest([build(1)], { namespace: engine.namespace });
   const { id } = await old.millrace.runs.start("doc", null, { delayMs: 80_000, ttlMs: 1_000, deadlineMs: 5_000 });
   const timers = async () => {
@@ -32,7 +32,7 @@ test("a run that is to start later does so on the new version, within its limits
 });
 
 test("a run that is moved while it is found past its deadline ends all the same", async () => {
-  await using engine = await engineUnderTest([build(1), build(2)]);
+  await using engine = await engineUnderTest([build(1), build(2)], { partitions: 1 });
   await using old = await engineUnderTest([build(1)], { namespace: engine.namespace });
   const { id } = await old.millrace.runs.start("doc", null, { deadlineMs: 60_000 });
   await engine.millrace.migrate({ workflow: "doc", from: 1 });
@@ -49,7 +49,7 @@ test("a run that is moved while it is found past its deadline ends all the same"
 });
 
 test("a run of high priority stays in its lane; one that its tenant's pause has parked is left", async () => {
-  await using engine = await engineUnderTest([build(1), build(2)]);
+  await using engine = await engineUnderTest([build(1), build(2)], { partitions: 1 });
   await using old = await engineUnderTest([build(1)], { namespace: engine.namespace });
   const { id } = await old.millrace.runs.start("doc", null, { priority: "high" });
   expect(await engine.millrace.migrate({ workflow: "doc", from: 1 })).toMatchObject({ moved: 1 });
@@ -81,7 +81,7 @@ describe("a step with limits", () => {
 
   /** The engine with both versions, and so many runs of the old one, of which only the first has a slot. */
   async function opened(count: number) {
-    const engine = await engineUnderTest([limited(1), limited(2)]);
+    const engine = await engineUnderTest([limited(1), limited(2)], { partitions: 1 });
     const old = await engineUnderTest([limited(1)], { namespace: engine.namespace });
     // It sets the limits, and then does nothing.
     await engine.millrace.pause({ workflow: "doc" });
@@ -157,7 +157,7 @@ describe("a step with limits", () => {
                   ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason)),
                 ),
         });
-    await using engine = await engineUnderTest([held(1), held(2)]);
+    await using engine = await engineUnderTest([held(1), held(2)], { partitions: 1 });
     await using old = await engineUnderTest([held(1)], { namespace: engine.namespace });
     const worker = await old.worker({ drainMs: 0 });
     const first = await old.millrace.runs.start("doc", null);

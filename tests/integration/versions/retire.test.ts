@@ -16,7 +16,7 @@ const one = build(1);
 const two = build(2);
 
 test("a version that is done with is forgotten, but its ended runs are shown", async () => {
-  await using old = await engineUnderTest([one]);
+  await using old = await engineUnderTest([one], { partitions: 1 });
   const worker = await old.worker();
   const { id } = await old.millrace.runs.start("doc", "good");
   const bad = await old.run(one, "bad");

@@ -6,11 +6,12 @@ import { deployed } from "../../support/deployed.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { rawRedis } from "../../support/redis.ts";
 import { keysLike } from "../../support/redis-client.ts";
+import { keysOf } from "../../support/run-keys.ts";
 
 test("a run whose keys hold something else is reported, and the others are moved", async () => {
   const { engine, ids } = await deployed(3);
   await using _ = engine;
-  const key = `{${engine.namespace}:0}:log:${ids[1]}`;
+  const key = keysOf(engine, ids[1]!).log(ids[1]!);
   await rawRedis().del(key);
   await rawRedis().set(key, "not ours");
   expect(await engine.millrace.migrate({ workflow: "doc", from: 1, runs: ids })).toMatchObject({
@@ -106,7 +107,7 @@ test("of a map that the new version has no more, nothing is left when the run is
   expect(Object.keys((await engine.millrace.runs.get(id)).steps)).toEqual(["go"]);
   await engine.millrace.runs.cancel(id);
   await engine.millrace.runs.delete(id);
-  expect(await keysLike(rawRedis(), `{${engine.namespace}:0}:*${id}*`)).toEqual([]);
+  expect(await keysLike(rawRedis(), `{${engine.namespace}:*${id}*`)).toEqual([]);
 });
 
 test("what is kept of retired versions is there for those who delete their runs", async () => {
@@ -116,5 +117,5 @@ test("what is kept of retired versions is there for those who delete their runs"
   await engine.millrace.retireVersion("doc", 1);
   expect((await internalsOf(engine.millrace).allGraphs()).map(({ version }) => version).sort()).toEqual([1, 2]);
   await engine.millrace.runs.delete(ids[0]!);
-  expect(await keysLike(rawRedis(), `{${engine.namespace}:0}:*${ids[0]}*`)).toEqual([]);
+  expect(await keysLike(rawRedis(), `{${engine.namespace}:*${ids[0]}*`)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import type { ChainableCommander, Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import type { PartitionKeys } from "../../../engine/keys.ts";
 import { parseTimerRow } from "../../../engine/timer-rows.ts";
 import type { ModelBench } from "./bench.ts";
@@ -19,20 +19,20 @@ interface Found {
 
 type Fields = Record<string, string>;
 
-/** Reads a namespace past the engine, in one go, as `shownModel` shows the model. */
+/** Reads a namespace past the engine, all at once, as `shownModel` shows the model. */
 export async function shownRedis({ redis, keys, streams }: ModelBench, runs: readonly ModelRun[]): Promise<Shown> {
   const ask = new Asking(redis);
-  const timers = ask.for<string[]>((pipe) => pipe.zrange(keys.timers(), "0", "-1"));
-  const delayed = ask.for<Fields>((pipe) => pipe.hgetall(keys.delayed()));
-  const letterIds = ask.for<number>((pipe) => pipe.zcard(keys.deadLetters("default")));
+  const timers = ask.for<string[]>((asked) => asked.zrange(keys.timers(), "0", "-1"));
+  const delayed = ask.for<Fields>((asked) => asked.hgetall(keys.delayed()));
+  const letterIds = ask.for<number>((asked) => asked.zcard(keys.deadLetters("default")));
   const indexes = STATUSES.map((status) =>
-    ask.for<string[]>((pipe) => pipe.zrange(keys.runsByStatus("default", status), "0", "-1")),
+    ask.for<string[]>((asked) => asked.zrange(keys.runsByStatus("default", status), "0", "-1")),
   );
   const held = [...streams].map(([name, { key, graph, step }]) => ({
     name,
-    entries: ask.for<[string, string[]][]>((pipe) => pipe.xrange(key, "-", "+")),
-    pending: ask.for<[string, string, number, number][]>((pipe) => pipe.xpending(key, "workers", "-", "+", 1_000)),
-    dead: ask.for<[string, string[]][]>((pipe) => pipe.xrange(keys.dead(graph, step.name), "-", "+")),
+    entries: ask.for<[string, string[]][]>((asked) => asked.xrange(key, "-", "+")),
+    pending: ask.for<[string, string, number, number][]>((asked) => asked.xpending(key, "workers", "-", "+", 1_000)),
+    dead: ask.for<[string, string[]][]>((asked) => asked.xrange(keys.dead(graph, step.name), "-", "+")),
   }));
   const hashes = runs.map((run) => ask.ofRun(run, keys));
   await ask.go();
@@ -149,37 +149,32 @@ function fieldsOf(flat: readonly string[]): Partial<Fields> {
   return fields;
 }
 
-/** Many reads in one round trip. */
+/** Many reads at once. Not a pipeline: of a slot on the move, ioredis would send all of it to where one key has gone. */
 class Asking {
-  readonly #pipe: ChainableCommander;
-  #replies: [Error | null, unknown][] = [];
-  #asked = 0;
+  readonly #redis: Redis;
+  #replies: unknown[] = [];
+  readonly #asked: Promise<unknown>[] = [];
 
   constructor(redis: Redis) {
-    this.#pipe = redis.pipeline();
+    this.#redis = redis;
   }
 
-  for<T>(ask: (pipe: ChainableCommander) => unknown): () => T {
-    const at = this.#asked++;
-    ask(this.#pipe);
-    return () => {
-      const [error, reply] = this.#replies[at]!;
-      if (error !== null) throw error;
-      return reply as T;
-    };
+  for<T>(ask: (redis: Redis) => Promise<unknown>): () => T {
+    const at = this.#asked.push(ask(this.#redis)) - 1;
+    return () => this.#replies[at] as T;
   }
 
   ofRun({ id, shape }: ModelRun, keys: PartitionKeys): Held {
     const items: Held["items"] = new Map();
     for (const step of Object.keys(shape.items)) {
-      const live = this.for<Fields>((pipe) => pipe.hgetall(keys.items(id, step)));
-      items.set(step, { live, chunk: this.for<Fields>((pipe) => pipe.hgetall(keys.chunk(id, step, 0))) });
+      const live = this.for<Fields>((asked) => asked.hgetall(keys.items(id, step)));
+      items.set(step, { live, chunk: this.for<Fields>((asked) => asked.hgetall(keys.chunk(id, step, 0))) });
     }
-    const fields = this.for<Fields>((pipe) => pipe.hgetall(keys.run(id)));
-    return { fields, log: this.for<string[]>((pipe) => pipe.lrange(keys.log(id), 0, -1)), items };
+    const fields = this.for<Fields>((asked) => asked.hgetall(keys.run(id)));
+    return { fields, log: this.for<string[]>((asked) => asked.lrange(keys.log(id), 0, -1)), items };
   }
 
   async go(): Promise<void> {
-    this.#replies = (await this.#pipe.exec()) ?? [];
+    this.#replies = await Promise.all(this.#asked);
   }
 }
