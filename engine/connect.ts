@@ -16,6 +16,7 @@ import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
 import { queuesOf, sumQueues } from "./queues.ts";
+import { workerViews } from "./read-health.ts";
 import { Records } from "./records.ts";
 import { checkCapabilities } from "./redis/capabilities.ts";
 import { Client, type Link } from "./redis/client.ts";
@@ -176,6 +177,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
       return subscribeTo(parts, options, handler);
     },
     queues: queuesNow,
+    workers: async () => workerViews((await Promise.all(store.allPartitions.map((k) => records.workers(k)))).flat()),
     ...versionsOperations({
       ...{ client, store, lanes, records, space, values, runs, graphs, workflows, definitions },
       queues: queuesNow,
