@@ -158,7 +158,7 @@ export class PartitionKeys {
     return `${this.#prefix}:usage:${tenant}`;
   }
 
-  /** Hash: the same of one key. It expires when nothing was used for 92 days. */
+  /** Hash: the same of one key. A timer row drops it when nothing was used for 92 days. */
   usageOfKey(tenant: string, key: string): string {
     return `${this.#prefix}:usage:${tenant}:${key}`;
   }
