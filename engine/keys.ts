@@ -63,6 +63,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:broadcast`;
   }
 
+  /** Channel: on which one process alone hears that it hears what is published. */
+  heard(id: string): string {
+    return `{${this.namespace}}:heard:${id}`;
+  }
+
   /** Hash: `workflow@version` that is served no more to the graph as JSON, for its ended runs. */
   retired(): string {
     return `{${this.namespace}}:retired`;

@@ -17,6 +17,7 @@ test.each([
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
+  [space.heard("P"), "{acme}:heard:P"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
