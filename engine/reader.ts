@@ -177,6 +177,7 @@ export class Reader {
       } finally {
         answered();
       }
+      this.#watch.finished();
       for (const [stream, asked] of wanted)
         this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
       begin(taken);
