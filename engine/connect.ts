@@ -8,6 +8,7 @@ import { Deletion } from "./deletion.ts";
 import { givenBy, type WantedDurability, wantedOf } from "./durability.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
+import { newId } from "./ids.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
 import { NamespaceKeys, type PartitionKeys } from "./keys.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -16,6 +17,7 @@ import { Namespace } from "./namespace.ts";
 import { Pauses } from "./pauses.ts";
 import { watch } from "./progress.ts";
 import { queuesOf, sumQueues } from "./queues.ts";
+import { workerViews } from "./read-health.ts";
 import { Records } from "./records.ts";
 import { checkCapabilities } from "./redis/capabilities.ts";
 import { Client, type Link } from "./redis/client.ts";
@@ -103,9 +105,11 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const { url, namespace = "millrace", blobs = noBlobs, credentials } = options;
   const definitions = withChildren(options.workflows);
   const workflows = newestOf(definitions);
-  const connections = await Connections.open(url, `millrace:${namespace}`, { credentials });
+  const names = new NamespaceKeys(namespace);
+  const beatChannel = names.heard(newId());
+  const connections = await Connections.open(url, `millrace:${namespace}`, { credentials, beatChannel });
   const client = makeClient(connections.link);
-  const space = new Namespace(client, new NamespaceKeys(namespace));
+  const space = new Namespace(client, names);
   let given: Durability;
   let waiting: { wanted: WantedDurability; waits: Waits } | undefined;
   try {
@@ -176,6 +180,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
       return subscribeTo(parts, options, handler);
     },
     queues: queuesNow,
+    workers: async () => workerViews((await Promise.all(store.allPartitions.map((k) => records.workers(k)))).flat()),
     ...versionsOperations({
       ...{ client, store, lanes, records, space, values, runs, graphs, workflows, definitions },
       queues: queuesNow,

@@ -2,6 +2,7 @@ import { compareIds, type Entry } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
 import { abortLost } from "./lost.ts";
+import type { ReadHealth } from "./read-health.ts";
 import { Loop, type Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
@@ -19,15 +20,25 @@ export class Heartbeat implements Service {
   readonly #sources: Sources;
   readonly #held: HeldAttempts;
   readonly #leaseMs: number;
+  readonly #health: () => ReadHealth;
   #beatAt = Number.NEGATIVE_INFINITY;
   #beating: Promise<void> | undefined;
 
-  constructor(store: Store, consumer: string, sources: Sources, held: HeldAttempts, leaseMs: number) {
+  /** @param health of its reads, which it tells the others */
+  constructor(
+    store: Store,
+    consumer: string,
+    sources: Sources,
+    held: HeldAttempts,
+    leaseMs: number,
+    health: () => ReadHealth,
+  ) {
     this.#store = store;
     this.#consumer = consumer;
     this.#sources = sources;
     this.#held = held;
     this.#leaseMs = leaseMs;
+    this.#health = health;
     this.#loop = new Loop("heartbeat", leaseMs / 3, () => this.runOnce());
   }
 
@@ -77,7 +88,7 @@ export class Heartbeat implements Service {
     this.#beatAt = performance.now();
     const streams = this.#sources.all;
     const held = streams.map((stream) => this.#held.of(stream).sort((a, b) => compareIds(a.id, b.id)));
-    const lost = await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held);
+    const lost = await this.#store.heartbeat(this.#consumer, this.#leaseMs, streams, held, this.#health());
     await Promise.all(lost.map((entry) => this.#lose(entry)));
     return undefined;
   }

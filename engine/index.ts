@@ -19,6 +19,7 @@ export type {
   StartOptions,
   Tenanted,
 } from "./millrace.ts";
+export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";
 export type { CredentialsProvider, RedisCredentials } from "./redis/credentials.ts";
 export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";

@@ -63,6 +63,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:broadcast`;
   }
 
+  /** Channel: on which one process alone hears that it hears what is published. */
+  heard(id: string): string {
+    return `{${this.namespace}}:heard:${id}`;
+  }
+
   /** Hash: `workflow@version` that is served no more to the graph as JSON, for its ended runs. */
   retired(): string {
     return `{${this.namespace}}:retired`;
@@ -158,7 +163,7 @@ export class PartitionKeys {
     return `${this.#prefix}:usage:${tenant}`;
   }
 
-  /** Hash: the same of one key. It expires when nothing was used for 92 days. */
+  /** Hash: the same of one key. A timer row drops it when nothing was used for 92 days. */
   usageOfKey(tenant: string, key: string): string {
     return `${this.#prefix}:usage:${tenant}:${key}`;
   }

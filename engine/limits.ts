@@ -1,5 +1,6 @@
 import { hexDigest } from "./digest.ts";
 import { DefinitionError, FatalError } from "./errors.ts";
+import { isKey, KEY_RULE } from "./user-key.ts";
 
 /** How much of a step may go on, over all worker processes. */
 export interface Limit {
@@ -38,7 +39,6 @@ export interface StepLimits {
 /** The key of steps without one. Not a character of any other. */
 const NO_KEY = "~";
 const PLAIN_KEY = /^[A-Za-z0-9_.:@-]{1,64}$/;
-const LONGEST_KEY = 10_000;
 const LIMIT_NAMES = ["concurrency", "rate", "tokens"];
 
 /** @throws DefinitionError */
@@ -126,8 +126,7 @@ export function encodeLimits({ own, total }: StepLimits): string {
 export async function limitKey({ key }: StepLimits, input: unknown): Promise<string> {
   if (key === undefined) return NO_KEY;
   const made = key(input);
-  if (typeof made !== "string" || made === "" || made.length > LONGEST_KEY)
-    throw new FatalError(`The key of limits is a text of 1 to ${LONGEST_KEY} characters.`, { code: "bad_limit_key" });
+  if (!isKey(made)) throw new FatalError(`The key of limits is ${KEY_RULE}.`, { code: "bad_limit_key" });
   return PLAIN_KEY.test(made) ? made : `#${(await hexDigest("SHA-256", made)).slice(0, 32)}`;
 }
 

@@ -1,6 +1,7 @@
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ConfigApi } from "./config.ts";
 import type { DurabilityOption } from "./durability.ts";
+import type { WorkerView } from "./read-health.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
@@ -234,6 +235,8 @@ export interface Millrace extends PausesApi, VersionsApi {
   usage(query?: UsageQuery): Promise<UsageView>;
   /** Every step of every workflow version that was ever served here, in order. */
   queues(): Promise<QueueView[]>;
+  /** Workers and consumers of subscriptions that are listed, by id; those that were not stopped are until others find them dead. */
+  workers(): Promise<WorkerView[]>;
   /**
    * The events of a run after `after` (`SEQ` or a cursor; default: from the first), then live, each once and in order.
    * Ends after the run's last event, or when `signal` is aborted. Rides out lost connections by itself.

@@ -8,6 +8,7 @@ import type { PartitionKeys } from "./keys.ts";
 import { logger } from "./log.ts";
 import type { Millrace } from "./millrace.ts";
 import { Parker } from "./parker.ts";
+import type { ReadHealth } from "./read-health.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -66,7 +67,7 @@ export class PartitionWorker {
     this.committer = new Committer(store, consumer, () => this.timers.wake(0));
     this.parker = new Parker(pauses, consumer);
     this.timers = new Timers(new TimerStore(client, keys), continuations({ ...internals, pauses, gates, keys }));
-    this.heartbeat = new Heartbeat(store, consumer, sources, held, leaseMs);
+    this.heartbeat = new Heartbeat(store, consumer, sources, held, leaseMs, () => this.health);
     this.#reclaimer = new Reclaimer({ store, records, keys, consumer, sources, held, leaseMs, begin });
     this.#retention = new Retention({
       ...{ deletion, graphs: internals.allGraphs, owner: consumer, partitions: store.partitions.count },
@@ -97,9 +98,9 @@ export class PartitionWorker {
     });
   }
 
-  /** How long ago a read of its streams last came back, in ms. */
-  get silentMs(): number {
-    return this.#reader.silentMs;
+  /** How its reads are doing. */
+  get health(): ReadHealth {
+    return this.#reader.health;
   }
 
   /** Finds out what there is to read, and carries out what came due while no worker ran. */

@@ -1,15 +1,13 @@
 import { delayedField } from "./commit-args.ts";
 import type { Graph } from "./graph.ts";
 import { GROUP, type PartitionKeys } from "./keys.ts";
+import { isAlive } from "./read-health.ts";
 import type { Records } from "./records.ts";
 import type { Call, Client } from "./redis/client.ts";
 import { serverTimeMs } from "./redis/time.ts";
 import { laneField } from "./store/lane-store.ts";
 import { pauseField } from "./store/pause-store.ts";
 import { PRIORITIES, type Priority, type QueueView } from "./views.ts";
-
-/** A worker that was not heard of for this long is no longer counted as alive. */
-export const ALIVE_MS = 30_000;
 
 /** The figures of every step of these graphs in one partition. */
 export async function queuesOf(
@@ -18,7 +16,7 @@ export async function queuesOf(
   graphs: readonly Graph[],
   keys: PartitionKeys,
 ): Promise<QueueView[]> {
-  const alive = (await records.workers(keys)).filter((worker) => worker.seenAgoMs < ALIVE_MS);
+  const alive = (await records.workers(keys)).filter(isAlive);
   const [time, pausedFields, laneFields] = (await client.pipeline([
     ["TIME"],
     ["HKEYS", keys.paused()],
@@ -98,8 +96,8 @@ export function sumQueues(parts: readonly QueueView[][]): QueueView[] {
       ...{ depth: sum((each) => each.depth), inFlight: sum((each) => each.inFlight) },
       ...{ delayed: sum((each) => each.delayed), limited: sum((each) => each.limited), dead: sum((each) => each.dead) },
       oldestAgeMs: Math.max(...all.map((each) => each.oldestAgeMs)),
-      // A worker serves a step in all partitions.
-      workers: Math.max(...all.map((each) => each.workers)),
+      // One serves a step in all partitions, or is not at work.
+      workers: Math.min(...all.map((each) => each.workers)),
       paused: all.some((each) => each.paused),
       ...lanes,
     };

@@ -2,6 +2,7 @@ import { Asks } from "./asks.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
+import { type ReadHealth, ReadWatch } from "./read-health.ts";
 import type { Client } from "./redis/client.ts";
 import { bounded } from "./redis/deadline.ts";
 import { pauseMs } from "./retry.ts";
@@ -60,7 +61,7 @@ export class Reader {
   #leftOut: ReadonlySet<StepStream> = new Set();
   #blocking = false;
   #wake: (() => void) | undefined;
-  #readAt = performance.now();
+  readonly #watch = new ReadWatch();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -74,7 +75,9 @@ export class Reader {
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    if (this.#running !== undefined) return;
+    this.#watch.finished();
+    this.#running = this.#run();
   }
 
   /** Takes nothing new from here on. Idempotent. */
@@ -99,9 +102,8 @@ export class Reader {
     this.#wake = undefined;
   }
 
-  /** How long ago a read last came back, in ms: a few seconds at most if all is well. */
-  get silentMs(): number {
-    return performance.now() - this.#readAt;
+  get health(): ReadHealth {
+    return this.#watch.health;
   }
 
   async #run(): Promise<void> {
@@ -110,8 +112,10 @@ export class Reader {
       try {
         const client = this.#client ?? (await this.#connect(failures > 0));
         await this.#readOnce(client);
+        this.#watch.finished();
         failures = 0;
       } catch (error) {
+        this.#watch.failed(error);
         this.#client?.close();
         this.#client = undefined;
         failures += 1;
@@ -160,7 +164,6 @@ export class Reader {
     if (open.length === 0 || full !== undefined) {
       // A loop that only ever awaits what has come already would let nothing else run.
       await this.#pause(BLOCK_MS, full);
-      this.#readAt = performance.now();
       return;
     }
     if (this.#trickle === 0) {
@@ -174,7 +177,7 @@ export class Reader {
       } finally {
         answered();
       }
-      this.#readAt = performance.now();
+      this.#watch.finished();
       for (const [stream, asked] of wanted)
         this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
       begin(taken);
@@ -198,7 +201,6 @@ export class Reader {
     } finally {
       this.#blocking = false;
     }
-    this.#readAt = performance.now();
   }
 
   /** Ends the blocking read. It may not have reached Redis yet, so this is tried until it has ended. */

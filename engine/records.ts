@@ -1,6 +1,7 @@
 import type { ErrorRecord } from "./errors.ts";
 import { workflowVersion } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
+import type { ReadHealth } from "./read-health.ts";
 import type { Call, Client } from "./redis/client.ts";
 import { serverTimeMs } from "./redis/time.ts";
 import { iso, pairs, type RunRecord } from "./run-record.ts";
@@ -8,7 +9,7 @@ import type { Store } from "./store.ts";
 import type { DeadLetterView, Priority } from "./views.ts";
 
 /** A worker process as the others see it. */
-export interface WorkerInfo {
+export interface WorkerInfo extends ReadHealth {
   consumer: string;
   seenAgoMs: number;
   /** The keys of the streams that it serves. */
@@ -149,8 +150,9 @@ export class Records {
     const now = serverTimeMs(time);
     return Object.entries(pairs(flat)).map(([consumer, value]) => {
       const space = value.indexOf(" ");
-      const { streams } = JSON.parse(value.slice(space + 1)) as { streams: string[] };
-      return { consumer, seenAgoMs: now - Number(value.slice(0, space)), streams };
+      const told = JSON.parse(value.slice(space + 1)) as { streams: string[] } & Partial<ReadHealth>;
+      const { streams, silentMs = 0, readerErrors = {} } = told;
+      return { consumer, seenAgoMs: now - Number(value.slice(0, space)), streams, silentMs, readerErrors };
     });
   }
 }

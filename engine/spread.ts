@@ -4,9 +4,8 @@ import { type Graph, workflowVersion } from "./graph.ts";
 import { checkPartitioned } from "./limits.ts";
 import type { Partitions } from "./partitions.ts";
 import type { CheckedTerms } from "./start-options.ts";
+import { isKey, KEY_RULE } from "./user-key.ts";
 import type { AnyWorkflow } from "./workflow.ts";
-
-const LONGEST_KEY = 10_000;
 
 /**
  * The digest by which a deduplication's key is found. A run that waits takes an input of its own version alone, so while two
@@ -34,8 +33,7 @@ export function newIds(
   if (hash !== undefined && partitionBy !== undefined)
     throw invalid("dedupe", "A workflow with partitionBy takes no dedupe where there are several partitions");
   const key = hash ?? partitionBy?.(JSON.parse(json));
-  if (key !== undefined && (typeof key !== "string" || key === "" || key.length > LONGEST_KEY))
-    throw invalid("input", `What partitionBy gives must be a text of 1 to ${LONGEST_KEY} characters`);
+  if (key !== undefined && !isKey(key)) throw invalid("input", `What partitionBy gives must be ${KEY_RULE}`);
   return () => partitions.newRunId(key);
 }
 

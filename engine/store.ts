@@ -7,6 +7,7 @@ import { firstSteps, type Graph, shapeOf } from "./graph.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { Partitions } from "./partitions.ts";
 import { entryInput } from "./payload.ts";
+import type { ReadHealth } from "./read-health.ts";
 import type { Client, ScriptRunner } from "./redis/client.ts";
 import { type LogPage, pairs, type RunRecord } from "./run-record.ts";
 import { admit } from "./scripts/admit.ts";
@@ -167,10 +168,11 @@ export class Store {
     leaseMs: number,
     streams: readonly StepStream[],
     held: readonly Entry[][],
+    health?: ReadHealth,
   ): Promise<Entry[]> {
     const partition = streams[0]!.keys;
     const keys = [partition.workers(), partition.beats(), ...streams.map((stream) => stream.key)];
-    const info = JSON.stringify({ streams: streams.map((stream) => stream.key) });
+    const info = JSON.stringify({ streams: streams.map((stream) => stream.key), ...health });
     const lost: Entry[] = [];
     const size = Math.max(0, ...held.map((entries) => entries.length));
     const share = Math.ceil(BEATS_AT_ONCE / streams.length);

@@ -2,13 +2,15 @@
  * The parts of a member of the timers' sorted set, after its kind. A `wake` row puts a step, or an item of it, back into
  * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
  * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key, a `lapse` row a
- * deduplication's key once its run has ended. An `expire` row looks whether a run has kept its `limit`, `ttl` or `deadline`.
+ * deduplication's key once its run has ended. An `expire` row looks whether a run has kept its `limit`, `ttl` or `deadline`. A `usage`
+ * row drops what a key has used, `TENANT:KEY` with its `%` and `|` as in a URL, once that is too old to be shown.
  */
 const SCRIPTED = {
   wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
   forget: ["tenant", "hash"],
   lapse: ["tenant", "hash", "run"],
   expire: ["run", "workflow", "version", "limit"],
+  usage: ["of"],
 } as const;
 
 /** The reason of a `wake` row that stands for what a tenant's pause has parked; behind a `:` what had woken the step. */

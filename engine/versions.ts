@@ -1,7 +1,7 @@
 import type { Graph } from "./graph.ts";
 import { workflowVersion } from "./graph.ts";
 import type { PartitionKeys } from "./keys.ts";
-import { ALIVE_MS } from "./queues.ts";
+import { isAlive } from "./read-health.ts";
 import type { Records, WorkerInfo } from "./records.ts";
 import type { Store } from "./store.ts";
 import type { VersionView } from "./versions-api.ts";
@@ -110,10 +110,6 @@ export async function liveWorkers(store: Store, records: Records): Promise<Worke
     byName.set(worker.consumer, { ...worker, streams: [...(known?.streams ?? []), ...worker.streams] });
   }
   return [...byName.values()];
-}
-
-function isAlive({ seenAgoMs }: WorkerInfo): boolean {
-  return seenAgoMs < ALIVE_MS;
 }
 
 async function liveRuns(store: Store, records: Records, tenant: string) {

@@ -15,6 +15,7 @@ import { logger } from "./log.ts";
 import { abortLost } from "./lost.ts";
 import type { Millrace } from "./millrace.ts";
 import { PartitionWorker } from "./partition-worker.ts";
+import { healthOf, type WorkerHealth } from "./read-health.ts";
 import { within } from "./service.ts";
 import { streamsOf } from "./step-places.ts";
 import { GateStore } from "./store/gate-store.ts";
@@ -107,7 +108,12 @@ export class Worker {
 
   /** How long ago a read of its streams last came back, in ms. */
   get silentMs(): number {
-    return Math.max(...this.#partitions.map(({ silentMs }) => silentMs));
+    return this.health().silentMs;
+  }
+
+  /** Whether it takes work: of the partition that does worst, and what reading has failed with in all of them. */
+  health(): WorkerHealth {
+    return healthOf(this.#partitions.map(({ health }) => health));
   }
 
   /** How many results came too late, and were refused: another worker had the step by then, or the run had ended. */

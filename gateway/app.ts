@@ -20,6 +20,7 @@ import { scheduleRoutes } from "./routes/schedules.ts";
 import { stepRoutes } from "./routes/steps.ts";
 import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { usageRoutes } from "./routes/usage.ts";
+import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 export interface AppDeps {
@@ -64,6 +65,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
   app.route("/", queueRoutes(gateway));
+  app.route("/", workerRoutes(gateway));
   app.route("/", usageRoutes(gateway));
   app.route("/", workflowRoutes(gateway));
   app.route("/", pauseRoutes(gateway));

@@ -1,7 +1,7 @@
-import { Cluster, type Redis } from "ioredis";
+import { Cluster, type Redis, type RedisOptions } from "ioredis";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { parseRedisUrl } from "./address.ts";
-import { Client, classify, type Link, readerOptions } from "./client.ts";
+import { type Call, Client, classify, type Link, readerOptions } from "./client.ts";
 import { type CredentialsProvider, Login } from "./credentials.ts";
 import { type KeepAlive, keepAlive } from "./keep-alive.ts";
 import { openLink } from "./link.ts";
@@ -13,6 +13,8 @@ export interface ConnectionsOptions {
   keep?: KeepAlive | undefined;
   /** Says with what they sign in, instead of what stands in the URL. */
   credentials?: CredentialsProvider | undefined;
+  /** A channel of this process alone, by which its subscriber finds out that it hears. Without one it does not look. */
+  beatChannel?: string | undefined;
 }
 
 /** The connections of one process to one server or cluster: for calls, for blocking reads, and for what is published. */
@@ -26,6 +28,7 @@ export class Connections {
   #waiting: Link | undefined;
   /** By key, of which there is one for each partition. */
   readonly #slots = new Map<string, number>();
+  readonly #beatChannel: string | undefined;
   #subscriber: Subscriber | undefined;
 
   private constructor(
@@ -33,11 +36,12 @@ export class Connections {
     name: string,
     open: (name: string) => Promise<Link>,
     login: Login | undefined,
-    keep: KeepAlive | undefined,
+    { keep, beatChannel }: ConnectionsOptions,
   ) {
     this.#open = open;
     this.#link = link;
     this.#keep = keep;
+    this.#beatChannel = beatChannel;
     this.#login = login;
     this.#calls = new Client(link);
     this.#name = name;
@@ -50,7 +54,8 @@ export class Connections {
    * @param name what the connections are called at the server
    * @throws MillraceError `bad_redis_url`; UnavailableError
    */
-  static async open(url: string, name: string, { keep, credentials }: ConnectionsOptions = {}): Promise<Connections> {
+  static async open(url: string, name: string, options: ConnectionsOptions = {}): Promise<Connections> {
+    const { keep, credentials } = options;
     const address = parseRedisUrl(url);
     const login = credentials === undefined ? undefined : await Login.open(credentials);
     const opened = (redis: Redis) => {
@@ -60,7 +65,7 @@ export class Connections {
     };
     try {
       const openNamed = (linkName: string) => openLink(address, { name: linkName, login, opened });
-      return new Connections(await openNamed(name), name, openNamed, login, keep);
+      return new Connections(await openNamed(name), name, openNamed, login, options);
     } catch (error) {
       login?.close();
       throw error;
@@ -92,30 +97,27 @@ export class Connections {
   /** What the node of this key says about itself, as `INFO` does. @throws MillraceError */
   async info(key: string, section: string): Promise<string> {
     if (!(this.#link instanceof Cluster)) return (await this.#calls.call("INFO", section)) as string;
-    try {
-      return (await (await this.#nodeOf(key)).info(section)) as string;
-    } catch (error) {
-      throw error instanceof MillraceError ? error : classify("INFO", error);
-    }
+    return (await this.#callAt(key, ["INFO", section])) as string;
   }
 
   /** Ends the blocking read of the connection of this id, at the node of this key. True if there was one. */
   async unblock(key: string, connection: number): Promise<boolean> {
-    try {
-      return (await (await this.#nodeOf(key)).call("CLIENT", "UNBLOCK", connection)) === 1;
-    } catch (error) {
-      throw error instanceof MillraceError ? error : classify("CLIENT", error);
-    }
+    return (await this.#callAt(key, ["CLIENT", "UNBLOCK", connection])) === 1;
   }
 
   /** The one connection that hears what is published, from the first call on. */
   subscriber(): Subscriber {
+    if (this.#subscriber !== undefined) return this.#subscriber;
     const connectionName = `${this.#name}:subscriber`;
-    this.#subscriber ??= new Subscriber((options) => {
+    const channel = this.#beatChannel;
+    const publish = (to: string) => this.#calls.call("PUBLISH", to, "");
+    const beat = channel === undefined ? undefined : { channel, publish };
+    const open = (options: RedisOptions) => {
       const redis = this.#anyNode().duplicate({ ...options, connectionName });
       this.#login?.keep(redis);
       return redis;
-    }, this.#keep);
+    };
+    this.#subscriber = new Subscriber(open, this.#keep, beat);
     return this.#subscriber;
   }
 
@@ -124,6 +126,15 @@ export class Connections {
     this.#subscriber?.close();
     this.#waiting?.disconnect();
     this.#link.disconnect();
+  }
+
+  /** Makes a call without a key at the node of this one. @throws MillraceError */
+  async #callAt(key: string, [name, ...args]: Call): Promise<unknown> {
+    try {
+      return await (await this.#nodeOf(key)).call(name, ...args);
+    } catch (error) {
+      throw error instanceof MillraceError ? error : classify(name, error);
+    }
   }
 
   async #nodeOf(key: string): Promise<Redis> {

@@ -9,11 +9,23 @@ const log = logger("subscriber");
 /** A subscriber hears nothing for long: pings tell a silent channel from a dead connection. */
 const PING_MS = 4_000;
 const SILENCE_MS = 5_000;
+/** How often it publishes to itself, and how many of these it may fail to hear: a busy process hears one late. */
+const BEAT_MS = 2_500;
+const UNHEARD = 2;
 
 export interface ChannelListener {
   message(text: string): void;
   /** Messages may have been missed: read what is stored. */
   missed(): void;
+}
+
+/** How a subscriber finds out that it is heard: by a channel of its own. */
+export interface Beat {
+  channel: string;
+  /** Publishes an empty message there, over another connection. */
+  publish(channel: string): Promise<unknown>;
+  /** For tests to shorten. */
+  everyMs?: number;
 }
 
 export interface Listening {
@@ -24,11 +36,15 @@ export interface Listening {
 /**
  * The one connection of a process that hears pub/sub channels. Each channel is subscribed to while someone listens. What
  * is published while the connection is down is lost: listeners are told when it is back. Each time it is down a new one is
- * opened, on a cluster to any node.
+ * opened, on a cluster to any node. A connection may live and hear nothing, where its node has left the cluster or is cut off
+ * from it: so it publishes to itself, and is thrown away if it does not hear that.
  */
 export class Subscriber {
   readonly #open: (options: RedisOptions) => Redis;
   readonly #keep: KeepAlive;
+  readonly #beating: ReturnType<typeof setInterval> | undefined;
+  /** How many beats were published over other connections since it heard one. */
+  #unheard = 0;
   #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
   #reopening: ReturnType<typeof setTimeout> | undefined;
@@ -37,10 +53,18 @@ export class Subscriber {
   #closed = false;
 
   /** @param open a connection to the server, or to some node of the cluster, with these options */
-  constructor(open: (options: RedisOptions) => Redis, keep: KeepAlive = { pingEveryMs: PING_MS }) {
+  constructor(open: (options: RedisOptions) => Redis, keep: KeepAlive = { pingEveryMs: PING_MS }, beat?: Beat) {
     this.#open = open;
     this.#keep = keep;
     this.#redis = this.#connect();
+    if (beat === undefined) return;
+    const heard = () => {
+      this.#unheard = 0;
+    };
+    this.listen(beat.channel, { message: heard, missed: heard }).heard.catch((error) =>
+      log.debug("beat: {error}", { error }),
+    );
+    this.#beating = setInterval(() => this.#lookForBeat(beat), beat.everyMs ?? BEAT_MS);
   }
 
   /**
@@ -67,6 +91,7 @@ export class Subscriber {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#reopening);
+    clearInterval(this.#beating);
     this.#listeners.clear();
     this.#redis.disconnect();
   }
@@ -84,6 +109,22 @@ export class Subscriber {
     // What it fails with is heard as its end.
     if (redis.status === "wait") redis.connect().catch(() => {});
     return redis;
+  }
+
+  #lookForBeat({ channel, publish }: Beat): void {
+    const redis = this.#redis;
+    if (redis.status !== "ready") return;
+    if (this.#unheard >= UNHEARD) {
+      log.warn("the connection that hears channels hears nothing, and is replaced");
+      this.#unheard = 0;
+      redis.disconnect();
+      return;
+    }
+    const published = () => {
+      if (redis === this.#redis) this.#unheard += 1;
+    };
+    // What cannot be published says nothing about what is heard.
+    publish(channel).then(published, (error) => log.debug("beat: {error}", { error }));
   }
 
   #reopen(): void {

@@ -67,6 +67,7 @@ if tonumber(ARGV[11]) > tonumber(batch) then
   batch = ARGV[11]
   for k = more, more + events - 1 do tell(at_now .. ARGV[k]) end
   if uses > 0 then
+    local timers = KEYS[3]
     ${sumUsage}
     local function used(k) return KEYS[10 + #steps + k], tonumber(ARGV[13 + 2 * k]), tonumber(ARGV[14 + 2 * k]) end
     local daily, tokens, cost = used(1)

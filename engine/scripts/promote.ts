@@ -4,10 +4,10 @@ import { script } from "./script.ts";
  * Carries out timer rows that are due, each by itself.
  *
  * KEYS  1 timers  2 delayed  then of each row: for wake its run, its step's stream, what is kept of its step's live items,
- *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for lapse the dedupe key and its
+ *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for usage what is used; for lapse the dedupe key and its
  *       run; for expire its run
  * ARGV  1 a letter per key: its type  2 how many rows
- *       per row: row, kind (`wake`, `forget`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
+ *       per row: row, kind (`wake`, `forget`, `usage`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
  *       delayed field; for lapse: run id; for expire: limit
  * Returns  a Reply per row: Done; Already if it is gone or not due yet; Stale, RunEnded or UnknownRun if it had outlived
  *          what it was for; WrongType (it is tried again in a minute)
@@ -134,7 +134,7 @@ local function expire(row)
   return DONE
 end
 
-local carry_out = { wake = wake, forget = forget, lapse = lapse, expire = expire }
+local carry_out = { wake = wake, forget = forget, usage = forget, lapse = lapse, expire = expire }
 local replies = {}
 if wrong[1] or wrong[2] then return redis.error_reply('WRONGTYPE the timers of this namespace are not a sorted set') end
 for i = 1, tonumber(ARGV[2]) do

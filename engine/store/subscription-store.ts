@@ -1,6 +1,7 @@
 import { type ErrorRecord, MillraceError } from "../errors.ts";
 import { GROUP, type PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
+import type { ReadHealth } from "../read-health.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
 import { heartbeat } from "../scripts/heartbeat.ts";
@@ -73,9 +74,15 @@ export class SubscriptionStore {
   }
 
   /** Renews the leases of what a consumer has in hand, in the order of ids; those that are lost. */
-  async heartbeat(group: string, consumer: string, leaseMs: number, held: readonly Delivery[]): Promise<Delivery[]> {
+  async heartbeat(
+    group: string,
+    consumer: string,
+    leaseMs: number,
+    held: readonly Delivery[],
+    health: ReadHealth,
+  ): Promise<Delivery[]> {
     const stream = this.keys.subscription(group);
-    const info = JSON.stringify({ streams: [stream] });
+    const info = JSON.stringify({ streams: [stream], ...health });
     const args = [consumer, leaseMs, info, held.length, ...held.flatMap(({ id, count }) => [id, count])];
     const keys = [this.keys.workers(), this.keys.beats(), stream];
     const replies = (await this.#client.run(heartbeat, keys, args)) as Reply[];

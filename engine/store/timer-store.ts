@@ -55,6 +55,9 @@ export class TimerStore {
       } else if (row.kind === "forget") {
         keys.push(this.#keys.once(row.tenant, row.hash));
         kinds += "h";
+      } else if (row.kind === "usage") {
+        keys.push(this.#keys.usage(decodeURIComponent(row.of)));
+        kinds += "h";
       } else if (row.kind === "lapse") {
         keys.push(this.#keys.dedupe(row.tenant, row.hash), this.#keys.run(row.run));
         args.push(row.run);

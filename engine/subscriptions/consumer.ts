@@ -2,6 +2,7 @@ import { compareIds } from "../entry.ts";
 import { NotFoundError } from "../errors.ts";
 import { Interrupted, Unwanted } from "../interrupted.ts";
 import { logger } from "../log.ts";
+import { ReadWatch } from "../read-health.ts";
 import type { Client } from "../redis/client.ts";
 import { bounded } from "../redis/deadline.ts";
 import { pauseMs, type RetryPolicy } from "../retry.ts";
@@ -66,7 +67,7 @@ export class Consumer implements SubscriptionConsumer {
   #stopping = false;
   #stopped: Promise<void> | undefined;
   #wake: (() => void) | undefined;
-  #readAt = performance.now();
+  readonly #watch = new ReadWatch();
   #looks = 0;
   #lookAt = 0;
   #paused: string | null = null;
@@ -86,7 +87,7 @@ export class Consumer implements SubscriptionConsumer {
   }
 
   get silentMs(): number {
-    return performance.now() - this.#readAt;
+    return this.#watch.health.silentMs;
   }
 
   start(): void {
@@ -127,8 +128,10 @@ export class Consumer implements SubscriptionConsumer {
       try {
         this.#client ??= await this.#connect(failures > 0);
         await this.#readOnce(this.#client);
+        this.#watch.finished();
         failures = 0;
       } catch (error) {
+        this.#watch.failed(error);
         this.#client?.close();
         this.#client = undefined;
         failures += 1;
@@ -168,7 +171,6 @@ export class Consumer implements SubscriptionConsumer {
     const free = this.#free;
     if (free <= 0) {
       await this.#pause(everyMs);
-      this.#readAt = performance.now();
       return;
     }
     if (this.#stopping) return;
@@ -179,7 +181,6 @@ export class Consumer implements SubscriptionConsumer {
     } finally {
       this.#blocking = false;
     }
-    this.#readAt = performance.now();
   }
 
   get #free(): number {
@@ -208,7 +209,7 @@ export class Consumer implements SubscriptionConsumer {
 
   async #beat(): Promise<undefined> {
     const { store, leaseMs, settings } = this.#options;
-    for (const lost of await store.heartbeat(this.group, this.id, leaseMs, this.#deliveries)) {
+    for (const lost of await store.heartbeat(this.group, this.id, leaseMs, this.#deliveries, this.#watch.health)) {
       const handling = this.#held.get(lost.id);
       if (handling === undefined || handling.delivery !== lost || handling.over) continue;
       log.warn("the lease of an event of run {run} is lost", { run: lost.event.run, group: this.group });

@@ -1,5 +1,6 @@
 import { compareIds } from "../entry.ts";
 import { ConflictError, type ErrorRecord, InvalidInputError, NotFoundError } from "../errors.ts";
+import { isAlive } from "../read-health.ts";
 import type { Records } from "../records.ts";
 import { Reply, type SubscriptionStore } from "../store/subscription-store.ts";
 import type { Page, PageOptions } from "../views.ts";
@@ -7,8 +8,6 @@ import { parseEvent } from "./delivery.ts";
 import { checkGroup, parseSettings, type SubscriptionOptions, subscriptionSettings } from "./settings.ts";
 import type { SubscriptionsApi, SubscriptionView, UndeliveredView } from "./types.ts";
 
-/** A consumer that was not heard of for so long is not counted. */
-const ALIVE_MS = 30_000;
 const AT_ONCE = 100;
 
 /** What operators do with subscriptions. */
@@ -149,8 +148,8 @@ export class Subscriptions implements SubscriptionsApi {
   async #consumers(group: string): Promise<number> {
     const ids = new Set<string>();
     for (const { keys } of this.#stores)
-      for (const { consumer, seenAgoMs, streams } of await this.#records.workers(keys))
-        if (seenAgoMs < ALIVE_MS && streams.includes(keys.subscription(group))) ids.add(consumer);
+      for (const worker of await this.#records.workers(keys))
+        if (isAlive(worker) && worker.streams.includes(keys.subscription(group))) ids.add(worker.consumer);
     return ids.size;
   }
 }

@@ -2,11 +2,20 @@ import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
+import { type Call, Client } from "../../engine/redis/client.ts";
+import { Connections } from "../../engine/redis/connections.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
+import { sized } from "../support/faults/settings.ts";
 import { type Cluster, cluster } from "../support/servers/cluster.ts";
 
 const input = v.object({ n: v.number() });
 const chain = workflow("chain", { input })
+  .step("one", ({ n }) => ({ n: n + 1 }))
+  .step("two", ({ n }) => ({ n: 2 * n }))
+  .step("three", ({ n }) => n);
+
+/** Half of its runs are in one partition. */
+const uneven = workflow("uneven", { input, partitionBy: ({ n }) => (n % 2 === 0 ? "hot" : String(n)) })
   .step("one", ({ n }) => ({ n: n + 1 }))
   .step("two", ({ n }) => ({ n: 2 * n }))
   .step("three", ({ n }) => n);
@@ -36,29 +45,64 @@ describe("a cluster of three masters and three replicas", () => {
     expect(new Set(page.data.map(({ id }) => id))).toEqual(new Set(runs.map(({ id }) => id)));
   });
 
-  test("a slot that moves while it is worked on, and scripts that are forgotten, lose nothing", async () => {
-    await using engine = await engineUnderTest([chain], { url: servers.url });
+  test("the busiest slot moves while it is worked on, and scripts are forgotten: nothing is lost or misled", async () => {
+    await using engine = await engineUnderTest([uneven], { url: servers.url });
     await engine.worker();
-    const key = new NamespaceKeys(engine.namespace).partition(0).timers();
+    const keys = new NamespaceKeys(engine.namespace);
+    const partitions = Array.from({ length: 16 }, (_, p) => keys.partition(p).timers());
     const started: string[] = [];
     let isMoving = true;
     const start = async () => {
       while (isMoving || started.length < 40) {
         const at = started.push("") - 1;
-        started[at] = (await engine.millrace.runs.start(chain, { n: at })).id;
+        started[at] = (await engine.millrace.runs.start(uneven, { n: at })).id;
       }
     };
     const forget = async () => {
       while (isMoving) for (const { client } of await servers.masters()) await client.script("FLUSH");
     };
-    const load = Promise.all([start(), start(), start(), forget()]);
-    const from = await servers.masterOf(key);
-    const to = (await servers.masters()).find((node) => node !== from)!;
-    const slot = Number(await from.client.call("CLUSTER", "KEYSLOT", key));
-    await servers.moveSlot(slot, to);
+    const connections = await Connections.open(servers.url, "crossing");
+    const client = new Client(connections.link);
+    const names = partitions.map((key) => `${key}:name`);
+    for (const name of names) await client.call("SET", name, name);
+    const crossed = { before: 0, meanwhile: 0 };
+    let when: keyof typeof crossed = "before";
+    /** Each reply is that of its own call, whichever node has the key by then. */
+    const cross = async () => {
+      while (isMoving) {
+        expect(await client.pipeline(names.map((name): Call => ["GET", name]))).toEqual(names);
+        crossed[when] += 1;
+      }
+    };
+    const list = async () => {
+      while (isMoving)
+        for (const { workflow } of (await engine.millrace.runs.list({ limit: 50 })).data)
+          expect(workflow).toBe("uneven");
+    };
+    const load = Promise.all([start(), start(), start(), forget(), cross(), cross(), list()]);
+    await expect.poll(() => started.length, { timeout: 20_000 }).toBeGreaterThan(60);
+    const held = await Promise.all(
+      partitions.map(async (key) => {
+        const { client: node } = await servers.masterOf(key);
+        const slot = Number(await node.call("CLUSTER", "KEYSLOT", key));
+        return { key, slot, count: Number(await node.call("CLUSTER", "COUNTKEYSINSLOT", slot)) };
+      }),
+    );
+    const [busiest, next] = held.sort((a, b) => b.count - a.count);
+    expect(busiest!.count).toBeGreaterThan(2 * next!.count);
+    const { key, slot } = busiest!;
+    const masters = await servers.masters();
+    let owner = await servers.masterOf(key);
+    when = "meanwhile";
+    do {
+      owner = masters.find((node) => node !== owner)!;
+      await servers.moveSlot(slot, owner);
+    } while (crossed.meanwhile < sized(20, 500));
     isMoving = false;
     await load;
-    expect((await servers.masterOf(key)).id).toBe(to.id);
+    connections.close();
+    expect(crossed.before).toBeGreaterThan(0);
+    expect((await servers.masterOf(key)).id).toBe(owner.id);
     for (const [n, id] of started.entries()) expect(await engine.ended(id)).toMatchObject({ output: 2 * (n + 1) });
   });
 

@@ -1,5 +1,8 @@
+import type { Redis } from "ioredis";
+import { any } from "valibot";
 import { expect, test } from "vitest";
-import { connect } from "../../engine/index.ts";
+import { connect, workflow } from "../../engine/index.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
 import { faultBench } from "../support/faults/bench.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { JUNK } from "../support/memory.ts";
@@ -10,6 +13,13 @@ import { restartableRedis } from "../support/restartable-redis.ts";
 
 const limited = (maxmemory: string, policy: string) =>
   restartableRedis({ args: ["--maxmemory", maxmemory, "--maxmemory-policy", policy] });
+
+/** Keys of a namespace that have a TTL. */
+async function expiring(redis: Redis, namespace: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const key of await keysLike(redis, `{${namespace}*`)) if ((await redis.pttl(key)) >= 0) found.push(key);
+  return found;
+}
 
 test("volatile-lru with others' keys to evict: nothing is lost, and nothing is there twice", {
   timeout: TIMEOUT_MS,
@@ -34,12 +44,31 @@ test("volatile-lru with others' keys to evict: nothing is lost, and nothing is t
   isOver = true;
   await filling;
   bench.schedule.note(`${await evicted()} of ${most} keys were evicted`);
-  const expiring: string[] = [];
-  for (const key of await keysLike(redis, `{${bench.fleet.namespace}*`))
-    if ((await redis.pttl(key)) >= 0) expiring.push(key);
-  expect(expiring).toEqual([]);
+  expect(await expiring(redis, bench.fleet.namespace)).toEqual([]);
   const checked = await bench.check();
   expect(checked).toMatchObject({ completed: checked.runs });
+});
+
+const paid = workflow("paid", { input: any() }).step("use", (n, ctx) => {
+  ctx.usage({ tokens: n, key: "ann" });
+  ctx.usage({ tokens: n, key: "a|b" });
+});
+
+test("volatile-lru with others' keys to evict: what was used on keys is kept, and nothing has a TTL", {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await using server = await limited("12mb", "volatile-lru");
+  const redis = rawRedis(server.url);
+  await using engine = await engineUnderTest([paid], server);
+  await engine.worker();
+  const runs = sized(20, 500);
+  for (let n = 1; n <= runs; n += 1) await engine.run(paid, n);
+  // The eldest are tried first: what is used was there before.
+  for (let n = 0; n < 3_000; n += 1) await redis.set(`${JUNK}${n}`, "x".repeat(10_000), "EX", 10_000_000);
+  expect(Number(/evicted_keys:(\d+)/.exec(await redis.info("stats"))![1])).toBeGreaterThan(1_000);
+  for (const key of ["ann", "a|b"])
+    expect(await engine.millrace.usage({ key })).toMatchObject({ tokens: (runs * (runs + 1)) / 2 });
+  expect(await expiring(redis, engine.namespace)).toEqual([]);
 });
 
 test("a policy that evicts whatever it likes is refused", async () => {

@@ -80,6 +80,13 @@ test(
   TIMEOUT_MS,
 );
 
+/** The node that hears channels for the connections of this name. */
+async function listenedTo(name: string): Promise<ClusterNode> {
+  for (const node of servers.nodes)
+    if (String(await node.client.client("LIST")).includes(` name=${name}:subscriber `)) return node;
+  throw new Error("Nobody listens.");
+}
+
 async function masterOf(replica: ClusterNode): Promise<ClusterNode> {
   for (const master of await servers.masters()) if ((await servers.replicasOf(master)).includes(replica)) return master;
   throw new Error("It has no master.");
@@ -125,18 +132,41 @@ test(
     await again();
     // Each number that was not heard came while it was told that some may be missed.
     expect(gaps).toBeLessThanOrEqual(missed);
-    const listened = async () => {
-      for (const node of servers.nodes)
-        if (String(await node.client.client("LIST")).includes(" name=hearing:subscriber ")) return node;
-      throw new Error("Nobody listens.");
-    };
-    const node = await listened();
+    const node = await listenedTo("hearing");
     // Only masters are killed here.
     if (!(await servers.masters()).includes(node)) await servers.failover(await masterOf(node));
     await servers.crash(node);
     await again();
     expect(missed).toBeGreaterThan(0);
     await servers.revive(node);
+    connections.close();
+  },
+  TIMEOUT_MS,
+);
+
+// The last one: the cluster has a node less after it.
+test(
+  "what is published is heard though the node that is listened to becomes a replica, and then leaves the cluster and lives",
+  async () => {
+    const connections = await Connections.open(servers.url, "deaf", { beatChannel: "{deaf}:heard:me" });
+    const told: string[] = [];
+    const missed = () => told.push("missed");
+    await connections.subscriber().listen("news", { message: (text) => told.push(text), missed }).heard;
+    const node = await listenedTo("deaf");
+    if ((await servers.masters()).includes(node)) await servers.failover(node);
+    const [master] = await servers.masters();
+    await rawRedis(master!.url).publish("news", "from a master");
+    await vi.waitFor(() => expect(told).toContain("from a master"));
+    told.length = 0;
+    const before = await node.client.client("LIST");
+    // It forgets the others, and goes on answering; they know it still.
+    await node.client.call("CLUSTER", "RESET", "SOFT");
+    const connection = (list: unknown) => /id=(\d+) [^\n]* name=deaf:subscriber /.exec(String(list))?.[1];
+    expect(connection(await node.client.client("LIST"))).toBe(connection(before));
+    await vi.waitFor(() => expect(told).toEqual(["missed"]), { timeout: BACK_WITHIN_MS });
+    expect(await listenedTo("deaf")).not.toBe(node);
+    await rawRedis(master!.url).publish("news", "again");
+    await vi.waitFor(() => expect(told).toEqual(["missed", "again"]));
     connections.close();
   },
   TIMEOUT_MS,

@@ -26,6 +26,7 @@ const KEYS: Record<string, string> = {
   config: `${space.config()} hash`,
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
+  heard: `${space.heard("ID")} channel`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,

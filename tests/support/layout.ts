@@ -32,6 +32,7 @@ const PURE_CORE = [
   "config-reader",
   "schema",
   "usage",
+  "user-key",
   "views",
 ].map((name) => `engine/${name}.ts`);
 

@@ -17,6 +17,10 @@ test("work streams are never trimmed: what was not delivered would be gone witho
   expect(having(/\b(MAXLEN|MINID|XTRIM)\b/)).toEqual([]);
 });
 
+test("no key has a time to live: under `volatile-*` it would be evicted when memory is full", () => {
+  expect(having(/['"](P?EXPIRE(AT)?|P?SETEX|GETEX|EX|PX|EXAT|PXAT)['"]/)).toEqual([]);
+});
+
 test("groups begin at 0: those that begin at the end skip what was there before", () => {
   expect(having(/'CREATE', KEYS|"XGROUP", "CREATE"/)).not.toEqual([]);
   expect(having(/XGROUP\W+CREATE\b[^\n]*['"]\$['"]/)).toEqual([]);

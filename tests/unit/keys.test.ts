@@ -17,6 +17,7 @@ test.each([
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
+  [space.heard("P"), "{acme}:heard:P"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
@@ -91,6 +92,7 @@ const rows: [TimerRow, string][] = [
   [{ kind: "overdue", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "overdue|R-0|flow|2|ttl"],
   [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
   [{ kind: "bulk", operation: "O" }, "bulk|O"],
+  [{ kind: "usage", of: "t:user 7" }, "usage|t:user 7"],
   [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {

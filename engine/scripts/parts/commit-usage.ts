@@ -20,6 +20,7 @@ if ARGV[at] then
     end
   end
 
+  local timers = KEYS[1]
 ${sumUsage}
   -- What it fails with, if the run has a budget and this is over it: error, event step.failed, event run.failed, dead-letter
   -- id, and the event run.failed of a step that is done all the same.

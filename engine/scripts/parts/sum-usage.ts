@@ -1,4 +1,7 @@
-/** What the scripts share that sum what was used. They have `call`, `match`, `now` and `set`, for fields of the run. */
+/**
+ * What the scripts share that sum what was used. They have `call`, `match`, `now` and `set`, for fields of the run, and
+ * `timers`, the key of the timers: what a key has used goes when none was used for as long as is shown.
+ */
 export const sumUsage = `
 local USAGE_DAYS, DAY_MS = 92, 86400000
 local function sum_text(tokens, cost)
@@ -14,6 +17,12 @@ local function add_daily(key, workflow, tokens, cost)
   call('HSET', key, field, day .. ' ' .. sum_text(tokens, cost))
 end
 
+-- Sets the row that drops what a key has used; no part of a row may hold its separator.
+local function keep_for_days(key)
+  local of = string.gsub(match(key, '}:usage:(.*)$'), '[%%|]', { ['%'] = '%25', ['|'] = '%7C' })
+  call('ZADD', timers, now + USAGE_DAYS * DAY_MS, 'usage|' .. of)
+end
+
 -- Adds it up for the run, the step, the tenant and keys. 'use' is {tokens, cost, daily: key of the tenant's usage, keyed: {{key of a
 -- key's usage, tokens, cost} ...}}. Returns what the run has used by now, and its budget.
 local function add_usage(run_key, step, workflow, use)
@@ -27,7 +36,7 @@ local function add_usage(run_key, step, workflow, use)
   add_daily(use.daily, workflow, use.tokens, use.cost)
   for k = 1, #use.keyed do
     add_daily(use.keyed[k][1], workflow, use.keyed[k][2], use.keyed[k][3])
-    call('PEXPIRE', use.keyed[k][1], USAGE_DAYS * DAY_MS)
+    keep_for_days(use.keyed[k][1])
   end
   return tokens, cost, got[3]
 end

@@ -44,11 +44,36 @@ async function budget(of: Budget): Promise<void> {
   await bench.redis.hset(bench.keys.run(bench.run), "budget", encodeBudget(of));
 }
 
+describe("what a key has used", () => {
+  const DAY_MS = 86_400_000;
+  const row = { kind: "usage", of: "default:a%7Cb%25:c" } as const;
+  const key = "a|b%:c";
+  const dueIn = async () =>
+    Number(await bench.redis.zscore(bench.keys.timers(), "usage|default:a%7Cb%25:c")) - Date.now();
+
+  test("is dropped 92 days after it last used something, and nothing has a TTL", async () => {
+    await change({ batch: 1, usage: used(5, 700, [key]) });
+    for (const each of await bench.redis.keys(`{${bench.namespace}*`))
+      expect(await bench.redis.ttl(each), each).toBe(-1);
+    expect(Math.round((await dueIn()) / DAY_MS)).toBe(92);
+    await bench.redis.zadd(bench.keys.timers(), Date.now() + 60_000, "usage|default:a%7Cb%25:c");
+    await change({ batch: 2, usage: used(1, 0, [key]) });
+    expect(Math.round((await dueIn()) / DAY_MS)).toBe(92);
+    expect(await bench.timers.promote([row])).toEqual([Reply.Already]);
+    await bench.redis.zadd(bench.keys.timers(), 1, "usage|default:a%7Cb%25:c");
+    const { due } = await bench.timers.dueTimers(10);
+    expect(due).toEqual([row]);
+    expect(await bench.timers.promote([row])).toEqual([Reply.Done]);
+    expect(await bench.redis.exists(bench.keys.usageOfKey("default", key), bench.keys.timers())).toBe(0);
+    expect(await bench.redis.exists(bench.keys.usage("default"))).toBe(1);
+  });
+});
+
 describe("usage that is told", () => {
   test("is summed for the run, the step, the tenant and its keys, without an event", async () => {
     await change({ startedAgoMs: 0 });
     const changed = await change({ batch: 1, usage: used(5, 700, ["ann"]) });
-    expect(Object.keys(changed).sort()).toEqual(["run:RUN", "usage:default", "usage:default:ann"]);
+    expect(Object.keys(changed).sort()).toEqual(["run:RUN", "timers", "usage:default", "usage:default:ann"]);
     expect(changed["run:RUN"]).toMatchObject({
       usage: "5 700",
       "usage:a": "5 700",
@@ -56,8 +81,7 @@ describe("usage that is told", () => {
     });
     expect(sums(changed["usage:default"])).toEqual({ "two|TODAY": "TODAY 5 700" });
     expect(sums(changed["usage:default:ann"])).toEqual({ "two|TODAY": "TODAY 5 700" });
-    expect(await bench.redis.ttl(bench.keys.usageOfKey("default", "ann"))).toBeGreaterThan(91 * 86_400);
-    expect(await bench.redis.ttl(bench.keys.usage("default"))).toBe(-1);
+    expect(changed.timers).toEqual({ "usage|default:ann": "T" });
     await change({ batch: 2, usage: used(1_000_000_000_000, 1_000_000_000_000_000) });
     expect(await bench.redis.hget(bench.keys.run(bench.run), "usage")).toBe("1000000000005 1000000000000700");
   });

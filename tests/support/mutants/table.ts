@@ -63,6 +63,19 @@ export const MUTANTS: readonly Mutant[] = [
     in: ["tests/integration/lost-deliveries.test.ts"],
   },
   {
+    name: "WAIT on another connection",
+    file: "engine/redis/client.ts",
+    search: "return this.#exec([...calls, last]);",
+    // One that was there before: what it wrote last is not what is asked about.
+    replace: `const replies = await this.#exec(calls);
+    const self = this as unknown as { other?: Redis };
+    self.other ??= (this.#link as Redis).duplicate();
+    this.#link.once("end", () => self.other?.disconnect());
+    return [...replies, await self.other.call(...last)];`,
+    tests: /not confirmed by one that was idle since/,
+    in: ["tests/faults/durability.test.ts"],
+  },
+  {
     name: "group at $",
     file: scripts("make-group"),
     search: "GROUP, '0', 'MKSTREAM'",
@@ -104,6 +117,14 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if tonumber(ARGV[more]) >= 0 then",
     tests: /events and progress, once for each batch/,
     in: [testsOf("commit")],
+  },
+  {
+    name: "re-sent commands without idempotency: a request's key",
+    file: scripts("reserve"),
+    search: "if got[1] and got[1] ~= ARGV[5] then return { ALREADY, got[1], got[2] } end",
+    replace: "",
+    tests: /every later call gets it/,
+    in: [testsOf("timers")],
   },
   {
     name: "a first write that memory pressure refuses",
