@@ -6,18 +6,27 @@ import { script } from "./script.ts";
  *
  * KEYS  1 timers  2 paused  3… of each subscription that has a consumer: its stream, and its redeliveries
  * ARGV  1… patterns of the streams of all steps
- * Returns  {the time of runs in ms, how many timer rows and redeliveries are due, the time of the next one that is not or
- *          '', the stream and its number of entries, of each stream that has some; of a step that is paused those that are
- *          at work count}
+ * Returns  {the time of runs in ms, how many timer rows and redeliveries are due, the time of the next one that is not and
+ *          does more than to drop what was used or '', the stream and its number of entries, of each stream that has some;
+ *          of a step that is paused those that are at work count}
  */
 export const rest = script(
   "rest",
   `
 local now = now_ms()
 local found = { now, 0, '' }
+-- What was used is shown for months: nothing waits for its end.
+local function next_of(timers)
+  for at = 0, redis.call('ZCARD', timers), 100 do
+    local rows = redis.call('ZRANGEBYSCORE', timers, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', at, 100)
+    for i = 1, #rows, 2 do
+      if string.sub(rows[i], 1, 6) ~= 'usage|' then return rows[i + 1] end
+    end
+  end
+end
 local function look(timers)
   found[2] = found[2] + redis.call('ZCOUNT', timers, '-inf', now)
-  local coming = redis.call('ZRANGEBYSCORE', timers, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  local coming = next_of(timers)
   if coming and (found[3] == '' or tonumber(coming) < tonumber(found[3])) then found[3] = coming end
 end
 look(KEYS[1])

@@ -55,6 +55,19 @@ describe("a run under the virtual clock", () => {
     expect((failed.data as { retryAt: string }).retryAt <= events[4]!.at).toBe(true);
   });
 
+  test("does not go on to when what was used is no longer shown", async () => {
+    const spending = workflow("spending", { input: v.null() }).step("spend", (_, ctx) => {
+      ctx.usage({ tokens: 7, key: "ann" });
+    });
+    await using kit = await testKit([spending], kitOptions());
+    const { createdAt } = await kit.run(spending, null);
+    await kit.clock.runUntilIdle();
+    expectApart(createdAt, (await kit.clock.now()).toISOString(), 0);
+    expect(await kit.millrace.usage({ key: "ann" })).toMatchObject({ tokens: 7 });
+    await kit.clock.advance("93 days");
+    expect(await kit.millrace.usage({ key: "ann" })).toMatchObject({ tokens: 0 });
+  });
+
   test("goes no further than it is told to", async () => {
     await using kit = await testKit([patient], kitOptions());
     const run = await kit.start(patient, [3 * HOUR_MS]);
