@@ -29,7 +29,7 @@ test(
     const { moves, flushes } = await stop();
     expect(code, suite.output()).toBe(0);
     expect(Number(/Tests .*?(\d+) passed/.exec(suite.output())?.[1])).toBeGreaterThan(sized(100, 1_500));
-    expect(moves).toBeGreaterThan(sized(40, 1_000));
+    expect(moves).toBeGreaterThan(sized(25, 1_000));
     expect(flushes).toBeGreaterThan(sized(10, 100));
 
     const looking = connectToCluster(servers.url);
