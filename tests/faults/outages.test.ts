@@ -3,7 +3,7 @@ import { type FaultBench, faultBench } from "../support/faults/bench.ts";
 import type { Random } from "../support/faults/random.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { openProxy } from "../support/proxy.ts";
-import { restartableRedis } from "../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 
 /** How long after the return of Redis every worker has to be at work again. */
 const CONSUMING_WITHIN_MS = 10_000;
@@ -23,7 +23,7 @@ async function consumingAgain({ fleet, journal }: FaultBench): Promise<number> {
 test(
   "whatever keeps Redis away, and for however long: every worker is at work again soon after its return",
   async () => {
-    await using redis = await restartableRedis();
+    await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
     await using proxy = await openProxy(redis.url);
     const urls = { url: proxy.url, workersUrl: proxy.url, urls: [redis.url] };
     await using bench = await faultBench({ ...urls, faults: sized(3, 100), load: { ms: 5, callers: 16 } });

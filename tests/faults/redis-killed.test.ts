@@ -4,12 +4,12 @@ import type { Random } from "../support/faults/random.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { openProxy } from "../support/proxy.ts";
 import { rawRedis } from "../support/redis.ts";
-import { restartableRedis } from "../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 
 test(
   "Redis is killed while it rewrites its file under load, again and again: nothing is lost, and nothing done twice",
   async () => {
-    await using redis = await restartableRedis({ args: ["--rdb-key-save-delay", "200"] });
+    await using redis = await restartableRedis({ args: [...KEEPS_ALL_WHEN_KILLED, "--rdb-key-save-delay", "200"] });
     await using proxy = await openProxy(redis.url);
     await using bench = await faultBench({
       url: redis.url,

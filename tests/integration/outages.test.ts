@@ -4,7 +4,7 @@ import { workflow } from "../../engine/index.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { Gates } from "../support/gates.ts";
 import { rawRedis } from "../support/redis.ts";
-import { restartableRedis } from "../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 
 test("a Redis that stands still for several leases takes no step from the worker that runs it", async () => {
   const gates = new Gates();
@@ -13,7 +13,7 @@ test("a Redis that stands still for several leases takes no step from the worker
     attempts.push(ctx.attempt);
     await gates.pass("go", ctx.signal);
   });
-  await using redis = await restartableRedis();
+  await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
   await using engine = await engineUnderTest([slow], { url: redis.url });
   const first = await engine.worker({ leaseMs: 500 });
   const runs = await Promise.all([1, 2, 3, 4].map(() => engine.millrace.runs.start(slow, {})));
@@ -43,7 +43,7 @@ test("what a handler came to while Redis was away longer than a lease is stored 
     ctx.emit({ said: "during the outage" });
     return "kept";
   });
-  await using redis = await restartableRedis();
+  await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
   await using engine = await engineUnderTest([said], { url: redis.url });
   const worker = await engine.worker({ leaseMs: 300 });
   const { id } = await engine.millrace.runs.start(said, {});
@@ -61,7 +61,7 @@ test("what a handler came to while Redis was away longer than a lease is stored 
 test("a worker whose connection for reading was cut while nothing was under way on it stops at once", async () => {
   const gates = new Gates();
   const held = workflow("held", { input: v.object({}) }).step("wait", (_, ctx) => gates.pass("go", ctx.signal));
-  await using redis = await restartableRedis();
+  await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
   await using engine = await engineUnderTest([held], { url: redis.url });
   const worker = await engine.worker({ concurrency: 1 });
   const { id } = await engine.millrace.runs.start(held, {});

@@ -1,12 +1,12 @@
 import { expect, test, vi } from "vitest";
 import { completions, openFleet } from "../support/fleet.ts";
 import { chain, type RanBy } from "../support/programs/fleet-workflows.ts";
-import { restartableRedis } from "../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 
 const ONCE = { one: 1, two: 1, three: 1 };
 
 test("Redis is killed while 200 runs move: when it is back, all that were accepted end, each step once", async () => {
-  await using redis = await restartableRedis();
+  await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
   await using fleet = await openFleet(redis.url);
   const workers = await Promise.all([1, 2].map(() => fleet.start("--lease-ms", "1500", "--concurrency", "4")));
   const start = (count: number) => Array.from({ length: count }, () => fleet.millrace.runs.start(chain, { ms: 40 }));

@@ -21,7 +21,7 @@ import { startFile } from "../support/process.ts";
 import { openProxy } from "../support/proxy.ts";
 import { rawRedis } from "../support/redis.ts";
 import { connectTo } from "../support/redis-client.ts";
-import { restartableRedis } from "../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 import { ROOT } from "../support/run.ts";
 import { aclRedis } from "../support/servers/acl.ts";
 import { cluster } from "../support/servers/cluster.ts";
@@ -46,7 +46,7 @@ test(
   `${SOAK_MINUTES} minutes with a fault every ${FAULT_EVERY_MS / 1_000} s: nothing is lost, stuck or done twice`,
   async () => {
     // One server, worker processes and a gateway, each over a proxy.
-    await using redis = await restartableRedis();
+    await using redis = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
     await using toCallers = await openProxy(redis.url);
     await using toWorkers = await openProxy(redis.url);
     await using toGateway = await openProxy(redis.url);

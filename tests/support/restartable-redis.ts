@@ -18,6 +18,12 @@ export interface RestartableRedis extends AsyncDisposable {
   start(): Promise<void>;
 }
 
+/**
+ * Settings of a server that loses nothing when it is killed: it writes its file before each reply. One that fsyncs every second
+ * puts that off for up to 2 s while an fsync is slow, and replies all the same.
+ */
+export const KEEPS_ALL_WHEN_KILLED = ["--appendfsync", "no"];
+
 /** A Redis with an append-only file that can be killed and started again. For `await using`. */
 export async function restartableRedis(
   options: Omit<PrivateRedisOptions, "dir" | "home" | "port"> = {},

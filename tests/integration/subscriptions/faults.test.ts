@@ -6,14 +6,14 @@ import { startPrivateRedis } from "../../../engine/redis/private/index.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { rawRedis } from "../../support/redis.ts";
-import { restartableRedis } from "../../support/restartable-redis.ts";
+import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../../support/restartable-redis.ts";
 import { temporaryDir } from "../../support/run.ts";
 
 const one = workflow("one", { input: any() }).step("a", (input) => input);
 const options: SubscriptionOptions = { group: "mail", events: ["run.queued"] };
 
 test("a consumer goes on after its connections were cut, and after Redis was killed and is back", async () => {
-  await using server = await restartableRedis();
+  await using server = await restartableRedis({ args: KEEPS_ALL_WHEN_KILLED });
   const engine = await engineUnderTest([one], { url: server.url });
   try {
     const { millrace } = engine;

@@ -41,6 +41,8 @@ const SLOTS = 16_384;
 const MASTERS = 3;
 /** How long a node may be silent before the others take it for dead. */
 const NODE_TIMEOUT_MS = 2_000;
+/** A node that is elected again sooner counts the votes of the last time, and takes over with an epoch that the others refuse. */
+const ELECTED_AGAIN_AFTER_MS = 4 * NODE_TIMEOUT_MS + 500;
 
 export interface ClusterOptions {
   /** More settings of every node. */
@@ -53,6 +55,7 @@ export interface ClusterOptions {
 export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
   const nodes = await startNodes(options);
   const down = new Set<ClusterNode>();
+  const electedAt = new Map<ClusterNode, number>();
   const alive = () => nodes.filter((node) => !down.has(node));
   const dispose = () => Promise.all(nodes.map(({ server }) => server[Symbol.asyncDispose]()));
   const byId = (id: string) => nodes.find((node) => node.id === id)!;
@@ -65,7 +68,14 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
     table.some((row) => row.id === id && row.flags.includes("master") && row.slots > 0);
   /** Everyone knows it as a master, and everything is served. */
   const agreed = async (master: ClusterNode) => {
-    await until("a new master", (_, table) => isMaster(table, master));
+    try {
+      await until("a new master", (_, table) => isMaster(table, master));
+    } catch (error) {
+      const tables = await Promise.all(
+        alive().map(async ({ port, client }) => `${port}:\n${await client.call("CLUSTER", "NODES")}`),
+      );
+      throw new Error(`Port ${master.port} is no master for all. ${tables.join("\n")}`, { cause: error });
+    }
     await eventually("the cluster to be whole", () => isWhole(alive()));
   };
 
@@ -88,6 +98,8 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
     },
     async failover(master) {
       const [replica] = await made.replicasOf(master);
+      const restMs = (electedAt.get(replica!) ?? 0) + ELECTED_AGAIN_AFTER_MS - Date.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, restMs)));
       // A replica gives a planned failover up after 5 s.
       for (let tries = 1; !isMaster(await tableOf(replica!), replica!); tries += 1) {
         await replica!.client.call("CLUSTER", "FAILOVER");
@@ -96,6 +108,7 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
           if (tries === 3) throw error;
         });
       }
+      electedAt.set(replica!, Date.now());
       await agreed(replica!);
       await until("its replica", (_, table) => table.some((row) => row.id === master.id && row.master === replica!.id));
       return replica!;
