@@ -181,6 +181,7 @@ local function write(i, at)
     tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
   elseif kind == 'released' or kind == 'left' then
     place = add(kind == 'left' and graph[stream.index].key or stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
+    if gate and kind == 'released' then keep_slot(gate, id, item, place) end
     status, started, batch = 'queued', ARGV[more + 4] == '' and '-' or started, 0
   elseif kind == 'parked' then
     local row, due_at, signal, child = ARGV[more], ARGV[more + 1], ARGV[more + 2], tonumber(ARGV[more + 3])

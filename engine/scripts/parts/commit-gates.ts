@@ -15,6 +15,12 @@ local function give_up_slot(gate, i, id, item, tokens)
   leave_gate(gate, id, item, now)
 end
 
+-- What is given back keeps its slot, which goes with the new entry.
+local function keep_slot(gate, id, item, entry)
+  local key, _, lane = slot_of(gate, id, item)
+  if key then call('HSET', gate.hash, 'h ' .. id .. ' ' .. item, key .. ' ' .. entry .. ' ' .. lane) end
+end
+
 -- The run is gone, or its step is elsewhere, and does not leave its slot behind.
 local function forget_slot(i, at)
   local item = OF_ITEM[ARGV[at]] and ARGV[at + 9] or ''
