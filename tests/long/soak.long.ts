@@ -15,7 +15,7 @@ import {
   workerStopped,
 } from "../support/faults/disturb.ts";
 import { httpCallers } from "../support/faults/http-callers.ts";
-import { MemoryLog } from "../support/faults/memory-log.ts";
+import { MemoryLog, usedBytes } from "../support/faults/memory-log.ts";
 import { SOAK_MINUTES } from "../support/faults/settings.ts";
 import { startFile } from "../support/process.ts";
 import { openProxy } from "../support/proxy.ts";
@@ -91,13 +91,12 @@ test(
       ...[plannedFailover(servers), masterKilled(servers), slotMoved(servers)],
     ];
     const done = schedule.run(faults, ticks(FAULT_EVERY_MS));
-    const ends = Promise.all([
+    const [, overHttp, onCluster, guardedCalls] = await Promise.all([
       load.during(done),
-      httpCallers({ url, journal, random: schedule.random, callers: 2, ms: STEP_MS }, done),
+      httpCallers({ url, journal, callers: 2, ms: STEP_MS }, done),
       callers(clustered, done, { count: 2, restMs: STEP_MS, lossy: true }),
       callers(signedIn, done, { count: 1, restMs: STEP_MS }),
     ]);
-    const [, overHttp, onCluster, guardedCalls] = await ends;
     const slopes = memory.slopes();
     const bytes = (await bytesOf(redis.url)) - before;
     await gateway.stop();
@@ -128,7 +127,7 @@ test(
 
 async function bytesOf(url: string): Promise<number> {
   const client = connectTo(url);
-  const [, used] = /^used_memory:(\d+)/m.exec(await client.info("memory"))!;
+  const bytes = await usedBytes(client);
   client.disconnect();
-  return Number(used);
+  return bytes;
 }

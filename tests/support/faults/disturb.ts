@@ -92,12 +92,7 @@ async function stoppedAtWork(
 }
 
 /** A Redis goes away for a while, and comes back with all that it had said it has. */
-export function redisAway(
-  redis: RestartableRedis,
-  how: "killed" | "stopped",
-  longestMs: number,
-  after = async () => "",
-): Fault {
+export function redisAway(redis: RestartableRedis, how: "killed" | "stopped", longestMs: number): Fault {
   return {
     name: `Redis ${how}`,
     async inject(random) {
@@ -107,7 +102,7 @@ export function redisAway(
       await lasting(ms);
       if (how === "killed") await redis.start();
       else redis.signal("SIGCONT");
-      return `for ${ms} ms${await after()}`;
+      return `for ${ms} ms`;
     },
   };
 }
@@ -181,13 +176,8 @@ export function slotMoved(servers: Cluster): Fault {
     async inject(random) {
       const masters = await servers.masters();
       const slot = random.whole(0, 16_383);
-      const ranges = (await masters[0]!.client.call("CLUSTER", "SLOTS")) as [
-        number,
-        number,
-        [string, number, string],
-      ][];
-      const holder = ranges.find(([from, to]) => from <= slot && slot <= to)![2][2];
-      const to = random.pick(masters.filter(({ id }) => id !== holder));
+      const holder = await servers.masterOfSlot(slot);
+      const to = random.pick(masters.filter((master) => master !== holder));
       await servers.moveSlot(slot, to);
       return `${slot} to port ${to.port}`;
     },

@@ -1,11 +1,9 @@
 import type { Journal } from "./journal.ts";
-import type { Random } from "./random.ts";
 
 export interface HttpCallersOptions {
   /** Of the gateway. */
   url: string;
   journal: Journal;
-  random: Random;
   callers: number;
   /** How long each step takes, in ms. */
   ms: number;

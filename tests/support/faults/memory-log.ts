@@ -67,10 +67,15 @@ async function residentMb(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) / 1_024;
 }
 
+/** What a server's data take. */
+export async function usedBytes(client: Redis): Promise<number> {
+  return Number(/^used_memory:(\d+)/m.exec(await client.info("memory"))![1]);
+}
+
 async function usedMb(of: () => Redis): Promise<number> {
   const client = of();
   try {
-    return Number(/^used_memory:(\d+)/m.exec(await client.info("memory"))![1]) / 2 ** 20;
+    return (await usedBytes(client)) / 2 ** 20;
   } finally {
     client.disconnect();
   }

@@ -26,6 +26,7 @@ export interface Cluster extends AsyncDisposable {
   masters(): Promise<ClusterNode[]>;
   /** Who has a key. */
   masterOf(key: string): Promise<ClusterNode>;
+  masterOfSlot(slot: number): Promise<ClusterNode>;
   replicasOf(master: ClusterNode): Promise<ClusterNode[]>;
   /** A planned failover: nothing is lost. Resolves with the new master, once all nodes agree. */
   failover(master: ClusterNode): Promise<ClusterNode>;
@@ -87,7 +88,10 @@ export async function cluster(options: ClusterOptions = {}): Promise<Cluster> {
     },
     async masterOf(key) {
       const [any] = alive();
-      const slot = Number(await any!.client.call("CLUSTER", "KEYSLOT", key));
+      return made.masterOfSlot(Number(await any!.client.call("CLUSTER", "KEYSLOT", key)));
+    },
+    async masterOfSlot(slot) {
+      const [any] = alive();
       const ranges = (await any!.client.call("CLUSTER", "SLOTS")) as [number, number, [string, number, string]][];
       return byId(ranges.find(([from, to]) => from <= slot && slot <= to)![2][2]);
     },
