@@ -18,7 +18,7 @@ const signal = (which: number, key: "k" | "l"): Command => ({ do: "signal", whic
 const shape = (name: string): Shape[] => SHAPES.filter(({ definition }) => definition.name === name);
 
 /** Sequences that come before those of the seed: between them they get every answer that there is, whatever the seed. */
-export const EXAMPLES: [Shape[], Command[]][] = [
+const SEQUENCES: [Shape[], Command[]][] = [
   [
     shape("chain"),
     [
@@ -37,3 +37,5 @@ export const EXAMPLES: [Shape[], Command[]][] = [
   // One of two in a group fails their run: the other comes too late.
   [shape("diamond"), [admit, deliver, end(COMPLETE), deliver, deliver, end(FATAL, COMPLETE)]],
 ];
+
+export const EXAMPLES: [...(typeof SEQUENCES)[number], look: number][] = SEQUENCES.map((each) => [...each, 0]);

@@ -17,9 +17,11 @@ interface TestWorker {
   held: Handle[];
 }
 
+export const LOOKS_EVERY = 3;
+
 type Of<What extends Command["do"]> = Extract<Command, { do: What }>;
 
-/** The model and the scripts side by side: each command is done to both, and what they answer and hold is compared. */
+/** The model and the scripts side by side: each command is done to both, what they answer is compared, and of every few commands what they hold. */
 export class Pair {
   readonly model = new Model();
   readonly #bench: ModelBench;
@@ -34,30 +36,45 @@ export class Pair {
   readonly answers = new Map<string, number>();
   #names = 0;
   #outputs = 0;
+  #done: number;
 
-  constructor(bench: ModelBench, shapes: readonly Shape[]) {
+  /** @param look after which of the first `LOOKS_EVERY` commands to look for the first time */
+  constructor(bench: ModelBench, shapes: readonly Shape[], look = 0) {
     this.#bench = bench;
     this.#shapes = shapes;
+    this.#done = LOOKS_EVERY - 1 - look;
     for (let i = 0; i < 2; i += 1) this.#workers.push({ name: this.#newName(), held: [] });
   }
 
   async do(command: Command): Promise<void> {
     await this.#carryOut(command);
+    this.#done += 1;
+    if (this.#done % LOOKS_EVERY === 0) await this.#look(command);
+  }
+
+  /** Compares all that there is. Most of the time of a sequence goes here, so not every command is followed by it. */
+  async #look(after: unknown): Promise<void> {
     const [model, redis] = [shownModel(this.model), await shownRedis(this.#bench, this.model.runs)];
     // Far faster than the matcher, which is left to tell the difference.
-    if (!isDeepStrictEqual(redis, model)) expect(redis, `after ${JSON.stringify(command)}`).toEqual(model);
+    if (!isDeepStrictEqual(redis, model)) expect(redis, `after ${JSON.stringify(after)}`).toEqual(model);
   }
 
   /** Lets everything that is live come to its end, without another failure; then nothing is left of it. */
   async finish(): Promise<void> {
     for (let rounds = 0; this.model.runs.some(({ status }) => LIVE_RUN.has(status)); rounds += 1) {
       expect(rounds, "every run ends").toBeLessThan(200);
-      if (this.#unknown()) for (const worker of [0, 1]) await this.do({ do: "recover", worker });
-      if (this.#unknown()) await this.do({ do: "reclaim", worker: 0 });
-      while (this.#waiting().length > 0) await this.do({ do: "deliver", which: 0, count: 2, worker: 0, lost: false });
+      if (this.#unknown()) for (const worker of [0, 1]) await this.#carryOut({ do: "recover", worker });
+      if (this.#unknown()) await this.#carryOut({ do: "reclaim", worker: 0 });
+      while (this.#waiting().length > 0)
+        await this.#carryOut({ do: "deliver", which: 0, count: 2, worker: 0, lost: false });
       while (this.#valid().length > 0)
-        await this.do({ do: "end", attempts: [{ which: 0, how: 0, events: 0 }], twice: false });
-      await this.do({ do: "pass time", units: 5 });
+        await this.#carryOut({
+          do: "end",
+          attempts: [0, 1, 2].map((which) => ({ which, how: 0, events: 0 })),
+          twice: false,
+        });
+      await this.#carryOut({ do: "pass time", units: 5 });
+      await this.#look("a round");
     }
     expect([...this.model.streams.values()].flat()).toEqual([]);
     expect(this.model.timers).toEqual([]);

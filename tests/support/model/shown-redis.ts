@@ -1,6 +1,7 @@
-import type { Redis } from "ioredis";
+import type { ChainableCommander, Redis } from "ioredis";
 import type { PartitionKeys } from "../../../engine/keys.ts";
 import { parseTimerRow } from "../../../engine/timer-rows.ts";
+import { isCluster } from "../redis.ts";
 import type { ModelBench } from "./bench.ts";
 import type { Shown, ShownRun } from "./shown.ts";
 import type { ModelRun } from "./state.ts";
@@ -21,7 +22,7 @@ type Fields = Record<string, string>;
 
 /** Reads a namespace past the engine, all at once, as `shownModel` shows the model. */
 export async function shownRedis({ redis, keys, streams }: ModelBench, runs: readonly ModelRun[]): Promise<Shown> {
-  const ask = new Asking(redis);
+  const ask = new Asking();
   const timers = ask.for<string[]>((asked) => asked.zrange(keys.timers(), "0", "-1"));
   const delayed = ask.for<Fields>((asked) => asked.hgetall(keys.delayed()));
   const letterIds = ask.for<number>((asked) => asked.zcard(keys.deadLetters("default")));
@@ -35,7 +36,7 @@ export async function shownRedis({ redis, keys, streams }: ModelBench, runs: rea
     dead: ask.for<[string, string[]][]>((asked) => asked.xrange(keys.dead(graph, step.name), "-", "+")),
   }));
   const hashes = runs.map((run) => ask.ofRun(run, keys));
-  await ask.go();
+  await ask.go(redis);
 
   const shown: Shown = {
     runs: {},
@@ -149,18 +150,15 @@ function fieldsOf(flat: readonly string[]): Partial<Fields> {
   return fields;
 }
 
-/** Many reads at once. Not a pipeline: of a slot on the move, ioredis would send all of it to where one key has gone. */
+type Ask = (asked: Redis | ChainableCommander) => unknown;
+
+/** Many reads at once. */
 class Asking {
-  readonly #redis: Redis;
-  #replies: unknown[] = [];
-  readonly #asked: Promise<unknown>[] = [];
+  readonly #asks: Ask[] = [];
+  #replies: readonly unknown[] = [];
 
-  constructor(redis: Redis) {
-    this.#redis = redis;
-  }
-
-  for<T>(ask: (redis: Redis) => Promise<unknown>): () => T {
-    const at = this.#asked.push(ask(this.#redis)) - 1;
+  for<T>(ask: Ask): () => T {
+    const at = this.#asks.push(ask) - 1;
     return () => this.#replies[at] as T;
   }
 
@@ -174,7 +172,17 @@ class Asking {
     return { fields, log: this.for<string[]>((asked) => asked.lrange(keys.log(id), 0, -1)), items };
   }
 
-  async go(): Promise<void> {
-    this.#replies = await Promise.all(this.#asked);
+  async go(redis: Redis): Promise<void> {
+    // Of a slot on the move, ioredis would send all of a pipeline to where one key has gone.
+    if (isCluster) {
+      this.#replies = await Promise.all(this.#asks.map((ask) => ask(redis)));
+      return;
+    }
+    const pipeline = redis.pipeline();
+    for (const ask of this.#asks) ask(pipeline);
+    this.#replies = (await pipeline.exec())!.map(([error, reply]) => {
+      if (error) throw error;
+      return reply;
+    });
   }
 }
