@@ -22,6 +22,7 @@ import { subscriptionRoutes } from "./routes/subscriptions.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
+import { traced } from "./trace.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -41,6 +42,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   };
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use("/v1/*", traced());
   app.use(
     methodNotAllowed({
       app,

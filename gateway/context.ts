@@ -3,8 +3,9 @@ import type { RequestIdVariables } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Limits } from "./limits.ts";
+import type { TraceVariables } from "./trace.ts";
 
-export type Env = { Variables: RequestIdVariables };
+export type Env = { Variables: RequestIdVariables & TraceVariables };
 
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;

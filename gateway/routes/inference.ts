@@ -6,6 +6,7 @@ import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { readJson } from "../json.ts";
 import { sseResponse } from "../live/sse.ts";
 import { priority } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 
 const WORKFLOW = "inference";
 
@@ -30,7 +31,7 @@ export function inferenceRoutes(gateway: Gateway): Hono<Env> {
     const { priority, ...input } = value;
     const tenant = tenantOf(c);
     const same = await idempotency(key, WORKFLOW, [bytes]);
-    const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
+    const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...traceOf(c), ...same });
 
     if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
       return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });

@@ -7,6 +7,7 @@ import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { plainObject, readJson, readQuery } from "../json.ts";
 import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
@@ -41,6 +42,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
       metadata: value.metadata,
       priority: value.priority,
       ...termsOf(value),
+      ...traceOf(c),
       ...(await idempotency(key, "runs", [workflow, bytes])),
     });
     // Only a deduplication may make of two requests one run that the second would not expect.
@@ -65,7 +67,7 @@ export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
     const key = idempotencyKey(c);
     const { value, bytes } = await readJson(c, rerunBody, limits);
     const same = await idempotency(key, "reruns", [id, bytes]);
-    return accepted(c, await millrace.runs.rerun(id, { tenant: tenantOf(c), ...value, ...same }));
+    return accepted(c, await millrace.runs.rerun(id, { tenant: tenantOf(c), ...value, ...traceOf(c), ...same }));
   });
 
   routes.delete("/v1/runs/:id", async (c) => {

@@ -7,6 +7,7 @@ import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
 import { plainObject, readJson, readQuery } from "../json.ts";
 import { pageQuery, priority, startTerms } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 
 const listQuery = v.strictObject(pageQuery);
 
@@ -61,7 +62,7 @@ export function scheduleRoutes({ millrace, limits }: Gateway): Hono<Env> {
   routes.post("/v1/schedules/:name/trigger", async (c) => {
     const name = nameOf(c);
     const same = await idempotency(idempotencyKey(c), "schedules", [name]);
-    return accepted(c, await schedules.trigger(name, { tenant: tenantOf(c), ...same }));
+    return accepted(c, await schedules.trigger(name, { tenant: tenantOf(c), ...traceOf(c), ...same }));
   });
 
   return routes;
