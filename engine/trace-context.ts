@@ -2,7 +2,7 @@
 export interface TraceContext {
   /** `00-TRACE-SPAN-FLAGS`, 55 characters. */
   traceparent: string;
-  /** What tracing systems say beside it: at most 128 characters of it are carried, those of the last of them first. */
+  /** What tracing systems say beside it: at most 96 characters of it are carried, those of the last of them first. */
   tracestate?: string;
 }
 
@@ -16,7 +16,7 @@ const MEMBER =
   /^(?:[a-z0-9][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 const MOST_MEMBERS = 32;
 /** Of a tracestate, as it is stored: it goes along with every stream entry of the run. */
-const STATE_LIMIT = 128;
+const STATE_LIMIT = 96;
 
 /**
  * Reads what a caller says of the trace that it is in. As the standard has it nothing is refused: without a valid `traceparent`
@@ -60,7 +60,7 @@ function escaped(state: string): string {
   return state.replace(/[ |%]/g, encodeURIComponent);
 }
 
-/** As Redis holds it: one word, `TRACEPARENT` or `TRACEPARENT;TRACESTATE`, of up to 184 characters. */
+/** As Redis holds it: one word, `TRACEPARENT` or `TRACEPARENT;TRACESTATE`, of up to 152 characters. */
 export function encodeTrace({ traceparent, tracestate }: TraceContext): string {
   return tracestate === undefined ? traceparent : `${traceparent};${escaped(tracestate)}`;
 }

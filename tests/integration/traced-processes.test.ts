@@ -30,12 +30,12 @@ async function processes(env: Record<string, string>, runtime: Runtime = "node")
     namespace,
     async gateway() {
       const process = start("gateway", "--port", "0");
-      const url = (await process.line(/^listening on /)).slice("listening on ".length);
+      const url = (await process.line(/^listening on /, 30_000)).slice("listening on ".length);
       return { process, url };
     },
     async worker() {
       const process = start("worker", ...LEASE);
-      await process.line(/^worker \S+ serves /);
+      await process.line(/^worker \S+ serves /, 30_000);
       return process;
     },
     async [Symbol.asyncDispose]() {
@@ -205,7 +205,8 @@ test("a collector that is away holds nothing up, and is said to be away", async 
   await using receiver = await otlpReceiver();
   const { url } = receiver;
   await receiver[Symbol.asyncDispose]();
-  await using all = await processes({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_SCHEDULE_DELAY: "20" });
+  const soon = { OTEL_BSP_SCHEDULE_DELAY: "20", OTEL_EXPORTER_OTLP_TIMEOUT: "500" };
+  await using all = await processes({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...soon });
   const [gateway, worker] = await Promise.all([all.gateway(), all.worker()]);
   const file = `${await temporaryDir()}/go`;
   await writeFile(file, "");
