@@ -52,7 +52,7 @@ export class Executor {
       if (error instanceof Unwanted) {
         attempt.close();
         settled();
-        if (span !== undefined) endAttempt(span, undefined);
+        endAttempt(span, undefined);
         return undefined;
       }
       outcome = outcomeOf(error);
@@ -61,7 +61,7 @@ export class Executor {
     const held = { failures, collects: collects(attempt.entry) };
     const policy = isUndo(attempt.entry) ? stream.step.undo!.retry : stream.step.retry;
     const end = decide(policy, held, outcome, Math.random());
-    if (span !== undefined) endAttempt(span, end);
+    endAttempt(span, end);
     return this.#report(attempt, end);
   }
 

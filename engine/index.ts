@@ -43,7 +43,7 @@ export type { SubscribedEvent } from "./subscriptions/delivery.ts";
 export type { SubscriptionOptions } from "./subscriptions/settings.ts";
 export type * from "./subscriptions/types.ts";
 export { parseTraceContext, type TraceContext } from "./trace-context.ts";
-export { beginSpan, failSpan, inSpan, placeOf } from "./tracing.ts";
+export { beginSpan, endSpan, inSpan, placeOf } from "./tracing.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export type {

@@ -16,11 +16,13 @@ import {
 import type { Attempt } from "./attempt.ts";
 import { isToStart, isUndo } from "./entry.ts";
 import { type ErrorRecord, errorRecord } from "./errors.ts";
+import { logger } from "./log.ts";
 import { encodeTrace, parseTraceContext, type TraceContext } from "./trace-context.ts";
 import type { Transition } from "./transition.ts";
 import type { StartedRun } from "./views.ts";
 
 const NAME = "millrace";
+const log = logger("tracing");
 
 /** What makes spans, if an SDK is registered in this process. Without one nothing is made, not even what would do nothing. */
 function tracer(): Tracer | undefined {
@@ -33,7 +35,7 @@ function tracer(): Tracer | undefined {
  * registered.
  */
 export function beginSpan(name: string, options: SpanOptions, from?: TraceContext): Span | undefined {
-  return tracer()?.startSpan(name, options, from === undefined ? context.active() : contextAt(from));
+  return safely(() => tracer()?.startSpan(name, options, from === undefined ? context.active() : contextAt(from)));
 }
 
 function contextAt({ traceparent, tracestate }: TraceContext): Context {
@@ -55,10 +57,29 @@ export function inSpan<T>(span: Span | undefined, work: () => T): T {
   return span === undefined ? work() : context.with(trace.setSpan(context.active(), span), work);
 }
 
-export function failSpan(span: Span, { name, message, code, stack }: ErrorRecord): void {
-  span.setAttribute("error.type", code ?? name);
-  span.recordException({ name, message, ...(stack === undefined ? {} : { stack }) });
-  span.setStatus({ code: SpanStatusCode.ERROR, message });
+/** Ends a span with what is known by then, and what it has failed with, if it has. */
+export function endSpan(span: Span | undefined, attributes: Attributes, error?: ErrorRecord): void {
+  if (span === undefined) return;
+  safely(() => {
+    span.setAttributes(attributes);
+    if (error !== undefined) {
+      const { name, message, code, stack } = error;
+      span.setAttribute("error.type", code ?? name);
+      span.recordException({ name, message, ...(stack === undefined ? {} : { stack }) });
+      span.setStatus({ code: SpanStatusCode.ERROR, message });
+    }
+    span.end();
+  });
+}
+
+/** What samplers and processors of an application throw is not to fail what they watch. */
+function safely<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    log.warn("a span is left out: {error}", { error });
+    return undefined;
+  }
 }
 
 /**
@@ -79,13 +100,11 @@ export async function startInSpan<T extends Pick<StartedRun, "id" | "created">>(
   const place = (span && placeOf(span)) ?? given;
   try {
     const started = await inSpan(span, () => start(place && encodeTrace(place)));
-    span?.setAttributes({ "millrace.run.id": started.id, "millrace.run.created": started.created });
+    endSpan(span, { "millrace.run.id": started.id, "millrace.run.created": started.created });
     return started;
   } catch (error) {
-    if (span !== undefined) failSpan(span, errorRecord(error));
+    endSpan(span, {}, errorRecord(error));
     throw error;
-  } finally {
-    span?.end();
   }
 }
 
@@ -143,10 +162,10 @@ const OUTCOMES: Record<Transition["kind"], string> = {
 };
 
 /** Ends the span of an attempt with what has come of it; undefined: another attempt has taken its place. */
-export function endAttempt(span: Span, end: Transition | undefined): void {
-  span.setAttribute("millrace.outcome", end === undefined ? "released" : OUTCOMES[end.kind]);
-  if (end !== undefined && "error" in end) failSpan(span, end.error);
-  span.end();
+export function endAttempt(span: Span | undefined, end: Transition | undefined): void {
+  if (span === undefined) return;
+  const error = end !== undefined && "error" in end ? end.error : undefined;
+  endSpan(span, { "millrace.outcome": end === undefined ? "released" : OUTCOMES[end.kind] }, error);
 }
 
 /** Calls a handler for several attempts: what is traced in there goes on from the first, and the others link to that. */

@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import {
   beginSpan,
-  failSpan,
+  endSpan,
   inSpan,
   parseTraceContext,
   placeOf,
@@ -33,12 +33,8 @@ export function traced(): MiddlewareHandler<Env> {
       c.header("traceparent", place.traceparent);
     }
     if (span === undefined) return next();
-    try {
-      await inSpan(span, next);
-      endRequest(c, span);
-    } finally {
-      span.end();
-    }
+    await inSpan(span, next);
+    endRequest(c, span);
   };
 }
 
@@ -74,8 +70,7 @@ function routeOf(c: Context<Env>): string | undefined {
 
 function endRequest(c: Context<Env>, span: Span): void {
   const { status } = c.res;
-  span.setAttribute("http.response.status_code", status);
-  if (status < 500) return;
   const { name = "Error", message = "", stack } = c.error ?? {};
-  failSpan(span, { name, message, code: `${status}`, ...(stack === undefined ? {} : { stack }) });
+  const error = { name, message, code: `${status}`, ...(stack === undefined ? {} : { stack }) };
+  endSpan(span, { "http.response.status_code": status }, status < 500 ? undefined : error);
 }

@@ -64,6 +64,27 @@ describe("with an SDK in the process", () => {
     expect(named("step inner/own").map(idsOf)).toEqual(expect.arrayContaining(children.map(isChildOf)));
   });
 
+  test("what wakes a step finds it in its run's trace", async () => {
+    const waits = workflow("waits", { input })
+      .sleep("pause", { for: 1 })
+      .waitFor("early", { schema: any() })
+      .waitFor("late", { schema: any() })
+      .waitFor("never", { schema: any(), timeoutMs: 1 });
+    await using engine = await engineUnderTest([waits]);
+    await engine.worker();
+    const { runs } = engine.millrace;
+    const { id } = await runs.start(waits, 1);
+    await runs.signal(id, "early", 1);
+    await expect.poll(async () => (await runs.get(id)).steps.late?.status).toBe("waiting");
+    await runs.signal(id, "late", 2);
+    expect(await engine.ended(id)).toMatchObject({ status: "completed" });
+    for (const name of ["pause", "early", "late", "never"]) {
+      const spans = named(`step waits/${name}`);
+      expect(spans.map(({ attributes }) => attributes["millrace.outcome"])).toEqual(["waiting", "completed"]);
+      for (const span of spans) expect(idsOf(span)).toEqual(isChildOf(named("run waits")[0]!));
+    }
+  });
+
   test("items have their number, a failure that is a result is an error, and what only passes a gate has no span", async () => {
     const gates = new Gates();
     const listed = workflow("listed", { input }).map("each", {

@@ -165,20 +165,29 @@ describe("every attempt is told its run's trace", () => {
   test("after it was given back by a worker that stops", async () => {
     const seen = new Seen();
     const gates = new Gates();
-    const held = workflow("held", { input }).step("wait", async (value, ctx) => {
+    const pass = (name: string) => async (_: unknown, ctx: StepContext) => {
       seen.note(ctx);
-      await gates.pass("go", ctx.signal);
-      return value;
-    });
+      await gates.pass(name, ctx.signal);
+    };
+    const held = workflow("held", { input })
+      .step("do", { run: pass("do"), undo: pass("undo") })
+      .step("fail", () => {
+        throw new FatalError("no");
+      });
     await using engine = await engineUnderTest([held]);
-    const first = await engine.worker({ drainMs: 0 });
+    const handOver = async (began: number, gate: string) => {
+      const worker = await engine.worker({ drainMs: 0 });
+      await expect.poll(() => seen.attempts.length).toBe(began);
+      await worker.stop();
+      gates.open(gate);
+    };
     const id = await tracedRun(engine, held, 1);
-    await engine.until(id, ({ type }) => type === "step.started");
-    await first.stop();
-    gates.open("go");
+    await handOver(1, "do");
+    // The second goes on to the undo, and gives that back.
+    await handOver(3, "undo");
     await engine.worker();
-    expect(await engine.ended(id)).toMatchObject({ status: "completed" });
-    expect(seen).toMatchObject({ attempts: ["wait 1", "wait 1"], others: [] });
+    expect(await engine.ended(id)).toMatchObject({ status: "failed" });
+    expect(seen).toMatchObject({ attempts: ["do 1", "do 1", "do 1", "do 1"], others: [] });
   });
 
   test("after its entry was lost, or moved to another version", async () => {
