@@ -36,6 +36,7 @@ export async function startTracing(tracing: Tracing | undefined, service: string
     spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())],
   });
   provider.register();
-  const flush = () => provider.shutdown().catch((error) => log.warn("the last spans were not sent: {error}", { error }));
+  const flush = () =>
+    provider.shutdown().catch((error) => log.warn("the last spans were not sent: {error}", { error }));
   return { stop: async () => void (await within(flush(), FLUSH_MS)) };
 }

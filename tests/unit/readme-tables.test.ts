@@ -80,7 +80,9 @@ test("the README names no other variable than those that are read", async () => 
   const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
   const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
   ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
-  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofRuntimes, ...ofSdk].filter((name) => name.includes("_"));
+  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofRuntimes, ...ofSdk].filter((name) =>
+    name.includes("_"),
+  );
   expect([...named].sort()).toEqual([...new Set(withUnderscore)].sort());
 });
 
