@@ -26,6 +26,7 @@ import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
 import { ticketOperations } from "./routes/tickets.ts";
 import { workflowOperations } from "./routes/workflows.ts";
+import { traced } from "./trace.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -51,6 +52,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.use(requestId());
   app.use(guards);
   app.use(origins(deps.origins ?? []));
+  app.use("/v1/*", traced());
   app.use(
     methodNotAllowed({
       app,

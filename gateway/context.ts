@@ -4,8 +4,9 @@ import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { TraceVariables } from "./trace.ts";
 
-export type Env = { Variables: RequestIdVariables & { caller: Caller } };
+export type Env = { Variables: RequestIdVariables & TraceVariables & { caller: Caller } };
 
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;

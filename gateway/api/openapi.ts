@@ -96,7 +96,7 @@ function operationObject(path: string, declaration: Declaration): Record<string,
 }
 
 /** The statuses of problems that an operation may answer with. */
-export function problemsOf(path: string, declaration: Declaration): number[] {
+function problemsOf(path: string, declaration: Declaration): number[] {
   const { scope, query, body, raw, idempotent, problems = [] } = declaration;
   const statuses = new Set([...problems, 500, 503]);
   const add = (...more: number[]) => {

@@ -7,6 +7,7 @@ import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
 import { sseResponse } from "../live/sse.ts";
 import { priority } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 import { acceptedRun } from "../views/common.ts";
 import { runView } from "../views/runs.ts";
 
@@ -55,7 +56,9 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
     async ({ c, caller, tenant, body, bytes, key, reply }) => {
       const { priority, ...input } = body;
       const same = await idempotency(key, WORKFLOW, [bytes]);
-      const started = await startFor(caller, () => millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same }));
+      const started = await startFor(caller, () =>
+        millrace.runs.start(WORKFLOW, input, { tenant, priority, ...traceOf(c), ...same }),
+      );
 
       if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
         return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });
