@@ -1,6 +1,7 @@
 import type { Millrace } from "../engine/index.ts";
 import { createApp } from "../gateway/app.ts";
 import type { Listening } from "../gateway/entry/serve.ts";
+import { type ModelServer, serverOf } from "../workflows/inference/server.ts";
 import { CommandError } from "./errors.ts";
 import { type RuntimeName, runtimeName } from "./runtime.ts";
 
@@ -15,14 +16,30 @@ export interface Address {
   port: number;
 }
 
-/** Serves the gateway on the runtime that this is. @throws CommandError if the address cannot be had */
+/**
+ * Serves the gateway on the runtime that this is.
+ *
+ * @throws CommandError if the address cannot be had, or that of the model server is none
+ */
 export async function serveGateway(millrace: Millrace, { host, port }: Address): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
+  const remoteModels = modelServer();
   try {
-    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket }), { host, port });
+    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, remoteModels }), {
+      host,
+      port,
+    });
     return { ...listening, url: `http://${nameOf(host)}:${listening.port}` };
   } catch (error) {
     throw addressError(error, { host, port });
+  }
+}
+
+function modelServer(): ModelServer | undefined {
+  try {
+    return serverOf(process.env);
+  } catch (error) {
+    throw new CommandError((error as Error).message, { cause: error });
   }
 }
 

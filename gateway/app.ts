@@ -1,11 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
+import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
 import { configRoutes } from "./routes/config.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
@@ -13,6 +15,7 @@ import { documentRoutes } from "./routes/documents.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
+import { openAiRoutes } from "./routes/openai.ts";
 import { pauseRoutes } from "./routes/pauses.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -28,6 +31,8 @@ export interface AppDeps {
   /** The runtime's own, by its entry. */
   upgradeWebSocket: UpgradeWebSocket;
   limits?: Partial<Limits>;
+  /** What the model server of the workers has. Without one, only the embedded models are taken. */
+  remoteModels?: RemoteModels | undefined;
   log?: Log;
 }
 
@@ -37,6 +42,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     millrace: deps.millrace,
     upgradeWebSocket: deps.upgradeWebSocket,
     limits: { ...DEFAULT_LIMITS, ...deps.limits },
+    remoteModels: deps.remoteModels,
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };
   const app = new Hono<Env>();
@@ -47,7 +53,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(", ");
         const detail = `${c.req.path} takes ${allow}.`;
-        return problemResponse(c, new ProblemError(405, undefined, detail, { headers: { Allow: allow } }));
+        return answerTo(c, new ProblemError(405, undefined, detail, { headers: { Allow: allow } }));
       },
     }),
   );
@@ -61,6 +67,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", stepRoutes(gateway));
   app.route("/", documentRoutes(gateway));
   app.route("/", inferenceRoutes(gateway));
+  app.route("/", openAiRoutes(gateway));
   app.route("/", eventRoutes(gateway));
   app.route("/", deadLetterRoutes(gateway));
   app.route("/", scheduleRoutes(gateway));
@@ -73,7 +80,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", configRoutes(gateway));
   app.route("/", healthRoutes(gateway));
 
-  app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
+  app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
     if (problem.status >= 500)
@@ -84,7 +91,12 @@ export function createApp(deps: AppDeps): Hono<Env> {
         status: problem.status,
         error,
       });
-    return problemResponse(c, problem);
+    return answerTo(c, problem);
   });
   return app;
+}
+
+/** An error in the words of whoever asks on this path. */
+function answerTo(c: Context, problem: ProblemError): Response {
+  return isOpenAiPath(c.req.path) ? openAiErrorResponse(c, problem) : problemResponse(c, problem);
 }

@@ -3,6 +3,7 @@ import type { RequestIdVariables } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Limits } from "./limits.ts";
+import type { RemoteModels } from "./openai/models.ts";
 
 export type Env = { Variables: RequestIdVariables };
 
@@ -17,6 +18,8 @@ export interface Gateway {
   readonly millrace: Millrace;
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
+  /** Undefined where the workers have no model server. */
+  readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;
 }
 

@@ -57,10 +57,13 @@ export const plainObject = v.custom<Record<string, unknown>>(
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const errors = result.issues.slice(0, 50).map((issue) => ({
-    path: (issue.path ?? []).map((part) => String(part.key)),
-    message: messageOf(issue),
-  }));
+  const errors = result.issues
+    .slice(0, 50)
+    .map(telling)
+    .map((issue) => ({
+      path: (issue.path ?? []).map((part) => String(part.key)),
+      message: messageOf(issue),
+    }));
   throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
 }
 
@@ -74,6 +77,13 @@ export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S)
   if (repeated.length === 0) return check(schema, c.req.query(), "query");
   const errors = repeated.slice(0, 50).map(([name]) => ({ path: [name], message: "This is given more than once." }));
   throw new ProblemError(422, "invalid_input", "The query does not fit its schema.", { errors });
+}
+
+/** Of what fits none of several schemas, what is wrong deepest inside: there the value fits one of them best. */
+function telling(issue: v.BaseIssue<unknown>): v.BaseIssue<unknown> {
+  const depth = ({ path }: v.BaseIssue<unknown>) => path?.length ?? 0;
+  const inner = issue.type === "union" ? (issue.issues ?? []).map(telling) : [];
+  return inner.reduce((best, each) => (depth(each) > depth(best) ? each : best), issue);
 }
 
 /** valibot says of a field that is missing, or one too many, that it expected a "never". */

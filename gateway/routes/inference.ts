@@ -1,25 +1,20 @@
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import * as v from "valibot";
+import { inferenceFields } from "../../workflows/inference/input.ts";
 import { accepted, runLinks } from "../accepted.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency, idempotencyKey } from "../idempotency.ts";
 import { readJson } from "../json.ts";
 import { sseResponse } from "../live/sse.ts";
+import { checkInference } from "../openai/models.ts";
 import { priority } from "../schemas.ts";
+import { endsWithin } from "../waiting.ts";
 
 const WORKFLOW = "inference";
 
-const body = v.strictObject({
-  prompt: v.string(),
-  model: v.optional(v.string()),
-  user_id: v.optional(v.string()),
-  system: v.optional(v.string()),
-  max_tokens: v.optional(v.number()),
-  cache: v.optional(v.boolean()),
-  priority,
-});
+const body = v.strictObject({ ...inferenceFields, priority });
 
-/** A prompt as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
+/** A prompt or a conversation as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
 export function inferenceRoutes(gateway: Gateway): Hono<Env> {
   const { millrace, limits } = gateway;
   const routes = new Hono<Env>();
@@ -28,6 +23,7 @@ export function inferenceRoutes(gateway: Gateway): Hono<Env> {
     const key = idempotencyKey(c);
     const { value, bytes } = await readJson(c, body, limits);
     const { priority, ...input } = value;
+    checkInference(input);
     const tenant = tenantOf(c);
     const same = await idempotency(key, WORKFLOW, [bytes]);
     const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
@@ -52,17 +48,4 @@ export function inferenceRoutes(gateway: Gateway): Hono<Env> {
 function preferredWait(prefer: string | undefined, maxMs: number): number | undefined {
   const match = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(prefer ?? "");
   return match === null ? undefined : Math.min(Number(match[1]), maxMs / 1_000);
-}
-
-/** Whether a run's last event comes within that time. */
-async function endsWithin(c: Context<Env>, { millrace, log }: Gateway, run: string, ms: number): Promise<boolean> {
-  const signal = AbortSignal.timeout(ms);
-  try {
-    for await (const _ of millrace.watch(run, { tenant: tenantOf(c), signal }));
-    return !signal.aborted;
-  } catch (error) {
-    // The run is accepted, whatever becomes of the waiting.
-    log.warn("the end of {run} could not be waited for: {error}", { run, error, requestId: c.get("requestId") });
-    return false;
-  }
 }
