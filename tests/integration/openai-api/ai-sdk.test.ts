@@ -20,7 +20,7 @@ describe("the AI SDK, as a client", () => {
   test("generates text", async () => {
     const { text, usage, finishReason } = await generateText({ model: provider.chatModel(EXTRACTIVE), prompt });
     expect([text, finishReason]).toEqual([ANSWER, "stop"]);
-    expect(usage).toMatchObject({ inputTokens: 20, outputTokens: 6 });
+    expect(usage).toMatchObject({ inputTokens: 21, outputTokens: 6 });
   });
 
   test("streams text, and again with the same key, of one run", async () => {
@@ -29,7 +29,7 @@ describe("the AI SDK, as a client", () => {
       streamText({ model: provider.chatModel(EXTRACTIVE), prompt, headers: { "Idempotency-Key": "sdk" } });
     const first = ask();
     expect(await first.text).toBe(ANSWER);
-    expect(await first.usage).toMatchObject({ inputTokens: 20, outputTokens: 6 });
+    expect(await first.usage).toMatchObject({ inputTokens: 21, outputTokens: 6 });
     expect(await ask().text).toBe(ANSWER);
     expect(await runsOf(gateway)).toBe(before + 1);
   });

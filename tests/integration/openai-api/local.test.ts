@@ -36,12 +36,12 @@ describe("a chat completion of the embedded model", () => {
           finish_reason: "stop",
         },
       ],
-      usage: { prompt_tokens: 20, completion_tokens: 6, total_tokens: 26 },
+      usage: { prompt_tokens: 21, completion_tokens: 6, total_tokens: 27 },
     });
     expect(Math.abs(data.created - Date.now() / 1_000)).toBeLessThan(600);
     const view = await gateway.millrace.runs.get(run);
-    expect(view).toMatchObject({ workflow: "inference", usage: { tokens: 26 }, metadata: { team: "bridges" } });
-    expect(await gateway.millrace.usage({ key: "ann" })).toMatchObject({ tokens: 26 });
+    expect(view).toMatchObject({ workflow: "inference", usage: { tokens: 27 }, metadata: { team: "bridges" } });
+    expect(await gateway.millrace.usage({ key: "ann" })).toMatchObject({ tokens: 27 });
   });
 
   test("is streamed, with its usage where that is asked for", async () => {
@@ -51,7 +51,7 @@ describe("a chat completion of the embedded model", () => {
     expect(chunks[0]!.choices[0]!.delta).toEqual({ role: "assistant", content: "" });
     expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? "").join("")).toBe(ANSWER);
     expect(chunks.at(-2)!.choices[0]!.finish_reason).toBe("stop");
-    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 20, completion_tokens: 6 } });
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 21, completion_tokens: 6 } });
     expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
   });
 

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
 import { runsOf, textOf, withModelServer } from "../../support/chat.ts";
@@ -151,7 +152,7 @@ describe("a client that drops and comes back with its key", () => {
 
   test("is told when an answer takes too long, and waits for the same one", async () => {
     const go = Promise.withResolvers<void>();
-    const answer = async (response: Parameters<typeof streamAnswer>[0]) => {
+    const answer = async (response: ServerResponse) => {
       await go.promise;
       streamAnswer(response, ["At last."]);
     };
@@ -168,11 +169,17 @@ describe("a client that drops and comes back with its key", () => {
   });
 
   test("without a key does not start a second run by trying again", async () => {
-    await using up = await withModelServer(() => {}, { limits: { completionMs: 50 } });
+    const go = Promise.withResolvers<void>();
+    const answer = async (response: ServerResponse) => {
+      await go.promise;
+      streamAnswer(response, ["Too late."]);
+    };
+    await using up = await withModelServer(answer, { limits: { completionMs: 50 } });
     const eager = up.client.withOptions({ maxRetries: 3 });
     const error = await eager.chat.completions.create({ model, messages }).catch((thrown) => thrown);
     expect(error).toMatchObject({ status: 504, code: "not_ended" });
     expect(await runsOf(up.gateway)).toBe(1);
+    go.resolve();
   });
 });
 
@@ -209,7 +216,7 @@ describe("an attempt that fails in the middle of a stream", () => {
 describe("embeddings of a model server", () => {
   const answerWith =
     (usage: number) =>
-    (response: Parameters<typeof streamAnswer>[0], { body }: { body: { input: string[] } }) => {
+    (response: ServerResponse, { body }: { body: { input: string[] } }) => {
       response.writeHead(body.input.includes("bad") ? 400 : 200, { "Content-Type": "application/json" });
       const data = body.input.map((text, index) => ({ object: "embedding", index, embedding: [text.length, 0.5] }));
       const error = { message: "That is bad." };
