@@ -1,16 +1,13 @@
+import type * as v from "valibot";
 import type { RunView } from "../../engine/index.ts";
 import type { InferenceOutput, ToolCall } from "../../workflows/inference/workflow.ts";
+import type { completionUsageView, completionView, finishReason, toolCallView } from "../views/openai.ts";
 
-export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter";
-
-export interface CompletionUsage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-}
+export type FinishReason = v.InferOutput<typeof finishReason>;
+export type CompletionUsage = v.InferOutput<typeof completionUsageView>;
 
 /** A completed run of `inference` as OpenAI's `chat.completion`. */
-export function chatCompletion(run: RunView) {
+export function chatCompletion(run: RunView): v.InferOutput<typeof completionView> {
   const output = run.output as InferenceOutput;
   const { text, model, toolCalls = [] } = output;
   const calls = toolCalls.map(toolCallOf);
@@ -45,8 +42,8 @@ export function secondsOf(time: string): number {
   return Math.floor(Date.parse(time) / 1_000);
 }
 
-export function toolCallOf({ id, name, arguments: json }: ToolCall) {
-  return { id, type: "function" as const, function: { name, arguments: json } };
+export function toolCallOf({ id, name, arguments: json }: ToolCall): v.InferOutput<typeof toolCallView> {
+  return { id, type: "function", function: { name, arguments: json } };
 }
 
 export function finishReasonOf({ finishReason }: InferenceOutput): FinishReason {

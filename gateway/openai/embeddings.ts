@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { RunView } from "../../engine/index.ts";
 import { decodeFloats } from "../../workflows/embeddings/floats.ts";
 import type { EmbeddingsInput, EmbeddingsOutput } from "../../workflows/embeddings/workflow.ts";
+import type { embeddingListView } from "../views/openai.ts";
 
 const noTokens = "A text is wanted; lists of tokens are not taken.";
 const text = v.pipe(
@@ -42,7 +43,10 @@ export function embeddingsInputOf({ input, model, dimensions, user }: Embeddings
 }
 
 /** A completed run of `embeddings` as OpenAI's list of embeddings. */
-export function embeddingList({ output }: RunView, { encoding_format }: EmbeddingsRequest) {
+export function embeddingList(
+  { output }: RunView,
+  { encoding_format }: EmbeddingsRequest,
+): v.InferOutput<typeof embeddingListView> {
   const { embeddings, model, usage } = output as EmbeddingsOutput;
   return {
     object: "list",

@@ -1,18 +1,13 @@
 import type { Context } from "hono";
+import type * as v from "valibot";
 import { type RunView, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { ProblemError } from "../problem.ts";
+import type { openAiError } from "../views/openai.ts";
 
 /** Names the run that a reply is about. */
 export const RUN_HEADER = "Millrace-Run";
 
-/** An error as OpenAI's clients read it. */
-export interface OpenAiError {
-  message: string;
-  type: string;
-  /** The field that it is about, such as `messages[0].content`. */
-  param: string | null;
-  code: string | null;
-}
+export type OpenAiError = v.InferOutput<typeof openAiError>["error"];
 
 const PATHS = /^\/v1\/(?:chat\/completions|embeddings|models(?:\/[^/]+)?)\/?$/;
 

@@ -1,3 +1,4 @@
+import type * as v from "valibot";
 import type { ConfigEntry } from "../../engine/index.ts";
 import { HASHING_MODEL } from "../../workflows/embeddings/model.ts";
 import { type Inability, inabilityOf } from "../../workflows/inference/abilities.ts";
@@ -6,19 +7,12 @@ import { EXTRACTIVE_MODEL } from "../../workflows/inference/models.ts";
 import type { ModelServer } from "../../workflows/inference/server.ts";
 import type { InferenceInput } from "../../workflows/inference/workflow.ts";
 import { ProblemError } from "../problem.ts";
+import type { modelView } from "../views/openai.ts";
 
 /** What the model server that the workers ask is known to have. */
 export type RemoteModels = Pick<ModelServer, "model" | "embeddingModel" | "others">;
 
-export interface ModelView {
-  id: string;
-  object: "model";
-  /** Seconds since 1970: when it was deployed last, or came to be. */
-  created: number;
-  owned_by: "millrace" | "model-server";
-  /** Of the last deployment, if there was one. */
-  version?: string;
-}
+export type ModelView = v.InferOutput<typeof modelView>;
 
 /** The embedded models are of 1 January 2026. */
 const CREATED = 1_767_225_600;

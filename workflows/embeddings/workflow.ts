@@ -7,7 +7,10 @@ const text = v.pipe(
   v.maxLength(100_000, "A text has 100,000 characters at the most."),
 );
 
-const input = v.object({
+/** Of all vectors of a run. */
+const MOST_NUMBERS = 4_194_304;
+
+const fields = v.object({
   texts: v.pipe(v.array(text), v.minLength(1, "There is no text."), v.maxLength(2_048, "2,048 texts at the most.")),
   /** One of the server's models, or `millrace-hashing-1`. */
   model: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(200))),
@@ -16,6 +19,17 @@ const input = v.object({
   /** Handed to the server as `user`, and the key that what is used is summed for. */
   user_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(200))),
 });
+
+const input = v.pipe(
+  fields,
+  v.forward(
+    v.check(
+      ({ texts, dimensions = 1 }) => texts.length * dimensions <= MOST_NUMBERS,
+      `Vectors of ${MOST_NUMBERS} numbers in all are made at the most.`,
+    ),
+    ["dimensions"],
+  ),
+);
 
 export type EmbeddingsInput = v.InferOutput<typeof input>;
 

@@ -210,6 +210,8 @@ describe("embeddings of the embedded model", () => {
     const of = (params: OpenAI.EmbeddingCreateParams) => client.embeddings.create(params).catch((thrown) => thrown);
     expect(await of({ model: HASHING, input: [1, 2] })).toMatchObject({ status: 400, param: "input[0]" });
     expect(await of({ model: EXTRACTIVE, input: "a" })).toMatchObject({ status: 400, param: "model" });
+    const large = { model: HASHING, input: Array.from({ length: 2_000 }, () => "a"), dimensions: 4_096 };
+    expect(await of(large)).toMatchObject({ status: 400, param: "dimensions" });
     const error = await of({ model: "text-embedding-9", input: "a" });
     expect(error).toBeInstanceOf(OpenAI.NotFoundError);
     expect(error).toMatchObject({ code: "model_not_found" });
