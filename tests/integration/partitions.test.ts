@@ -66,7 +66,8 @@ describe("runs", () => {
     await engine.worker({ concurrency: 5 });
     const start = (user: string) => engine.millrace.runs.start(flow, { user, n: 0 });
     const at = async (run: string, type: string) => {
-      for await (const event of engine.millrace.watch(run)) if (event.type !== "reset" && event.type === type) return Date.parse(event.at);
+      for await (const event of engine.millrace.watch(run))
+        if (event.type !== "reset" && event.type === type) return Date.parse(event.at);
       throw new Error(`no ${type}`);
     };
     const first = await start("a");

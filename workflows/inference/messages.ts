@@ -9,7 +9,7 @@ const callId = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 /** What the messages of other servers may hold and none here does. */
 const refused = (message: string) => v.nullish(v.never(message));
 
-const ADDRESS = /^(?:https?:\/\/|data:image\/[a-z0-9.+-]+;base64,)/i;
+const ADDRESS = /^(?:https?:\/\/|data:image\/[A-Za-z0-9.+-]+;base64,)/;
 const NO_ADDRESS = "An http(s) address, or a data address with an image.";
 
 const textPart = v.object({ type: v.literal("text"), text });

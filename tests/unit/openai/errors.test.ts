@@ -1,7 +1,14 @@
+import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
-import type { RunView } from "../../../engine/index.ts";
-import { isOpenAiPath, notEnded, openAiErrorOf, runFailure } from "../../../gateway/openai/errors.ts";
-import { ProblemError } from "../../../gateway/problem.ts";
+import { OverloadedError, type RunView, UnavailableError, UnconfirmedError } from "../../../engine/index.ts";
+import {
+  isOpenAiPath,
+  notEnded,
+  openAiErrorOf,
+  openAiErrorResponse,
+  runFailure,
+} from "../../../gateway/openai/errors.ts";
+import { ProblemError, problemOf } from "../../../gateway/problem.ts";
 
 describe("an error on OpenAI's paths", () => {
   test("names the field as OpenAI does", () => {
@@ -67,5 +74,24 @@ describe("a run that did not complete is answered", () => {
   test("as late, and is only asked for again by a client that has a key", () => {
     expect(notEnded("r-0", true, 5).headers).toEqual({ "Millrace-Run": "r-0", "Retry-After": "1" });
     expect(notEnded("r-0", false, 5).headers).toEqual({ "Millrace-Run": "r-0", "x-should-retry": "false" });
+  });
+});
+
+describe("a start of which nobody knows whether it is stored", () => {
+  const asked = (error: Error, headers: Record<string, string> = {}) =>
+    new Hono().get("/", (c) => openAiErrorResponse(c, problemOf(error))).request("/", { headers });
+  const retry = (response: Response) => response.headers.get("x-should-retry");
+
+  test("is not to be tried again without a key", async () => {
+    const away = new UnavailableError("Redis is away.");
+    expect(retry(await asked(away))).toBe("false");
+    expect(retry(await asked(away, { "Idempotency-Key": "k" }))).toBeNull();
+    expect(retry(await asked(new OverloadedError("Full.", 1_000)))).toBeNull();
+  });
+
+  test("is named where it is", async () => {
+    const response = await asked(new UnconfirmedError("r-0", "Not on disk."));
+    expect([response.status, response.headers.get("millrace-run"), retry(response)]).toEqual([503, "r-0", "false"]);
+    expect(await response.json()).toMatchObject({ error: { type: "server_error", code: "unconfirmed" } });
   });
 });
