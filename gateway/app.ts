@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
+import { apiOperations } from "./routes/api.ts";
 import { configOperations } from "./routes/config.ts";
 import { deadLetterOperations } from "./routes/dead-letters.ts";
 import { documentOperations } from "./routes/documents.ts";
@@ -80,6 +81,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
   healthOperations(operations, gateway);
+  apiOperations(operations);
   app.route("/", operations.app);
 
   app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
