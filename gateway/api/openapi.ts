@@ -96,7 +96,7 @@ function operationObject(path: string, declaration: Declaration): Record<string,
   };
 }
 
-function problemAs(errors: Declaration["errors"], status: number): Record<string, unknown> {
+function problemAs(errors: Declaration["errors"], status: number): unknown {
   if (errors === undefined) return { $ref: `#/components/responses/Problem${status}` };
   return response({ description: PROBLEMS[status] ?? "An error.", schema: errors });
 }
