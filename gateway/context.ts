@@ -4,6 +4,7 @@ import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { RemoteModels } from "./openai/models.ts";
 import type { TraceVariables } from "./trace.ts";
 
 export type Env = { Variables: RequestIdVariables & TraceVariables & { caller: Caller } };
@@ -19,6 +20,8 @@ export interface Gateway {
   readonly millrace: Millrace;
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
+  /** Undefined where the workers have no model server. */
+  readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;
 }
 
