@@ -1,6 +1,6 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect, type Millrace } from "../engine/index.ts";
+import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
+import { openConnection } from "./connection.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { CommandError } from "./errors.ts";
 import { addressOf, CLOSE_GATEWAY_MS, type GatewayCommand } from "./gateway.ts";
@@ -29,15 +29,9 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
   try {
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
-    const { namespace, blobs, durability } = settings;
-    const millrace = await connect({
-      url: redisUrl,
-      namespace,
-      workflows: definitions,
-      blobs: new FsBlobStore(blobs),
-      durability,
-    });
-    cleanups.push(() => millrace.close());
+    const { durability } = settings;
+    const { millrace, close } = await openConnection(settings, redisUrl, { workflows: definitions, durability });
+    cleanups.push(close);
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());

@@ -14,6 +14,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inferenceRoutes } from "./routes/inference.ts";
 import { pauseRoutes } from "./routes/pauses.ts";
+import { presignedRoutes } from "./routes/presigned.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
@@ -60,6 +61,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route("/", runRoutes(gateway));
   app.route("/", stepRoutes(gateway));
   app.route("/", documentRoutes(gateway));
+  app.route("/", presignedRoutes(gateway));
   app.route("/", inferenceRoutes(gateway));
   app.route("/", eventRoutes(gateway));
   app.route("/", deadLetterRoutes(gateway));

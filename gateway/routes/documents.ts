@@ -10,6 +10,7 @@ import { readQuery } from "../json.ts";
 import { ProblemError } from "../problem.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
+import { answerTo, entityTag, isConditional } from "../upload/ranges.ts";
 
 const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.optional(v.string()) });
 
@@ -73,15 +74,23 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
   }
 
   routes.get("/v1/documents/:id", async (c) => {
-    const { blob, body } = await blobs.open(tenantOf(c), idParam(c, "document"));
-    return c.body(body, 200, {
-      "Content-Type": blob.type,
-      "Content-Length": String(blob.size),
-      "Content-Disposition": attachment(blob.name),
-      "X-Content-Type-Options": "nosniff",
-      "Content-Security-Policy": "sandbox; default-src 'none'",
-      ETag: `"${blob.sha256}"`,
-    });
+    const [tenant, id] = [tenantOf(c), idParam(c, "document")];
+    if (!isConditional(c)) {
+      const { blob, body } = await blobs.open(tenant, id);
+      return c.body(body, 200, { ...headersOf(blob), "Content-Length": String(blob.size) });
+    }
+    const blob = await blobs.find(tenant, id);
+    if (blob === undefined) throw new NotFoundError("document", id);
+    const answer = answerTo(c, blob);
+    if (answer.status === 304) return c.body(null, 304, { ETag: entityTag(blob) });
+    if (answer.status === 416)
+      throw new ProblemError(416, "range", `The document has ${blob.size} bytes.`, { headers: answer.headers });
+    const { range, headers } = answer.status === 206 ? answer : {};
+    const length = { "Content-Length": String(range?.length ?? blob.size) };
+    const all = { ...headersOf(blob), ...headers, ...length };
+    if (c.req.method === "HEAD") return c.body(null, answer.status, all);
+    const { body } = await blobs.open(tenant, id, { range });
+    return c.body(body, answer.status, all);
   });
 
   routes.delete("/v1/documents/:id", async (c) => {
@@ -95,6 +104,17 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
   });
 
   return routes;
+}
+
+function headersOf(blob: BlobInfo): Record<string, string> {
+  return {
+    "Content-Type": blob.type,
+    "Content-Disposition": attachment(blob.name),
+    "Accept-Ranges": "bytes",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    ETag: entityTag(blob),
+  };
 }
 
 function viewOf({ id, name, type, size, sha256 }: BlobInfo): DocumentView {
