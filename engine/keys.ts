@@ -78,13 +78,8 @@ export class NamespaceKeys {
     return `{${this.namespace}:blobs:${tenant}:${id}}`;
   }
 
-  /** Hash: the record of a blob, as its only chunk. Everything of a tenant but contents is in one slot. */
-  blobRecord(tenant: string, id: string): string {
-    return `{${this.namespace}:blobs:${tenant}}:record:${id}`;
-  }
-
-  /** Sorted set, each with the score 0: the names in a set of the blob store, such as the blobs of a run. */
-  blobMarks(tenant: string, kind: string, id: string): string {
+  /** Hash: a `record` of a blob, in the same way. Sorted set, with no scores: any other kind of its sets of names. All in one slot. */
+  blobs(tenant: string, kind: string, id: string): string {
     return `{${this.namespace}:blobs:${tenant}}:${kind}:${id}`;
   }
 

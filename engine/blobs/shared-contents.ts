@@ -13,7 +13,7 @@ const LOOKED_AT = 1_000;
  * What makes it safe is that both sides say what they are about to do before they look at what the other does: a put
  * adds its name, then looks whether the content is dying and still there; a delete marks it as dying and takes its own name
  * off, then looks for other names. Whichever looks last sees the other. If both do, neither goes on: the put keeps its
- * own bytes, the delete leaves the content. No content has a name that another had before, so that a removal which comes late hits
+ * own bytes and takes its name off as a delete does, so that the content goes with whoever comes last. No content has a name that another had before, so that a removal which comes late hits
  * nothing else.
  */
 export class SharedContents {
@@ -40,14 +40,13 @@ export class SharedContents {
   }
 
   async #joined(tenant: string, sha256: string, content: string, document: string): Promise<boolean> {
-    const same = { kind: "same", tenant, id: sha256 } as const;
-    const name = `${content}.${document}`;
     let joined = false;
     try {
-      await this.#objects.mark(same, name);
+      await this.#objects.mark({ kind: "same", tenant, id: sha256 }, `${content}.${document}`);
       joined = !(await this.#isDying(tenant, content)) && (await this.#isThere(tenant, content));
     } finally {
-      if (!joined) await this.#objects.unmark(same, name);
+      // A delete may have left the content because of this name.
+      if (!joined) await this.leave(tenant, sha256, content, document);
     }
     return joined;
   }
