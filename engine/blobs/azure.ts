@@ -21,7 +21,7 @@ export interface AzureOptions {
    * a `DefaultAzureCredential` of `@azure/identity`, which is then to be installed.
    */
   credential?: { key: string } | { sas: string } | AzureCredential | undefined;
-  /** For how long one request may go on, in ms. Default 60,000. */
+  /** For how long one request may go on, in ms, before it is made again. Default 30,000. */
   timeoutMs?: number | undefined;
   /** Of one blob. Default: 200 GB, as many blocks as there may be. */
   maxBytes?: number | undefined;
@@ -35,7 +35,7 @@ const DEFAULT_MAX_BYTES = 200_000_000_000;
  * @throws MillraceError `bad_blobs_url` for a place that cannot be one; `no_azure_storage`, `no_azure_identity`
  */
 export async function azureBlobs(options: AzureOptions): Promise<ObjectBlobStore> {
-  const { account, container, prefix = "", credential, timeoutMs = 60_000, maxBytes = DEFAULT_MAX_BYTES } = options;
+  const { account, container, prefix = "", credential, timeoutMs = 30_000, maxBytes = DEFAULT_MAX_BYTES } = options;
   if (!/^[a-z0-9]{3,24}$/.test(account)) throw bad(`${JSON.stringify(account)} is not an account's name.`);
   if (!/^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/.test(container))
     throw bad(`${JSON.stringify(container)} is not a container's name.`);
@@ -56,7 +56,7 @@ interface Service {
 
 async function containerOf({ account, endpoint, credential, timeoutMs }: Service, container: string) {
   const azure = await load<typeof import("@azure/storage-blob")>(() => import("@azure/storage-blob"));
-  const tries = { maxTries: 4, retryDelayInMs: 100, maxRetryDelayInMs: 2_000, tryTimeoutInMs: timeoutMs };
+  const tries = { maxTries: 3, retryDelayInMs: 100, maxRetryDelayInMs: 2_000, tryTimeoutInMs: timeoutMs };
   const options: StoragePipelineOptions = { retryOptions: tries, userAgentOptions: { userAgentPrefix: "millrace" } };
   const opened = (client: ContainerClient, signs?: Signs) => ({ client, signs });
   if (credential !== undefined && "sas" in credential) {

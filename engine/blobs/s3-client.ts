@@ -23,7 +23,7 @@ export interface S3Place {
   forcePathStyle?: boolean | undefined;
   /** As they are, or as they are now: asked for before each request, so whoever gives them keeps those that are still good. */
   credentials: S3Credentials | (() => Promise<S3Credentials>);
-  /** For how long one request may go on, in ms. Default 60,000. */
+  /** For how long one request may go on, in ms, before it is made again. Default 30,000. */
   timeoutMs?: number | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface S3Request {
   also?: readonly number[];
 }
 
-const TRIES = 4;
+const TRIES = 3;
 const RETRY_FROM_MS = 100;
 const RETRY_TO_MS = 2_000;
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
@@ -54,7 +54,7 @@ export class S3Client {
   readonly #cache = new Map<string, ArrayBuffer>();
 
   constructor(place: S3Place) {
-    const { bucket, prefix = "", region = "us-east-1", endpoint, forcePathStyle = false, timeoutMs = 60_000 } = place;
+    const { bucket, prefix = "", region = "us-east-1", endpoint, forcePathStyle = false, timeoutMs = 30_000 } = place;
     if (!BUCKET.test(bucket)) throw bad(`${JSON.stringify(bucket)} is not a bucket's name.`);
     if (!PREFIX_PATTERN.test(prefix)) throw bad("A prefix is parts of A-Z a-z 0-9 _ . - with slashes between them.");
     const url = endpointOf(endpoint ?? `https://s3.${region}.amazonaws.com`);

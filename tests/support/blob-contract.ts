@@ -56,7 +56,7 @@ export function blobContract(fresh: () => Promise<StoreUnderTest>): void {
     blobs.put({ ...document, ...more }, inChunks(bytes));
 
   describe("a blob", () => {
-    test.each([0, 1, 65_536, 262_144, 262_145, 4 * MB, 4 * MB + 1, 5 * MB, 5 * MB + 1, 11 * MB + 7])(
+    test.each([0, 1, 262_144, 262_145, 4 * MB, 5 * MB, 11 * MB + 7])(
       "of %i bytes comes back as it was put, elsewhere too",
       async (size) => {
         const bytes = bytesOf(size);
@@ -130,7 +130,7 @@ export function blobContract(fresh: () => Promise<StoreUnderTest>): void {
   });
 
   describe("nothing is left of one", () => {
-    test.each([0, 100, 65_536, 300_000, 6 * MB, 11 * MB])("whose sender has gone after %i bytes", async (size) => {
+    test.each([0, 300_000, 11 * MB])("whose sender has gone after %i bytes", async (size) => {
       for (const more of [{}, { run: newRunId(0) }])
         await expect(blobs.put({ ...document, ...more }, failingAfter(bytesOf(size)))).rejects.toThrow("has gone");
       expect(await store.kept()).toEqual([]);
@@ -180,7 +180,7 @@ export function blobContract(fresh: () => Promise<StoreUnderTest>): void {
     test("are there for whoever puts them while others are deleted", async () => {
       const bytes = bytesOf(1_000);
       let alive = await Promise.all(Array.from({ length: 4 }, () => put(bytes)));
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < 6; round++) {
         // All of them go while as many come, from two processes.
         const gone = alive;
         const [came] = await Promise.all([
@@ -229,7 +229,7 @@ export function blobContract(fresh: () => Promise<StoreUnderTest>): void {
 
     test("is found all, however much it is", async () => {
       const run = newRunId(0);
-      for (let i = 0; i < 30; i++) await Promise.all(Array.from({ length: 4 }, () => put(randomBytes(8), { run })));
+      for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 4 }, () => put(randomBytes(8), { run })));
       await blobs.deleteOf(tenant, run);
       expect(await store.kept()).toEqual([]);
     });

@@ -95,7 +95,8 @@ describe("a service that fails", () => {
 });
 
 test("is opened by its URL", async () => {
-  const env = { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" };
+  const { accessKeyId, secretAccessKey } = server.credentials;
+  const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
   const url = `s3://${server.bucket}/by/url?endpoint=${server.endpoint}&forcePathStyle=true&region=eu-north-1`;
   const { blobs, close } = await openBlobs(url, { env });
   const { id } = await blobs.put(document, bodyOf("hello"));

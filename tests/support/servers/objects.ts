@@ -16,11 +16,12 @@ export interface S3Server {
 /** A server that speaks the protocol of S3 and checks signatures, with one bucket. */
 export async function startS3(): Promise<S3Server> {
   const [dir, bucket] = [await temporaryDir(), "documents"];
-  const server = startFile("node", "tests/support/programs/s3.ts", { args: [dir, bucket] });
+  // The only key that this server knows, with a secret of its own.
+  const credentials = { accessKeyId: "S3RVER", secretAccessKey: randomBytes(20).toString("hex") };
+  const args = [dir, bucket, credentials.secretAccessKey];
+  const server = startFile("node", "tests/support/programs/s3.ts", { args });
   const line = await server.line(/listening on /, 60_000);
   const port = /:(\d+)$/.exec(line)![1];
-  // The only key that this server knows.
-  const credentials = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
   return { endpoint: `http://127.0.0.1:${port}`, bucket, dir, credentials, stop: () => stop(server) };
 }
 
