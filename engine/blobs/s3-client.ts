@@ -78,8 +78,8 @@ export class S3Client {
    */
   async request(asked: S3Request): Promise<Response> {
     for (let tried = 1; ; tried++) {
-      const failure = await this.#try(asked);
-      if (failure instanceof Response) return failure;
+      const { response, failure } = await this.#try(asked);
+      if (response !== undefined) return response;
       if (tried === TRIES || !(failure instanceof UnavailableError)) throw failure;
       await new Promise((resolve) => setTimeout(resolve, pauseMs(tried, RETRY_FROM_MS, RETRY_TO_MS)));
     }
@@ -116,7 +116,7 @@ export class S3Client {
     return { url: signed.url.href, signedAtMs };
   }
 
-  async #try(asked: S3Request): Promise<Response | MillraceError> {
+  async #try(asked: S3Request): Promise<Tried> {
     const { method, headers = {}, body, also = [] } = asked;
     const digest = await hexDigest("SHA-256", body ?? "");
     const all = { ...headers, "X-Amz-Content-Sha256": digest };
@@ -128,14 +128,15 @@ export class S3Client {
         ...{ method, headers: signed.headers, signal: late.signal, redirect: "manual" },
         ...(body === undefined ? {} : { body }),
       });
-      if (response.ok || also.includes(response.status)) return response;
+      if (response.ok || also.includes(response.status)) return { response };
       const said = (await response.text()).slice(0, 10_000);
       const what = `${response.status} ${textOf(said, "Code") ?? ""}`.trim();
-      if (PASSING.has(response.status)) return unavailable(new Error(what));
+      if (PASSING.has(response.status)) return { failure: unavailable(new Error(what)) };
       const detail = textOf(said, "Message") ?? "";
-      return new MillraceError("blobs_refused", `The blob store refused ${method}: ${what}. ${detail}`.trim());
+      const message = `The blob store refused ${method}: ${what}. ${detail}`.trim();
+      return { failure: new MillraceError("blobs_refused", message) };
     } catch (cause) {
-      return unavailable(cause);
+      return { failure: unavailable(cause) };
     } finally {
       clearTimeout(timer);
     }
@@ -158,6 +159,7 @@ export class S3Client {
   }
 }
 
+type Tried = { response: Response; failure?: never } | { response?: never; failure: MillraceError };
 type SignerOptions = ConstructorParameters<typeof AwsV4Signer>[0];
 
 /** The text of the first such element. The answers of S3 are plain enough for that. */

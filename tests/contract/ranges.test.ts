@@ -87,9 +87,10 @@ describe("If-None-Match", () => {
 
 test("HEAD says what GET would, whatever range is asked for", async () => {
   const [whole, head] = [await get({}), await get({ Range: "bytes=0-9" }, "HEAD")];
-  const { date: _, ...expected } = whole.headers;
+  const about = Object.keys(whole.headers).filter((name) => /^(content|etag|accept|x-content)/.test(name));
+  expect(about).toHaveLength(7);
   expect(head.status).toBe(200);
-  expect(head.headers).toMatchObject({ ...expected, "content-length": String(size) });
+  for (const name of about) expect([name, head.headers[name]]).toEqual([name, whole.headers[name]]);
   expect(head.body.byteLength).toBe(0);
 });
 

@@ -27,6 +27,8 @@ const KEYS: Record<string, string> = {
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
+  blobContent: `${space.blobContent("TENANT", "ID")} hash`,
+  blobs: `${space.blobs("TENANT", "KIND", "ID")} zset`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
