@@ -78,8 +78,13 @@ export class NamespaceKeys {
     return `{${this.namespace}:blobs:${tenant}:${id}}`;
   }
 
-  /** Hash: a `record` of a blob, in the same way. Sorted set, with no scores: any other kind of its sets of names. All in one slot. */
-  blobs(tenant: string, kind: string, id: string): string {
+  /** Hash: what is known of a blob, in the same way. Everything of a tenant but contents is in one slot. */
+  blobRecord(tenant: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}}:record:${id}`;
+  }
+
+  /** Sorted set, all with the score 0: the names in a set of the blob store, such as the blobs of a run. */
+  blobNames(tenant: string, kind: string, id: string): string {
     return `{${this.namespace}:blobs:${tenant}}:${kind}:${id}`;
   }
 
@@ -271,6 +276,41 @@ export class PartitionKeys {
   /** Sorted set: the names of a tenant's schedules by the time they were made. */
   schedules(tenant: string): string {
     return `${this.#prefix}:schedules:${tenant}`;
+  }
+
+  /** Hash: an API key. It, its indexes and the channel are in partition 0 alone. */
+  apiKey(id: string): string {
+    return `${this.#prefix}:api-key:${id}`;
+  }
+
+  /** Sorted set: the ids of all API keys by the time they were made. */
+  apiKeys(): string {
+    return `${this.#prefix}:api-keys`;
+  }
+
+  /** Sorted set: the ids of a tenant's API keys by the time they were made. */
+  apiKeysOf(tenant: string): string {
+    return `${this.#prefix}:api-keys:${tenant}`;
+  }
+
+  /** Hash: what a ticket is for, until it is redeemed or expires. `hash` is the digest of it. */
+  ticket(hash: string): string {
+    return `${this.#prefix}:ticket:${hash}`;
+  }
+
+  /** Sorted set: whose rate limits are in use, by when they will have all of them again, in µs. */
+  rates(): string {
+    return `${this.#prefix}:rates`;
+  }
+
+  /** Hash: what keys have taken of their quotas in one day; the field '' is the day. */
+  quotas(): string {
+    return `${this.#prefix}:quotas`;
+  }
+
+  /** Channel: `key ID`: read that API key again. */
+  access(): string {
+    return `${this.#prefix}:access`;
   }
 
   /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it; `paused`, `lanes`: read again which. */

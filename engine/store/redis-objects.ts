@@ -102,10 +102,10 @@ export class RedisObjects implements Objects {
   }
 
   #hash({ kind, tenant, id }: ObjectKey): string {
-    return kind === "content" ? this.#keys.blobContent(tenant, id) : this.#keys.blobs(tenant, kind, id);
+    return kind === "content" ? this.#keys.blobContent(tenant, id) : this.#keys.blobRecord(tenant, id);
   }
 
   #set({ kind, tenant, id }: MarkSet): string {
-    return this.#keys.blobs(tenant, kind, id);
+    return this.#keys.blobNames(tenant, kind, id);
   }
 }

@@ -1,16 +1,18 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import type { BlobInfo, StartedRun } from "../../engine/index.ts";
 import { ConflictError, NotFoundError, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotency, idempotencyKey } from "../idempotency.ts";
+import { demand } from "../access/caller.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Gateway } from "../context.ts";
+import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { readQuery } from "../json.ts";
 import { ProblemError } from "../problem.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
 import { answerTo, entityTag, isConditional } from "../upload/ranges.ts";
+import { acceptedRun } from "../views/common.ts";
+import { documentView } from "../views/documents.ts";
 
 const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.optional(v.string()) });
 
@@ -18,35 +20,58 @@ const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.o
 type DocumentView = Pick<BlobInfo, "id" | "name" | "type" | "size" | "sha256">;
 
 /** Documents in, with a run of their own if wanted, and out. */
-export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function documentOperations(operations: Operations, { millrace, limits, log }: Gateway): void {
   const { blobs } = millrace;
 
-  routes.post("/v1/documents", async (c) => {
-    const { name, workflow } = readQuery(c, uploadQuery);
-    const key = idempotencyKey(c);
-    if (workflow === undefined && key !== undefined)
-      throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
-    if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
+  operations.on(
+    "post",
+    "/v1/documents",
+    {
+      id: "uploadDocument",
+      tag: "Documents",
+      summary: "Upload a document, and start a run with it if wanted",
+      description: "With `workflow` a run of it is started with `{document}` as its input.",
+      scope: "documents:write",
+      idempotent: true,
+      query: uploadQuery,
+      raw: {
+        types: ["multipart/form-data", "*/*"],
+        description: "The part `file` of a form, or the bytes themselves.",
+      },
+      answers: {
+        201: { description: "The document is stored.", schema: documentView, headers: { Location: "The document." } },
+        202: {
+          description: "The document is stored and the run accepted.",
+          schema: v.strictObject({ ...acceptedRun, document: documentView }),
+          headers: { Location: "The run." },
+        },
+      },
+      problems: [404, 409],
+    },
+    async ({ c, caller, tenant, query: { name, workflow }, key, reply }) => {
+      if (workflow === undefined && key !== undefined)
+        throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
+      if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
 
-    const tenant = tenantOf(c);
-    const incoming = await receive(c, limits, name);
-    let blob: BlobInfo;
-    try {
-      const source = { tenant, name: incoming.name, type: incoming.type };
-      blob = await blobs.put(source, incoming.content, { maxBytes: limits.uploadBytes });
-    } finally {
-      await incoming.close();
-    }
-    const document = viewOf(blob);
-    if (workflow === undefined) return c.json(document, 201, { Location: `/v1/documents/${document.id}` });
+      if (workflow !== undefined) demand(caller, "runs:write");
+      const incoming = await receive(c, limits, name);
+      let blob: BlobInfo;
+      try {
+        const source = { tenant, name: incoming.name, type: incoming.type };
+        blob = await blobs.put(source, incoming.content, { maxBytes: limits.uploadBytes });
+      } finally {
+        await incoming.close();
+      }
+      const document = viewOf(blob);
+      if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
 
-    const started = await startWith(workflow, document, tenant, key);
-    if (started.created) return accepted(c, started, { document });
-    await blobs.delete(tenant, document.id);
-    const first = await millrace.runs.get(started.id, { tenant });
-    return accepted(c, started, first.input as { document: DocumentView });
-  });
+      const started = await startWith(workflow, document, tenant, key);
+      if (started.created) return accepted(c, started, { document });
+      await blobs.delete(tenant, document.id);
+      const first = await millrace.runs.get(started.id, { tenant });
+      return accepted(c, started, first.input as { document: DocumentView });
+    },
+  );
 
   async function startWith(
     workflow: string,
@@ -73,37 +98,69 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
     return found && (found.input as { document: DocumentView }).document.id === id;
   }
 
-  routes.get("/v1/documents/:id", async (c) => {
-    const [tenant, id] = [tenantOf(c), idParam(c, "document")];
-    if (!isConditional(c)) {
-      const { blob, body } = await blobs.open(tenant, id);
-      return c.body(body, 200, { ...headersOf(blob), "Content-Length": String(blob.size) });
-    }
-    const blob = await blobs.find(tenant, id);
-    if (blob === undefined) throw new NotFoundError("document", id);
-    const answer = answerTo(c, blob);
-    if (answer.status === 304) return c.body(null, 304, { ETag: entityTag(blob) });
-    if (answer.status === 416)
-      throw new ProblemError(416, "range", `The document has ${blob.size} bytes.`, { headers: answer.headers });
-    const { range, headers } = answer.status === 206 ? answer : {};
-    const length = { "Content-Length": String(range?.length ?? blob.size) };
-    const all = { ...headersOf(blob), ...headers, ...length };
-    if (c.req.method === "HEAD") return c.body(null, answer.status, all);
-    const { body } = await blobs.open(tenant, id, { range });
-    return c.body(body, answer.status, all);
-  });
+  operations.on(
+    "get",
+    "/v1/documents/{id}",
+    {
+      id: "getDocument",
+      tag: "Documents",
+      summary: "Download a document",
+      description: "All of it, or one range. Its `ETag` is its SHA-256.",
+      scope: "documents:read",
+      headers: {
+        Range: "One range of bytes, such as `bytes=0-99`; several are answered with all of it.",
+        "If-Range": "The `ETag` with which the range counts.",
+        "If-None-Match": "Entity tags with which 304 will do.",
+      },
+      answers: {
+        200: { description: "Its bytes, as an attachment.", type: "*/*", headers: { ETag: "Its SHA-256, quoted." } },
+        206: { description: "Some of them.", type: "*/*", headers: { "Content-Range": "Which, and of how many." } },
+        304: { description: "The client has it." },
+      },
+      problems: [416],
+    },
+    async ({ c, tenant }) => {
+      const id = idParam(c, "document");
+      if (!isConditional(c)) {
+        const { blob, body } = await blobs.open(tenant, id);
+        return c.body(body, 200, { ...headersOf(blob), "Content-Length": String(blob.size) });
+      }
+      const blob = await blobs.find(tenant, id);
+      if (blob === undefined) throw new NotFoundError("document", id);
+      const answer = answerTo(c, blob);
+      if (answer.status === 304) return c.body(null, 304, { ETag: entityTag(blob) });
+      if (answer.status === 416)
+        throw new ProblemError(416, "range", `The document has ${blob.size} bytes.`, { headers: answer.headers });
+      const { range, headers } = answer.status === 206 ? answer : {};
+      const length = { "Content-Length": String(range?.length ?? blob.size) };
+      const all = { ...headersOf(blob), ...headers, ...length };
+      if (c.req.method === "HEAD") return c.body(null, answer.status, all);
+      const { body } = await blobs.open(tenant, id, { range });
+      return c.body(body, answer.status, all);
+    },
+  );
 
-  routes.delete("/v1/documents/:id", async (c) => {
-    const [tenant, id] = [tenantOf(c), idParam(c, "document")];
-    const blob = await blobs.find(tenant, id);
-    if (blob === undefined) throw new NotFoundError("document", id);
-    if (blob.run !== undefined)
-      throw new ConflictError("document_of_run", `It belongs to run ${blob.run}, and goes when that is deleted.`);
-    await blobs.delete(tenant, id);
-    return c.body(null, 204);
-  });
-
-  return routes;
+  operations.on(
+    "delete",
+    "/v1/documents/{id}",
+    {
+      id: "deleteDocument",
+      tag: "Documents",
+      summary: "Delete a document",
+      scope: "documents:write",
+      answers: { 204: { description: "It is gone." } },
+      problems: [409],
+    },
+    async ({ c, tenant }) => {
+      const id = idParam(c, "document");
+      const blob = await blobs.find(tenant, id);
+      if (blob === undefined) throw new NotFoundError("document", id);
+      if (blob.run !== undefined)
+        throw new ConflictError("document_of_run", `It belongs to run ${blob.run}, and goes when that is deleted.`);
+      await blobs.delete(tenant, id);
+      return c.body(null, 204);
+    },
+  );
 }
 
 function headersOf(blob: BlobInfo): Record<string, string> {

@@ -2,12 +2,13 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import * as v from "valibot";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { FatalError, workflow } from "../../engine/index.ts";
+import { bodyOf, FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
+import { redisBlobs } from "../../engine/redis-blobs.ts";
 import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
-import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
+import { engineUrl, leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { ROOT } from "../support/run.ts";
 import { ScheduleBench } from "../support/schedules.ts";
 
@@ -28,7 +29,8 @@ const KEYS: Record<string, string> = {
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
   blobContent: `${space.blobContent("TENANT", "ID")} hash`,
-  blobs: `${space.blobs("TENANT", "KIND", "ID")} zset`,
+  blobRecord: `${space.blobRecord("TENANT", "ID")} hash`,
+  blobNames: `${space.blobNames("TENANT", "KIND", "ID")} zset`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -63,6 +65,13 @@ const KEYS: Record<string, string> = {
   reconciler: `${keys.reconciler()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
+  apiKey: `${keys.apiKey("ID")} hash`,
+  apiKeys: `${keys.apiKeys()} zset`,
+  apiKeysOf: `${keys.apiKeysOf("TENANT")} zset`,
+  ticket: `${keys.ticket("HASH")} hash`,
+  rates: `${keys.rates()} zset`,
+  quotas: `${keys.quotas()} hash`,
+  access: `${keys.access()} channel`,
   control: `${keys.control()} channel`,
   subscriptions: `${keys.subscriptions()} hash`,
   subscription: `${keys.subscription("GROUP")} stream`,
@@ -201,6 +210,15 @@ describe("what Redis holds after runs of every kind", () => {
       ({ type, step, data }) => type === "step.started" && step === "first" && data !== undefined,
     );
     await engine.millrace.config.set("a", 1);
+    const blobs = await redisBlobs({ url: engineUrl, namespace: engine.namespace });
+    const source = { tenant: "default", name: "a", type: "text/plain" };
+    for (const more of [{}, { run: good.id }]) await blobs.put({ ...source, ...more }, bodyOf("hello"));
+    blobs.close();
+    const { access } = engine.millrace;
+    await access.keys.create({ name: "ci", scopes: ["runs:read"] });
+    await access.tickets.issue({ runs: [good.id] });
+    await access.rateLimits.take("ci", { requests: 1, windowMs: 86_400_000 });
+    await access.quotas.takeOfDay("ci", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     // Two ticks are due: the second waits for the run of the first.
     const often = { name: "often", every: 60_000, overlap: "queue", missed: "all" } as const;
@@ -220,13 +238,16 @@ describe("what Redis holds after runs of every kind", () => {
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
-      if (/\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
+      if (/:0\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
     }
   });
 
   test("is in the table of keys, with its type, and nothing in the table is missing", () => {
     const shown = found.keys.map((each) =>
       each
+        .replace(/\{NS:blobs:default(:?)[0-9a-f]*\}/, (_, colon) => `{NS:blobs:TENANT${colon && ":ID"}}`)
+        .replace(/(TENANT\}:record:)[0-9a-f]+/, "$1ID")
+        .replace(/(TENANT\}):(?:run|same):[0-9a-f-]+/, "$1:KIND:ID")
         .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
@@ -234,6 +255,9 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
         .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
+        .replace(/:api-key:[0-9a-f]{32}/, ":api-key:ID")
+        .replace(/:api-keys:default/, ":api-keys:TENANT")
+        .replace(/:ticket:[0-9a-f]{64}/, ":ticket:HASH")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:tag:blue/, ":tag:TAG")
