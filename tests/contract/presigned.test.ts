@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { s3Blobs } from "../../engine/blobs/s3.ts";
-import { bytesOf, sha256 } from "../support/blob-contract.ts";
+import { bytesOf, sha256 } from "../support/blob-bytes.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
 import { type S3Server, startS3 } from "../support/servers/objects.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bytesOf, sha256 } from "../support/blob-contract.ts";
+import { bytesOf, sha256 } from "../support/blob-bytes.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
 

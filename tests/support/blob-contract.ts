@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import { newRunId } from "../../engine/ids.ts";
 import { type BlobInfo, type BlobStore, bodyOf, readBlob } from "../../engine/index.ts";
+import { bytesOf, inChunks, sha256 } from "./blob-bytes.ts";
 
 /** A blob store that nobody else uses, and what its service holds. */
 export interface StoreUnderTest {
@@ -17,24 +18,6 @@ export interface StoreUnderTest {
 const MB = 1_048_576;
 const tenant = "acme";
 const document = { tenant, name: "a.txt", type: "text/plain" };
-
-/** Bytes that differ from place to place, so that none can be taken for others. */
-export function bytesOf(size: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  let state = seed * 2_654_435_761;
-  for (let i = 0; i < size; i++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
-}
-
-export const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-
-/** In chunks as they come from a socket. */
-export async function* inChunks(bytes: Uint8Array, size = 65_536): AsyncGenerator<Uint8Array> {
-  for (let from = 0; from < bytes.byteLength; from += size) yield bytes.subarray(from, from + size);
-}
 
 async function* failingAfter(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield* inChunks(bytes);

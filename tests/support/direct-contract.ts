@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { BlobStore, DirectUpload } from "../../engine/index.ts";
-import { bytesOf, inChunks, type StoreUnderTest, sha256 } from "./blob-contract.ts";
+import { bytesOf, inChunks, sha256 } from "./blob-bytes.ts";
+import type { StoreUnderTest } from "./blob-contract.ts";
 
 const tenant = "acme";
 const MB = 1_048_576;

@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { BlobServiceClient, ContainerSASPermissions, StorageSharedKeyCredential } from "@azure/storage-blob";
+import { ContainerSASPermissions } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { azureBlobs } from "../../../engine/blobs/azure.ts";
 import { bodyOf } from "../../../engine/index.ts";
 import { openBlobs } from "../../../engine/open-blobs.ts";
-import { blobContract, bytesOf, inChunks, type StoreUnderTest } from "../../support/blob-contract.ts";
+import { bytesOf, inChunks } from "../../support/blob-bytes.ts";
+import { blobContract, type StoreUnderTest } from "../../support/blob-contract.ts";
 import { directContract } from "../../support/direct-contract.ts";
 import { openProxy } from "../../support/proxy.ts";
-import { type AzureServer, startAzure } from "../../support/servers/objects.ts";
+import { type AzureServer, container, rawContainer, startAzure } from "../../support/servers/objects.ts";
 
-const container = "documents";
 let server: AzureServer;
 beforeAll(async () => {
   server = await startAzure();
@@ -17,11 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** The container, past the store. */
-const raw = () => {
-  const credential = new StorageSharedKeyCredential(server.account, server.key);
-  return new BlobServiceClient(server.endpoint, credential).getContainerClient(container);
-};
+const raw = () => rawContainer(server);
 const document = { tenant: "acme", name: "a", type: "text/plain" };
 const placeOf = (prefix: string) => {
   const { account, endpoint, key } = server;

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { redisBlobs } from "../../../engine/redis-blobs.ts";
-import { blobContract, bytesOf, inChunks } from "../../support/blob-contract.ts";
+import { bytesOf, inChunks } from "../../support/blob-bytes.ts";
+import { blobContract } from "../../support/blob-contract.ts";
 import { engineUrl, freshNamespace, leftovers, rawRedis, redisUrl } from "../../support/redis.ts";
 
 const opened: { close(): void }[] = [];

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
+import { BlobServiceClient, type ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { type StartedProcess, startFile, startProgram } from "../process.ts";
 import { temporaryDir } from "../run.ts";
 
@@ -30,6 +31,15 @@ export interface AzureServer {
   account: string;
   key: string;
   stop(): Promise<void>;
+}
+
+/** The container that tests use. */
+export const container = "documents";
+
+/** The container, past the store. */
+export function rawContainer({ account, endpoint, key }: AzureServer): ContainerClient {
+  const credential = new StorageSharedKeyCredential(account, key);
+  return new BlobServiceClient(endpoint, credential).getContainerClient(container);
 }
 
 /** A server that speaks the protocol of Azure Blob Storage. */
