@@ -75,8 +75,8 @@ describe("a service that fails", () => {
   test("is not waited for", async () => {
     await using proxy = await openProxy(new URL(server.endpoint).origin);
     const endpoint = `http://127.0.0.1:${proxy.port}/${server.account}`;
-    const blobs = await azureBlobs({ ...placeOf("away"), endpoint, timeoutMs: 200 });
-    const { id } = await blobs.put(document, bodyOf("x"));
+    const { id } = await (await azureBlobs(placeOf("away"))).put(document, bodyOf("x"));
+    const blobs = await azureBlobs({ ...placeOf("away"), endpoint, timeoutMs: 300 });
     proxy.set("black-hole");
     await expect(blobs.find("acme", id)).rejects.toMatchObject({ code: "unavailable" });
     await expect(blobs.put(document, bodyOf("x"))).rejects.toMatchObject({ code: "unavailable" });

@@ -50,7 +50,7 @@ describe("in S3", () => {
 describe("a service that fails", () => {
   test("is asked again, also for a part whose answer was lost", async () => {
     await using proxy = await openProxy(server.endpoint);
-    const blobs = s3Blobs({ ...placeOf("lost", `http://127.0.0.1:${proxy.port}`), timeoutMs: 2_000 });
+    const blobs = s3Blobs({ ...placeOf("lost", `http://127.0.0.1:${proxy.port}`), timeoutMs: 5_000 });
     const bytes = bytesOf(11_000_000);
     async function* body() {
       for await (const chunk of inChunks(bytes, 1_000_000)) {
@@ -69,8 +69,8 @@ describe("a service that fails", () => {
 
   test("is not waited for", async () => {
     await using proxy = await openProxy(server.endpoint);
-    const blobs = s3Blobs({ ...placeOf("away", `http://127.0.0.1:${proxy.port}`), timeoutMs: 200 });
-    const { id } = await blobs.put(document, inChunks(bytesOf(3_000_000)));
+    const { id } = await s3Blobs(placeOf("away")).put(document, inChunks(bytesOf(3_000_000)));
+    const blobs = s3Blobs({ ...placeOf("away", `http://127.0.0.1:${proxy.port}`), timeoutMs: 500 });
     const { body } = await blobs.open("acme", id);
     const reader = body.getReader();
     await reader.read();

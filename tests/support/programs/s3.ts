@@ -18,9 +18,11 @@ const { store } = server;
 
 let last: Promise<unknown> = Promise.resolve();
 server.middleware.unshift(
-  async (_, next) => {
+  async ({ res }, next) => {
     const turn = last.then(next);
-    last = turn.catch(() => {});
+    // It waits for ever for the body of a request whose sender has gone.
+    const gone = new Promise((resolve) => res.once("close", resolve));
+    last = Promise.race([turn.catch(() => {}), gone]);
     await turn;
   },
   async (ctx, next) => {

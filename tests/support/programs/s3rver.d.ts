@@ -1,10 +1,11 @@
 /** What is used of it; it has no types of its own. */
 declare module "s3rver" {
-  import type { IncomingMessage } from "node:http";
+  import type { IncomingMessage, ServerResponse } from "node:http";
   import type { Readable } from "node:stream";
 
   interface Context {
     req: IncomingMessage & { url: string };
+    res: ServerResponse;
     method: string;
     query: Record<string, unknown>;
     status: number;
