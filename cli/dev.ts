@@ -1,7 +1,7 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect, type Millrace } from "../engine/index.ts";
+import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
 import { openDoor } from "../gateway/access/open-door.ts";
+import { openConnection } from "./connection.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { requireLoopback } from "./door.ts";
 import { CommandError } from "./errors.ts";
@@ -36,15 +36,9 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     cleanups.push(() => tracing.stop());
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
-    const { namespace, blobs, durability } = settings;
-    const millrace = await connect({
-      url: redisUrl,
-      namespace,
-      workflows: definitions,
-      blobs: new FsBlobStore(blobs),
-      durability,
-    });
-    cleanups.push(() => millrace.close());
+    const { durability } = settings;
+    const { millrace, close } = await openConnection(settings, redisUrl, { workflows: definitions, durability });
+    cleanups.push(close);
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());

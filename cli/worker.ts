@@ -1,5 +1,5 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect, createWorker } from "../engine/index.ts";
+import { createWorker } from "../engine/index.ts";
+import { openConnection } from "./connection.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { parseSteps } from "./steps.ts";
@@ -34,9 +34,8 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
   const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
-  const { namespace } = settings;
   const tracing = await startTracing(settings.tracing, "millrace-worker");
-  const millrace = await connect({ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) });
+  const { millrace, close } = await openConnection(settings, url, { workflows: definitions });
   try {
     const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
     await worker.start();
@@ -44,7 +43,7 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
     const timeoutMs = await stop;
     await within(worker.stop(), timeoutMs);
   } finally {
-    await millrace.close();
+    await close();
     await tracing.stop();
   }
 }

@@ -1,7 +1,17 @@
 export type * from "./access/api.ts";
 export { hasScope, lackedScopes, SCOPES, type Scope } from "./access/scopes.ts";
 export type { BatchHandler, Batching } from "./batching.ts";
-export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+export {
+  type BlobInfo,
+  type BlobSource,
+  type BlobStore,
+  type ByteRange,
+  bodyOf,
+  type DirectUpload,
+  type DirectUploads,
+  type OpenedBlob,
+  readBlob,
+} from "./blobs/blob-store.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";

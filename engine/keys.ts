@@ -73,6 +73,21 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
+  /** Hash: the bytes of a blob by the number of their chunk. Each in a slot of its own. */
+  blobContent(tenant: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}:${id}}`;
+  }
+
+  /** Hash: what is known of a blob, in the same way. Everything of a tenant but contents is in one slot. */
+  blobRecord(tenant: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}}:record:${id}`;
+  }
+
+  /** Sorted set, all with the score 0: the names in a set of the blob store, such as the blobs of a run. */
+  blobNames(tenant: string, kind: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}}:${kind}:${id}`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`, p);
   }

@@ -34,6 +34,7 @@ const TITLES: Record<number, string> = {
   409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
   422: "Unprocessable Content",
   426: "Upgrade Required",
   429: "Too Many Requests",
@@ -100,6 +101,8 @@ export function problemOf(thrown: unknown): ProblemError {
     });
   if (thrown instanceof MillraceError && thrown.code === "blob_too_large")
     return new ProblemError(413, thrown.code, `The document is too large. ${thrown.message}`);
+  if (thrown instanceof MillraceError && thrown.code === "upload_size")
+    return new ProblemError(422, thrown.code, thrown.message);
   return new ProblemError(500, undefined, "Something went wrong here. The request's id is in the log.", {
     cause: thrown,
   });

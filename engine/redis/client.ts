@@ -77,6 +77,18 @@ export class Client implements ScriptRunner {
     }
   }
 
+  /** As `call`, with bytes among the arguments, and a reply of bytes. */
+  async callWithBytes(name: string, ...args: (string | number | Uint8Array)[]): Promise<unknown> {
+    const given = args.map((arg) =>
+      typeof arg === "object" ? Buffer.from(arg.buffer, arg.byteOffset, arg.length) : arg,
+    );
+    try {
+      return await this.#settled(this.#link.callBuffer(name, ...given));
+    } catch (error) {
+      throw classify(name, error, this.#where());
+    }
+  }
+
   /** Sends calls together; their replies in order. @throws as `call`, for the first that failed */
   async pipeline(calls: Call[]): Promise<unknown[]> {
     return allOf(await this.replies(calls));

@@ -1,6 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
-import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
+import {
+  type AnyWorkflow,
+  type BlobStore,
+  connect,
+  createWorker,
+  type DurabilityOption,
+  type Millrace,
+} from "../../engine/index.ts";
 import type { JwtVerifier } from "../../gateway/access/jwt.ts";
 import { keyDoor } from "../../gateway/access/key-door.ts";
 import { openDoor } from "../../gateway/access/open-door.ts";
@@ -19,7 +26,7 @@ export interface TestGateway {
   readonly millrace: Millrace;
   /** What was logged as a warning or an error. */
   readonly logged: { message: string; properties: Record<string, unknown> | undefined }[];
-  /** The files of the blob store: two for each document. */
+  /** The files of the blob store: two for each document, whatever bytes they share. */
   blobFiles(): Promise<string[]>;
   /** The channels of runs that somebody listens to. */
   watched(): Promise<string[]>;
@@ -52,11 +59,14 @@ export async function startGateway(options: {
   origins?: readonly string[];
   /** Of the runs that it starts. */
   durability?: DurabilityOption;
+  /** Default: files in a directory of its own. */
+  blobs?: BlobStore;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
   const { workflows, url: redis = engineUrl, durability = "memory" } = options;
-  const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
+  const { blobs = new FsBlobStore(dir) } = options;
+  const millrace = await connect({ url: redis, namespace, workflows, blobs, durability });
   const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
   await worker?.start();
   const logged: TestGateway["logged"] = [];
@@ -80,7 +90,8 @@ export async function startGateway(options: {
     ...{ url, port: listening.port, millrace, logged },
     async blobFiles() {
       const all = await readdir(dir, { recursive: true, withFileTypes: true });
-      return all.filter((entry) => entry.isFile()).map((entry) => entry.name);
+      const names = all.filter((entry) => entry.isFile()).map((entry) => entry.name);
+      return names.filter((name) => !/^[0-9a-f]{64}$/.test(name));
     },
     watched() {
       return channelsLike(rawRedis(), `{${namespace}:*}:run:*`);

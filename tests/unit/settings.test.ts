@@ -74,6 +74,14 @@ describe("settings", () => {
     [{ MILLRACE_NAMESPACE: "x".repeat(41) }, "MILLRACE_NAMESPACE takes"],
     [{ MILLRACE_DURABILITY: "replicated" }, "MILLRACE_DURABILITY takes memory, disk or replicas:N"],
     [{ MILLRACE_DURABILITY: "replicas:0" }, "MILLRACE_DURABILITY, of replicas, takes a whole number from 1"],
+    [
+      { MILLRACE_BLOBS: "gopher://a" },
+      "MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. There is no store",
+    ],
+    [
+      { MILLRACE_BLOBS: "s3://key:secret@a" },
+      "MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. It takes no",
+    ],
     [{ REDIS_URL: "localhost:6379" }, "REDIS_URL takes a URL"],
     [{ VALKEY_URL: "http://localhost" }, "VALKEY_URL takes a URL"],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: "localhost:4318" }, "OTEL_EXPORTER_OTLP_ENDPOINT takes a URL"],
