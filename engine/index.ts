@@ -18,6 +18,7 @@ export type {
   RunFilter,
   StartOptions,
   Tenanted,
+  WatchAllOptions,
 } from "./millrace.ts";
 export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";

@@ -18,6 +18,7 @@ test.each([
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
   [space.heard("P"), "{acme}:heard:P"],
+  [space.everyRunChannel(), "{acme:*}:run:*"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
