@@ -6,7 +6,7 @@ export { connect } from "./connect.ts";
 export { hexDigest } from "./digest.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
-export { type Cursor, isTerminal, parseCursor, type RunEvent } from "./events.ts";
+export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";

@@ -4,29 +4,31 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
+import { type Door, openDoor } from "./access/caller.ts";
+import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
-import { configRoutes } from "./routes/config.ts";
-import { deadLetterRoutes } from "./routes/dead-letters.ts";
-import { documentRoutes } from "./routes/documents.ts";
-import { eventRoutes } from "./routes/events.ts";
-import { healthRoutes } from "./routes/health.ts";
-import { inferenceRoutes } from "./routes/inference.ts";
-import { pauseRoutes } from "./routes/pauses.ts";
-import { queueRoutes } from "./routes/queues.ts";
-import { runRoutes } from "./routes/runs.ts";
-import { scheduleRoutes } from "./routes/schedules.ts";
-import { stepRoutes } from "./routes/steps.ts";
-import { subscriptionRoutes } from "./routes/subscriptions.ts";
-import { usageRoutes } from "./routes/usage.ts";
-import { workerRoutes } from "./routes/workers.ts";
-import { workflowRoutes } from "./routes/workflows.ts";
+import { configOperations } from "./routes/config.ts";
+import { deadLetterOperations } from "./routes/dead-letters.ts";
+import { documentOperations } from "./routes/documents.ts";
+import { eventOperations } from "./routes/events.ts";
+import { figureOperations } from "./routes/figures.ts";
+import { healthOperations } from "./routes/health.ts";
+import { inferenceOperations } from "./routes/inference.ts";
+import { pauseOperations } from "./routes/pauses.ts";
+import { runOperations } from "./routes/runs.ts";
+import { scheduleOperations } from "./routes/schedules.ts";
+import { stepOperations } from "./routes/steps.ts";
+import { subscriptionOperations } from "./routes/subscriptions.ts";
+import { workflowOperations } from "./routes/workflows.ts";
 
 export interface AppDeps {
   millrace: Millrace;
   /** The runtime's own, by its entry. */
   upgradeWebSocket: UpgradeWebSocket;
+  /** Who lets callers in. Default: everybody may do everything, as the tenant `default`. */
+  door?: Door;
   limits?: Partial<Limits>;
   log?: Log;
 }
@@ -57,21 +59,21 @@ export function createApp(deps: AppDeps): Hono<Env> {
     if (c.req.method === "HEAD") await c.res.body?.cancel();
   });
 
-  app.route("/", runRoutes(gateway));
-  app.route("/", stepRoutes(gateway));
-  app.route("/", documentRoutes(gateway));
-  app.route("/", inferenceRoutes(gateway));
-  app.route("/", eventRoutes(gateway));
-  app.route("/", deadLetterRoutes(gateway));
-  app.route("/", scheduleRoutes(gateway));
-  app.route("/", queueRoutes(gateway));
-  app.route("/", workerRoutes(gateway));
-  app.route("/", usageRoutes(gateway));
-  app.route("/", workflowRoutes(gateway));
-  app.route("/", pauseRoutes(gateway));
-  app.route("/", subscriptionRoutes(gateway));
-  app.route("/", configRoutes(gateway));
-  app.route("/", healthRoutes(gateway));
+  const operations = new Operations(deps.door ?? openDoor, gateway.limits);
+  runOperations(operations, gateway);
+  stepOperations(operations, gateway);
+  documentOperations(operations, gateway);
+  inferenceOperations(operations, gateway);
+  eventOperations(operations, gateway);
+  deadLetterOperations(operations, gateway);
+  scheduleOperations(operations, gateway);
+  workflowOperations(operations, gateway);
+  pauseOperations(operations, gateway);
+  subscriptionOperations(operations, gateway);
+  configOperations(operations, gateway);
+  figureOperations(operations, gateway);
+  healthOperations(operations, gateway);
+  app.route("/", operations.app);
 
   app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {

@@ -2,9 +2,10 @@ import type { Context } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
+import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
 
-export type Env = { Variables: RequestIdVariables };
+export type Env = { Variables: RequestIdVariables & { caller: Caller } };
 
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;
@@ -20,7 +21,7 @@ export interface Gateway {
   readonly log: Log;
 }
 
-/** Whose request this is. There are no keys yet, so everything belongs to one tenant. */
-export function tenantOf(_c: Context<Env>): string {
-  return "default";
+/** Whose request this is. */
+export function tenantOf(c: Context<Env>): string {
+  return c.get("caller").tenant;
 }

@@ -10,28 +10,22 @@ const MAX_DEPTH = 64;
 /**
  * The JSON body of a request, checked against a schema, and its bytes as they were sent.
  *
+ * @param optional whether there may be none, without a Content-Type: the value is undefined then
  * @throws ProblemError 415 for another Content-Type, 413, 400 if it is not JSON, 422 if it does not fit
  */
 export async function readJson<S extends v.GenericSchema>(
   c: Context<Env>,
   schema: S,
   limits: Limits,
+  optional = false,
 ): Promise<{ value: v.InferOutput<S>; bytes: Uint8Array<ArrayBuffer> }> {
-  checkType(c);
+  if (!optional) checkType(c);
   const bytes = await readBytes(c, limits);
-  return { value: check(schema, check(plainObject, parseJson(decode(bytes), "body"), "body"), "body"), bytes };
-}
-
-/**
- * The JSON body of a request, whatever it holds; undefined if there is none.
- *
- * @throws ProblemError 415 for another Content-Type, 413, 400 if it is not JSON
- */
-export async function readAnyJson(c: Context<Env>, limits: Limits): Promise<unknown> {
-  const bytes = await readBytes(c, limits);
-  if (bytes.byteLength === 0 && c.req.header("content-type") === undefined) return undefined;
+  const isNone = bytes.byteLength === 0 && c.req.header("content-type") === undefined;
+  if (optional && isNone) return { value: undefined as v.InferOutput<S>, bytes };
   checkType(c);
-  return parseJson(decode(bytes), "body");
+  const sent = parseJson(decode(bytes), "body");
+  return { value: check(schema, schema.type === "unknown" ? sent : check(plainObject, sent, "body"), "body"), bytes };
 }
 
 function checkType(c: Context<Env>): void {

@@ -1,15 +1,17 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import type { BlobInfo, StartedRun } from "../../engine/index.ts";
 import { ConflictError, NotFoundError, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotency, idempotencyKey } from "../idempotency.ts";
+import { demand } from "../access/caller.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Gateway } from "../context.ts";
+import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { readQuery } from "../json.ts";
 import { ProblemError } from "../problem.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
+import { acceptedRun } from "../views/common.ts";
+import { documentView } from "../views/documents.ts";
 
 const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.optional(v.string()) });
 
@@ -17,35 +19,58 @@ const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.o
 type DocumentView = Pick<BlobInfo, "id" | "name" | "type" | "size" | "sha256">;
 
 /** Documents in, with a run of their own if wanted, and out. */
-export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function documentOperations(operations: Operations, { millrace, limits, log }: Gateway): void {
   const { blobs } = millrace;
 
-  routes.post("/v1/documents", async (c) => {
-    const { name, workflow } = readQuery(c, uploadQuery);
-    const key = idempotencyKey(c);
-    if (workflow === undefined && key !== undefined)
-      throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
-    if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
+  operations.on(
+    "post",
+    "/v1/documents",
+    {
+      id: "uploadDocument",
+      tag: "Documents",
+      summary: "Upload a document, and start a run with it if wanted",
+      description: "With `workflow` a run of it is started with `{document}` as its input.",
+      scope: "documents:write",
+      idempotent: true,
+      query: uploadQuery,
+      raw: {
+        types: ["multipart/form-data", "*/*"],
+        description: "The part `file` of a form, or the bytes themselves.",
+      },
+      answers: {
+        201: { description: "The document is stored.", schema: documentView, headers: { Location: "The document." } },
+        202: {
+          description: "The document is stored and the run accepted.",
+          schema: v.strictObject({ ...acceptedRun, document: documentView }),
+          headers: { Location: "The run." },
+        },
+      },
+      problems: [404, 409],
+    },
+    async ({ c, caller, tenant, query: { name, workflow }, key, reply }) => {
+      if (workflow === undefined && key !== undefined)
+        throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
+      if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
 
-    const tenant = tenantOf(c);
-    const incoming = await receive(c, limits, name);
-    let blob: BlobInfo;
-    try {
-      const source = { tenant, name: incoming.name, type: incoming.type };
-      blob = await blobs.put(source, incoming.content, { maxBytes: limits.uploadBytes });
-    } finally {
-      await incoming.close();
-    }
-    const document = viewOf(blob);
-    if (workflow === undefined) return c.json(document, 201, { Location: `/v1/documents/${document.id}` });
+      if (workflow !== undefined) demand(caller, "runs:write");
+      const incoming = await receive(c, limits, name);
+      let blob: BlobInfo;
+      try {
+        const source = { tenant, name: incoming.name, type: incoming.type };
+        blob = await blobs.put(source, incoming.content, { maxBytes: limits.uploadBytes });
+      } finally {
+        await incoming.close();
+      }
+      const document = viewOf(blob);
+      if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
 
-    const started = await startWith(workflow, document, tenant, key);
-    if (started.created) return accepted(c, started, { document });
-    await blobs.delete(tenant, document.id);
-    const first = await millrace.runs.get(started.id, { tenant });
-    return accepted(c, started, first.input as { document: DocumentView });
-  });
+      const started = await startWith(workflow, document, tenant, key);
+      if (started.created) return accepted(c, started, { document });
+      await blobs.delete(tenant, document.id);
+      const first = await millrace.runs.get(started.id, { tenant });
+      return accepted(c, started, first.input as { document: DocumentView });
+    },
+  );
 
   async function startWith(
     workflow: string,
@@ -72,29 +97,50 @@ export function documentRoutes({ millrace, limits, log }: Gateway): Hono<Env> {
     return found && (found.input as { document: DocumentView }).document.id === id;
   }
 
-  routes.get("/v1/documents/:id", async (c) => {
-    const { blob, body } = await blobs.open(tenantOf(c), idParam(c, "document"));
-    return c.body(body, 200, {
-      "Content-Type": blob.type,
-      "Content-Length": String(blob.size),
-      "Content-Disposition": attachment(blob.name),
-      "X-Content-Type-Options": "nosniff",
-      "Content-Security-Policy": "sandbox; default-src 'none'",
-      ETag: `"${blob.sha256}"`,
-    });
-  });
+  operations.on(
+    "get",
+    "/v1/documents/{id}",
+    {
+      id: "getDocument",
+      tag: "Documents",
+      summary: "Download a document",
+      scope: "documents:read",
+      answers: { 200: { description: "Its bytes, as an attachment.", type: "*/*" } },
+    },
+    async ({ c, tenant }) => {
+      const { blob, body } = await blobs.open(tenant, idParam(c, "document"));
+      return c.body(body, 200, {
+        "Content-Type": blob.type,
+        "Content-Length": String(blob.size),
+        "Content-Disposition": attachment(blob.name),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        ETag: `"${blob.sha256}"`,
+      });
+    },
+  );
 
-  routes.delete("/v1/documents/:id", async (c) => {
-    const [tenant, id] = [tenantOf(c), idParam(c, "document")];
-    const blob = await blobs.find(tenant, id);
-    if (blob === undefined) throw new NotFoundError("document", id);
-    if (blob.run !== undefined)
-      throw new ConflictError("document_of_run", `It belongs to run ${blob.run}, and goes when that is deleted.`);
-    await blobs.delete(tenant, id);
-    return c.body(null, 204);
-  });
-
-  return routes;
+  operations.on(
+    "delete",
+    "/v1/documents/{id}",
+    {
+      id: "deleteDocument",
+      tag: "Documents",
+      summary: "Delete a document",
+      scope: "documents:write",
+      answers: { 204: { description: "It is gone." } },
+      problems: [409],
+    },
+    async ({ c, tenant }) => {
+      const id = idParam(c, "document");
+      const blob = await blobs.find(tenant, id);
+      if (blob === undefined) throw new NotFoundError("document", id);
+      if (blob.run !== undefined)
+        throw new ConflictError("document_of_run", `It belongs to run ${blob.run}, and goes when that is deleted.`);
+      await blobs.delete(tenant, id);
+      return c.body(null, 204);
+    },
+  );
 }
 
 function viewOf({ id, name, type, size, sha256 }: BlobInfo): DocumentView {

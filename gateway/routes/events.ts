@@ -1,8 +1,8 @@
-import { Hono } from "hono";
 import * as v from "valibot";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { check, readQuery } from "../json.ts";
+import { check } from "../json.ts";
 import { liveEvents } from "../live/many.ts";
 import { runEvents } from "../live/one.ts";
 import { sseResponse } from "../live/sse.ts";
@@ -13,27 +13,56 @@ import { after } from "../schemas.ts";
 const eventsQuery = v.strictObject({ after: v.optional(after) });
 
 /** Runs as they happen: one over a socket or as Server-Sent Events, or many over one socket. */
-export function eventRoutes(gateway: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function eventOperations(operations: Operations, gateway: Gateway): void {
+  operations.on(
+    "get",
+    "/v1/runs/{id}/events",
+    {
+      id: "watchRun",
+      tag: "Live",
+      summary: "Watch a run",
+      description:
+        "A WebSocket if the request asks for the upgrade, else Server-Sent Events whose `id` is the event's cursor. Both begin after `after`, or after `Last-Event-ID`, and end with the run.",
+      scope: "runs:read",
+      ticket: "watch",
+      query: eventsQuery,
+      headers: { "Last-Event-ID": "The cursor of the last event that was seen." },
+      answers: {
+        101: { description: "The socket is open." },
+        200: { description: "The run's events.", type: "text/event-stream" },
+        204: { description: "The run has ended, and there is nothing after that cursor." },
+      },
+      problems: [400],
+    },
+    async ({ c, tenant, query: { after: from } }) => {
+      const run = idParam(c, "run");
+      // Asked before anything is promised: a socket cannot carry a 404 once it is open.
+      const { endedAt } = await gateway.millrace.runs.summary(run, { tenant });
+      if (isUpgrade(c)) return upgrade(c, gateway, runEvents(gateway, tenant, run, from));
+      // A browser that reconnects sends the same URL again, so the header is the newer of the two.
+      const lastEventId = c.req.header("last-event-id");
+      const resumed = lastEventId === undefined ? from : check(after, lastEventId, "Last-Event-ID");
+      return sseResponse(c, gateway, run, { after: resumed, ended: endedAt !== undefined });
+    },
+  );
 
-  routes.get("/v1/runs/:id/events", async (c) => {
-    const run = idParam(c, "run");
-    const from = readQuery(c, eventsQuery).after;
-    // Asked before anything is promised: a socket cannot carry a 404 once it is open.
-    const { endedAt } = await gateway.millrace.runs.summary(run, { tenant: tenantOf(c) });
-    if (isUpgrade(c)) return upgrade(c, gateway, runEvents(gateway, tenantOf(c), run, from));
-    // A browser that reconnects sends the same URL again, so the header is the newer of the two.
-    const lastEventId = c.req.header("last-event-id");
-    const resumed = lastEventId === undefined ? from : check(after, lastEventId, "Last-Event-ID");
-    return sseResponse(c, gateway, run, { after: resumed, ended: endedAt !== undefined });
-  });
-
-  routes.get("/v1/live", (c) => {
-    if (isUpgrade(c)) return upgrade(c, gateway, liveEvents(gateway, tenantOf(c)));
-    throw new ProblemError(426, "upgrade_required", "Open this as a WebSocket.", {
-      headers: { Upgrade: "websocket", Connection: "Upgrade" },
-    });
-  });
-
-  return routes;
+  operations.on(
+    "get",
+    "/v1/live",
+    {
+      id: "watchRuns",
+      tag: "Live",
+      summary: "Watch many runs over one socket",
+      scope: "runs:read",
+      ticket: "watch",
+      answers: { 101: { description: "The socket is open." } },
+      problems: [400, 426],
+    },
+    ({ c, tenant }) => {
+      if (isUpgrade(c)) return upgrade(c, gateway, liveEvents(gateway, tenant));
+      throw new ProblemError(426, "upgrade_required", "Open this as a WebSocket.", {
+        headers: { Upgrade: "websocket", Connection: "Upgrade" },
+      });
+    },
+  );
 }

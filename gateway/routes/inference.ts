@@ -1,11 +1,13 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import * as v from "valibot";
 import { accepted, runLinks } from "../accepted.ts";
+import type { Operations } from "../api/operations.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotency, idempotencyKey } from "../idempotency.ts";
-import { readJson } from "../json.ts";
+import { idempotency } from "../idempotency.ts";
 import { sseResponse } from "../live/sse.ts";
 import { priority } from "../schemas.ts";
+import { acceptedRun } from "../views/common.ts";
+import { runView } from "../views/runs.ts";
 
 const WORKFLOW = "inference";
 
@@ -20,32 +22,53 @@ const body = v.strictObject({
 });
 
 /** A prompt as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
-export function inferenceRoutes(gateway: Gateway): Hono<Env> {
+export function inferenceOperations(operations: Operations, gateway: Gateway): void {
   const { millrace, limits } = gateway;
-  const routes = new Hono<Env>();
 
-  routes.post("/v1/inference", async (c) => {
-    const key = idempotencyKey(c);
-    const { value, bytes } = await readJson(c, body, limits);
-    const { priority, ...input } = value;
-    const tenant = tenantOf(c);
-    const same = await idempotency(key, WORKFLOW, [bytes]);
-    const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
+  operations.on(
+    "post",
+    "/v1/inference",
+    {
+      id: "infer",
+      tag: "Models",
+      summary: "Ask a model",
+      description:
+        "It is a run of the workflow `inference`. With `Prefer: wait=N` the answer is the run, if it ends in N seconds; with `Accept: text/event-stream` its events as they come.",
+      scope: "runs:write",
+      idempotent: true,
+      body,
+      headers: {
+        Prefer: "`wait=N`: wait so many seconds for the run's end.",
+        Accept: "`text/event-stream` for its events.",
+      },
+      answers: {
+        200: { description: "The run, which has ended.", schema: runView, headers: { "Content-Location": "The run." } },
+        202: {
+          description: "The run is accepted.",
+          schema: v.strictObject(acceptedRun),
+          headers: { Location: "The run." },
+        },
+      },
+      problems: [409],
+    },
+    async ({ c, tenant, body, bytes, key, reply }) => {
+      const { priority, ...input } = body;
+      const same = await idempotency(key, WORKFLOW, [bytes]);
+      const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
 
-    if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
-      return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });
-    const waitS = preferredWait(c.req.header("prefer"), limits.waitMs);
-    if (waitS !== undefined && (await endsWithin(c, gateway, started.id, waitS * 1_000))) {
-      const run = await millrace.runs.get(started.id, { tenant });
-      return c.json(run, 200, {
-        "Preference-Applied": `wait=${waitS}`,
-        "Content-Location": runLinks(started.id).self,
-      });
-    }
-    return accepted(c, started);
-  });
-
-  return routes;
+      if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
+        return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });
+      const waitS = preferredWait(c.req.header("prefer"), limits.waitMs);
+      if (waitS !== undefined && (await endsWithin(c, gateway, started.id, waitS * 1_000))) {
+        const run = await millrace.runs.get(started.id, { tenant });
+        return reply(200, run, {
+          "Preference-Applied": `wait=${waitS}`,
+          "Content-Location": runLinks(started.id).self,
+        });
+      }
+      return accepted(c, started);
+    },
+  );
 }
 
 /** The seconds of `Prefer: wait=N` (RFC 7240), at most what is allowed; undefined without one. */

@@ -1,12 +1,14 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import { RUN_STATUSES } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotency, idempotencyKey } from "../idempotency.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Gateway } from "../context.ts";
+import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
-import { plainObject, readJson, readQuery } from "../json.ts";
+import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
+import { acceptedRun, page, toldRun } from "../views/common.ts";
+import { runSummary, runView } from "../views/runs.ts";
 
 const startBody = v.strictObject({
   input: v.unknown(),
@@ -28,50 +30,126 @@ const listQuery = v.strictObject({
   tag: v.optional(tagName),
 });
 
+const startedRun = v.strictObject({ ...acceptedRun, created: v.optional(v.boolean()) });
+
 /** Starting, seeing, cancelling, deleting and repeating runs. */
-export function runRoutes({ millrace, limits }: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function runOperations(operations: Operations, { millrace }: Gateway): void {
+  operations.on(
+    "post",
+    "/v1/workflows/{workflow}/runs",
+    {
+      id: "startRun",
+      tag: "Runs",
+      summary: "Start a run",
+      description:
+        "The run is stored when this answers, at the durability that the answer names. With an `Idempotency-Key`, asking again with the same body gives the same run.",
+      scope: "runs:write",
+      idempotent: true,
+      body: startBody,
+      answers: { 202: { description: "The run is accepted.", schema: startedRun, headers: { Location: "The run." } } },
+      problems: [409],
+    },
+    async ({ c, tenant, body, bytes, key }) => {
+      const workflow = c.req.param("workflow")!;
+      const started = await millrace.runs.start(workflow, body.input, {
+        tenant,
+        metadata: body.metadata,
+        priority: body.priority,
+        ...termsOf(body),
+        ...(await idempotency(key, "runs", [workflow, bytes])),
+      });
+      // Only a deduplication may make of two requests one run that the second would not expect.
+      return accepted(c, started, body.dedupe === undefined ? {} : { created: started.created });
+    },
+  );
 
-  routes.post("/v1/workflows/:workflow/runs", async (c) => {
-    const workflow = c.req.param("workflow");
-    const key = idempotencyKey(c);
-    const { value, bytes } = await readJson(c, startBody, limits);
-    const started = await millrace.runs.start(workflow, value.input, {
-      tenant: tenantOf(c),
-      metadata: value.metadata,
-      priority: value.priority,
-      ...termsOf(value),
-      ...(await idempotency(key, "runs", [workflow, bytes])),
-    });
-    // Only a deduplication may make of two requests one run that the second would not expect.
-    return accepted(c, started, value.dedupe === undefined ? {} : { created: started.created });
-  });
+  operations.on(
+    "get",
+    "/v1/runs",
+    {
+      id: "listRuns",
+      tag: "Runs",
+      summary: "List runs, the newest first",
+      scope: "runs:read",
+      query: listQuery,
+      answers: { 200: { description: "A page of runs.", schema: page(runSummary) } },
+    },
+    async ({ tenant, query, reply }) => reply(200, await millrace.runs.list({ tenant, ...query })),
+  );
 
-  routes.get("/v1/runs", async (c) => {
-    const query = readQuery(c, listQuery);
-    return c.json(await millrace.runs.list({ tenant: tenantOf(c), ...query }));
-  });
+  operations.on(
+    "get",
+    "/v1/runs/{id}",
+    {
+      id: "getRun",
+      tag: "Runs",
+      summary: "See a run",
+      scope: "runs:read",
+      answers: { 200: { description: "The run, with its steps.", schema: runView } },
+    },
+    async ({ c, tenant, reply }) => reply(200, await millrace.runs.get(idParam(c, "run"), { tenant })),
+  );
 
-  routes.get("/v1/runs/:id", async (c) => c.json(await millrace.runs.get(idParam(c, "run"), { tenant: tenantOf(c) })));
+  operations.on(
+    "post",
+    "/v1/runs/{id}/cancel",
+    {
+      id: "cancelRun",
+      tag: "Runs",
+      summary: "Cancel a run",
+      scope: "runs:write",
+      answers: {
+        202: {
+          description: "It is cancelled, or being undone first.",
+          schema: toldRun,
+          headers: { Location: "The run." },
+        },
+      },
+      problems: [409],
+    },
+    async ({ c, tenant, reply }) => {
+      const id = idParam(c, "run");
+      await millrace.runs.cancel(id, { tenant });
+      return reply(202, { id, links: runLinks(id) }, { Location: runLinks(id).self });
+    },
+  );
 
-  routes.post("/v1/runs/:id/cancel", async (c) => {
-    const id = idParam(c, "run");
-    await millrace.runs.cancel(id, { tenant: tenantOf(c) });
-    return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
-  });
+  operations.on(
+    "post",
+    "/v1/runs/{id}/rerun",
+    {
+      id: "rerunRun",
+      tag: "Runs",
+      summary: "Start a run that goes on from a step of this one",
+      scope: "runs:write",
+      idempotent: true,
+      body: rerunBody,
+      answers: {
+        202: { description: "The new run is accepted.", schema: startedRun, headers: { Location: "The new run." } },
+      },
+      problems: [409],
+    },
+    async ({ c, tenant, body, bytes, key }) => {
+      const id = idParam(c, "run");
+      const same = await idempotency(key, "reruns", [id, bytes]);
+      return accepted(c, await millrace.runs.rerun(id, { tenant, ...body, ...same }));
+    },
+  );
 
-  routes.post("/v1/runs/:id/rerun", async (c) => {
-    const id = idParam(c, "run");
-    const key = idempotencyKey(c);
-    const { value, bytes } = await readJson(c, rerunBody, limits);
-    const same = await idempotency(key, "reruns", [id, bytes]);
-    return accepted(c, await millrace.runs.rerun(id, { tenant: tenantOf(c), ...value, ...same }));
-  });
-
-  routes.delete("/v1/runs/:id", async (c) => {
-    await millrace.runs.delete(idParam(c, "run"), { tenant: tenantOf(c) });
-    return c.body(null, 204);
-  });
-
-  return routes;
+  operations.on(
+    "delete",
+    "/v1/runs/{id}",
+    {
+      id: "deleteRun",
+      tag: "Runs",
+      summary: "Delete a run that has ended, with all that is stored of it",
+      scope: "runs:write",
+      answers: { 204: { description: "It is gone." } },
+      problems: [409],
+    },
+    async ({ c, tenant }) => {
+      await millrace.runs.delete(idParam(c, "run"), { tenant });
+      return c.body(null, 204);
+    },
+  );
 }

@@ -1,16 +1,17 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import * as v from "valibot";
 import { MISSED_POLICIES, OVERLAP_POLICIES, type ScheduleOptions } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotency, idempotencyKey } from "../idempotency.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Env, Gateway } from "../context.ts";
+import { idempotency } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
-import { plainObject, readJson, readQuery } from "../json.ts";
+import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms } from "../schemas.ts";
+import { acceptedRun, page } from "../views/common.ts";
+import { scheduleSummary, scheduleView } from "../views/schedules.ts";
 
-const listQuery = v.strictObject(pageQuery);
-
-const body = v.strictObject({
+const scheduleBody = v.strictObject({
   workflow: v.string(),
   input: v.unknown(),
   cron: v.optional(v.string()),
@@ -26,45 +27,115 @@ const body = v.strictObject({
 });
 
 /** Runs that start by the clock. */
-export function scheduleRoutes({ millrace, limits }: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function scheduleOperations(operations: Operations, { millrace }: Gateway): void {
   const { schedules } = millrace;
 
-  routes.get("/v1/schedules", async (c) =>
-    c.json(await schedules.list({ tenant: tenantOf(c), ...readQuery(c, listQuery) })),
+  operations.on(
+    "get",
+    "/v1/schedules",
+    {
+      id: "listSchedules",
+      tag: "Schedules",
+      summary: "List schedules, the newest first",
+      scope: "schedules:read",
+      query: v.strictObject(pageQuery),
+      answers: { 200: { description: "A page of schedules.", schema: page(scheduleSummary) } },
+    },
+    async ({ tenant, query, reply }) => reply(200, await schedules.list({ tenant, ...query })),
   );
 
-  routes.put("/v1/schedules/:name", async (c) => {
-    const { value } = await readJson(c, body, limits);
-    const name = c.req.param("name");
-    // That one of the three ways to say the times is given is the engine's to check.
-    const options = { ...value, name, tenant: tenantOf(c) } as ScheduleOptions;
-    const { created, ...schedule } = await schedules.create(options);
-    return created ? c.json(schedule, 201, { Location: `/v1/schedules/${name}` }) : c.json(schedule);
-  });
-
-  routes.get("/v1/schedules/:name", async (c) => c.json(await schedules.get(nameOf(c), { tenant: tenantOf(c) })));
-
-  routes.delete("/v1/schedules/:name", async (c) => {
-    await schedules.delete(nameOf(c), { tenant: tenantOf(c) });
-    return c.body(null, 204);
-  });
-
-  routes.post("/v1/schedules/:name/pause", async (c) =>
-    c.json(await schedules.pause(nameOf(c), { tenant: tenantOf(c) })),
+  operations.on(
+    "put",
+    "/v1/schedules/{name}",
+    {
+      id: "putSchedule",
+      tag: "Schedules",
+      summary: "Make a schedule, or replace the one of that name",
+      description: "One of `cron`, `every` and `at` says the times.",
+      scope: "schedules:write",
+      body: scheduleBody,
+      answers: {
+        200: { description: "It is replaced, or was the same.", schema: scheduleView },
+        201: { description: "It is made.", schema: scheduleView, headers: { Location: "The schedule." } },
+      },
+    },
+    async ({ c, tenant, body, reply }) => {
+      const name = c.req.param("name")!;
+      // That one of the three ways to say the times is given is the engine's to check.
+      const options = { ...body, name, tenant } as ScheduleOptions;
+      const { created, ...schedule } = await schedules.create(options);
+      return created ? reply(201, schedule, { Location: `/v1/schedules/${name}` }) : reply(200, schedule);
+    },
   );
 
-  routes.post("/v1/schedules/:name/resume", async (c) =>
-    c.json(await schedules.resume(nameOf(c), { tenant: tenantOf(c) })),
+  operations.on(
+    "get",
+    "/v1/schedules/{name}",
+    {
+      id: "getSchedule",
+      tag: "Schedules",
+      summary: "See a schedule",
+      scope: "schedules:read",
+      answers: { 200: { description: "The schedule.", schema: scheduleView } },
+    },
+    async ({ c, tenant, reply }) => reply(200, await schedules.get(nameOf(c), { tenant })),
   );
 
-  routes.post("/v1/schedules/:name/trigger", async (c) => {
-    const name = nameOf(c);
-    const same = await idempotency(idempotencyKey(c), "schedules", [name]);
-    return accepted(c, await schedules.trigger(name, { tenant: tenantOf(c), ...same }));
-  });
+  operations.on(
+    "delete",
+    "/v1/schedules/{name}",
+    {
+      id: "deleteSchedule",
+      tag: "Schedules",
+      summary: "Delete a schedule; its runs stay",
+      scope: "schedules:write",
+      answers: { 204: { description: "It is gone." } },
+    },
+    async ({ c, tenant }) => {
+      await schedules.delete(nameOf(c), { tenant });
+      return c.body(null, 204);
+    },
+  );
 
-  return routes;
+  for (const verb of ["pause", "resume"] as const)
+    operations.on(
+      "post",
+      `/v1/schedules/{name}/${verb}`,
+      {
+        id: `${verb}Schedule`,
+        tag: "Schedules",
+        summary: verb === "pause" ? "Pause a schedule" : "Let a schedule go on, with its next tick from now",
+        scope: "schedules:write",
+        answers: { 200: { description: "The schedule.", schema: scheduleView } },
+        problems: [409],
+      },
+      async ({ c, tenant, reply }) => reply(200, await schedules[verb](nameOf(c), { tenant })),
+    );
+
+  operations.on(
+    "post",
+    "/v1/schedules/{name}/trigger",
+    {
+      id: "triggerSchedule",
+      tag: "Schedules",
+      summary: "Start a run of a schedule now",
+      scope: "schedules:write",
+      idempotent: true,
+      answers: {
+        202: {
+          description: "The run is accepted.",
+          schema: v.strictObject(acceptedRun),
+          headers: { Location: "The run." },
+        },
+      },
+      problems: [409, 422],
+    },
+    async ({ c, tenant, key }) => {
+      const name = nameOf(c);
+      const same = await idempotency(key, "schedules", [name]);
+      return accepted(c, await schedules.trigger(name, { tenant, ...same }));
+    },
+  );
 }
 
 /** @throws NotFoundError for one with odd characters: no schedule can have it */

@@ -1,35 +1,54 @@
-import { Hono } from "hono";
 import * as v from "valibot";
 import { hexDigest, ID_PATTERN } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
-import { idempotencyKey } from "../idempotency.ts";
+import type { Operations } from "../api/operations.ts";
+import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { readAnyJson, readQuery } from "../json.ts";
 import { pageQuery } from "../schemas.ts";
-
-const itemsQuery = v.strictObject(pageQuery);
+import { page, toldRun } from "../views/common.ts";
+import { itemView } from "../views/runs.ts";
 
 /** What is said to the steps of a run, and seen of their items. */
-export function stepRoutes({ millrace, limits }: Gateway): Hono<Env> {
-  const routes = new Hono<Env>();
+export function stepOperations(operations: Operations, { millrace }: Gateway): void {
+  operations.on(
+    "post",
+    "/v1/runs/{id}/signals/{name}",
+    {
+      id: "signalRun",
+      tag: "Runs",
+      summary: "Send a signal to a step that waits for it",
+      description:
+        "The body is what the signal brings; without one it brings null. It is kept if the step does not wait yet.",
+      scope: "signals:write",
+      ticket: "signal",
+      idempotent: true,
+      body: v.unknown(),
+      bodyOptional: true,
+      answers: { 202: { description: "The signal is stored.", schema: toldRun, headers: { Location: "The run." } } },
+      problems: [409],
+    },
+    async ({ c, tenant, body, key, reply }) => {
+      const id = idParam(c, "run");
+      const same = key === undefined ? {} : { key: await signalKey(key) };
+      await millrace.runs.signal(id, c.req.param("name")!, body, { tenant, ...same });
+      return reply(202, { id, links: runLinks(id) }, { Location: runLinks(id).self });
+    },
+  );
 
-  /** The body is what the signal brings; without one it brings null. */
-  routes.post("/v1/runs/:id/signals/:name", async (c) => {
-    const id = idParam(c, "run");
-    const header = idempotencyKey(c);
-    const data = await readAnyJson(c, limits);
-    const key = header === undefined ? {} : { key: await signalKey(header) };
-    await millrace.runs.signal(id, c.req.param("name"), data, { tenant: tenantOf(c), ...key });
-    return c.json({ id, links: runLinks(id) }, 202, { Location: runLinks(id).self });
-  });
-
-  routes.get("/v1/runs/:id/steps/:name/items", async (c) => {
-    const page = readQuery(c, itemsQuery);
-    return c.json(await millrace.runs.items(idParam(c, "run"), c.req.param("name"), { tenant: tenantOf(c), ...page }));
-  });
-
-  return routes;
+  operations.on(
+    "get",
+    "/v1/runs/{id}/steps/{name}/items",
+    {
+      id: "listItems",
+      tag: "Runs",
+      summary: "List the items of a map, or the turns of a loop",
+      scope: "runs:read",
+      query: v.strictObject(pageQuery),
+      answers: { 200: { description: "A page of items.", schema: page(itemView) } },
+    },
+    async ({ c, tenant, query, reply }) =>
+      reply(200, await millrace.runs.items(idParam(c, "run"), c.req.param("name")!, { tenant, ...query })),
+  );
 }
 
 /** A signal's key is an id; whatever else a header may hold is told apart by its digest. */

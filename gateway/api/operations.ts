@@ -1,0 +1,69 @@
+import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import type { Caller, Door } from "../access/caller.ts";
+import type { Env } from "../context.ts";
+import { idempotencyKey } from "../idempotency.ts";
+import { readJson, readQuery } from "../json.ts";
+import type { Limits } from "../limits.ts";
+import type { Answers, Declaration, Method, Operation } from "./declaration.ts";
+
+/** A request that has been let in and fits what its operation takes. */
+export interface Asked<Q, B, A extends Answers> {
+  readonly c: Context<Env>;
+  readonly caller: Caller;
+  readonly tenant: string;
+  readonly query: Q;
+  readonly body: B;
+  /** The JSON body as it was sent. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The `Idempotency-Key`, if the operation takes one and it was given. */
+  readonly key: string | undefined;
+  /** One of the declared answers. */
+  reply<S extends keyof A & number>(status: S, value: ReplyOf<A[S]>, headers?: Record<string, string>): Response;
+}
+
+type ReplyOf<T> = T extends { schema: infer S extends v.GenericSchema } ? v.InferOutput<S> : never;
+
+const NO_QUERY = v.strictObject({});
+const NO_BYTES = new Uint8Array(0);
+
+/** The operations of the API: each is declared with its handler, which is called once the declaration holds. */
+export class Operations {
+  readonly app = new Hono<Env>();
+  readonly all: Operation[] = [];
+  readonly #door: Door;
+  readonly #limits: Limits;
+
+  constructor(door: Door, limits: Limits) {
+    this.#door = door;
+    this.#limits = limits;
+  }
+
+  /** @param path with its parameters as `{id}` */
+  on<Q extends v.GenericSchema, B extends v.GenericSchema, const A extends Answers>(
+    method: Method,
+    path: string,
+    declaration: Declaration<Q, B, A>,
+    handle: (asked: Asked<v.InferOutput<Q>, v.InferOutput<B>, A>) => Response | Promise<Response>,
+  ): this {
+    this.all.push({ method, path, declaration });
+    this.app.on(method, path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
+      const caller = await this.#door.admit(c, declaration);
+      c.set("caller", caller);
+      // Who asks for health adds what it likes.
+      const none = declaration.scope === "public" ? undefined : NO_QUERY;
+      const schema = declaration.query ?? none;
+      const query = (schema === undefined ? {} : readQuery(c, schema)) as v.InferOutput<Q>;
+      const key = declaration.idempotent ? idempotencyKey(c) : undefined;
+      const { value, bytes } =
+        declaration.body === undefined
+          ? { value: undefined, bytes: NO_BYTES }
+          : await readJson(c, declaration.body, this.#limits, declaration.bodyOptional);
+      const body = value as v.InferOutput<B>;
+      const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
+        c.json(value, status as 200, headers);
+      return handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, reply });
+    });
+    return this;
+  }
+}
