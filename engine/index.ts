@@ -7,6 +7,7 @@ export { hexDigest } from "./digest.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
+export { isStreamCursor } from "./firehose/position.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";

@@ -177,7 +177,9 @@ export class Hub {
   #mark(): void {
     if (performance.now() - this.#markedAt > DEAF_MS) {
       this.#markedAt = performance.now();
-      log.warn("what is published was not heard for {ms} ms: watchers look for what they may have missed", { ms: DEAF_MS });
+      log.warn("what is published was not heard for {ms} ms: watchers look for what they may have missed", {
+        ms: DEAF_MS,
+      });
       this.#missed();
     }
     if (this.#isMarking) return;

@@ -20,7 +20,13 @@ export async function liveRuns(runs: RunsApi, filter: FeedFilter): Promise<{ run
         if (found.size >= SHOWN || pages >= PAGES) return { runs: [...found.values()].slice(0, SHOWN), more: true };
         pages += 1;
         const only = workflow === undefined ? {} : { workflow };
-        const page = await runs.list({ tenant, status, ...only, limit: 100, ...(cursor === undefined ? {} : { cursor }) });
+        const page = await runs.list({
+          tenant,
+          status,
+          ...only,
+          limit: 100,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
         for (const run of page.data)
           if (tags === undefined || tags.some((tag) => run.tags?.includes(tag))) found.set(run.id, run);
         cursor = page.next;

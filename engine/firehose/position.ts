@@ -84,7 +84,10 @@ export class Position {
 
   /** Reads what `encode` wrote; undefined if it is not that. */
   static parse(cursor: string): Position | undefined {
-    const words = cursor.length > CURSOR_LENGTH ? null : /^([0-9a-z]{1,9})\.([0-9a-z]{1,9})\.([0-9a-f!-]*)\.([0-9a-z~!-]*)$/.exec(cursor);
+    const words =
+      cursor.length > CURSOR_LENGTH
+        ? null
+        : /^([0-9a-z]{1,9})\.([0-9a-z]{1,9})\.([0-9a-f!-]*)\.([0-9a-z~!-]*)$/.exec(cursor);
     if (words === null) return undefined;
     const [time, from] = [Number.parseInt(words[1]!, 36), Number.parseInt(words[2]!, 36)];
     const old = listOf(words[3]!);
@@ -94,6 +97,11 @@ export class Position {
     const seqs = told.map((match): [string, Told] => [match![1]!, { seq: Number.parseInt(match![2]!, 36), at: time }]);
     return new Position(time, { from, old }, new Map(seqs));
   }
+}
+
+/** Whether it may be a cursor of `watchAll`. */
+export function isStreamCursor(text: string): boolean {
+  return Position.parse(text) !== undefined;
 }
 
 function listOf(words: string): string[] {

@@ -42,7 +42,9 @@ export async function* watchAll(parts: FirehoseParts, options: WatchAllOptions):
   const { after, signal } = options;
   const from = after === undefined ? undefined : Position.parse(after);
   if (after !== undefined && from === undefined)
-    throw new InvalidInputError("The cursor is not one.", [{ path: ["after"], message: "Expected a cursor of watchAll" }]);
+    throw new InvalidInputError("The cursor is not one.", [
+      { path: ["after"], message: "Expected a cursor of watchAll" },
+    ]);
   const feed = new Feed(options);
   const { heard, leave } = parts.hub.join(feed);
   try {

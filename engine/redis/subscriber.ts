@@ -84,13 +84,19 @@ export class Subscriber {
   listen(channel: string, listener: ChannelListener): Listening {
     // Subscribing again to what is heard already costs little and makes the second listener wait for the first one's.
     const heard = this.#add(this.#listeners, channel, listener, (redis) => redis.subscribe(channel));
-    return { heard, leave: () => this.#leave(this.#listeners, channel, listener, (redis) => redis.unsubscribe(channel)) };
+    return {
+      heard,
+      leave: () => this.#leave(this.#listeners, channel, listener, (redis) => redis.unsubscribe(channel)),
+    };
   }
 
   /** The same of all channels that a pattern names, as `PSUBSCRIBE` reads it. */
   listenPattern(pattern: string, listener: PatternListener): Listening {
     const heard = this.#add(this.#patterns, pattern, listener, (redis) => redis.psubscribe(pattern));
-    return { heard, leave: () => this.#leave(this.#patterns, pattern, listener, (redis) => redis.punsubscribe(pattern)) };
+    return {
+      heard,
+      leave: () => this.#leave(this.#patterns, pattern, listener, (redis) => redis.punsubscribe(pattern)),
+    };
   }
 
   /**
@@ -177,7 +183,12 @@ export class Subscriber {
     );
   }
 
-  #leave<T>(all: Map<string, Set<T>>, name: string, listener: T, unsubscribe: (redis: Redis) => Promise<unknown>): void {
+  #leave<T>(
+    all: Map<string, Set<T>>,
+    name: string,
+    listener: T,
+    unsubscribe: (redis: Redis) => Promise<unknown>,
+  ): void {
     const listeners = all.get(name);
     if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
     all.delete(name);

@@ -50,7 +50,9 @@ export class FirehoseStore {
 
   /** What is known of these runs; without those that are gone. */
   async infos(runs: readonly string[]): Promise<RunInfo[]> {
-    const calls = runs.map((run): Call => ["HMGET", this.#store.partitionKeys(run).run(run), "tenant", "workflow", "tags"]);
+    const calls = runs.map(
+      (run): Call => ["HMGET", this.#store.partitionKeys(run).run(run), "tenant", "workflow", "tags"],
+    );
     const replies = (await this.#client.pipeline(calls)) as (string | null)[][];
     return replies.flatMap(([tenant, workflow, tags], i) =>
       tenant == null || workflow == null ? [] : [infoOf(runs[i]!, tenant, workflow, tags ?? "")],
