@@ -106,28 +106,25 @@ export class Feed {
   /** Waits until there is something to take, up to `ms`, or until `signal` is aborted. */
   wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#items.length > 0 || this.#mustLook || this.#isFull || signal?.aborted) return Promise.resolve();
-    return this.#pause(ms, signal, true);
-  }
-
-  /** Waits, whatever comes. */
-  rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return this.#pause(ms, signal, false);
-  }
-
-  #pause(ms: number, signal: AbortSignal | undefined, isWoken: boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      if (isWoken) this.#wake = done;
-      signal?.addEventListener("abort", done);
-      if (signal?.aborted) done();
+    return pause(ms, signal, (wake) => {
+      this.#wake = wake;
     });
   }
+}
+
+/** Waits for `ms`, until `signal` is aborted, or until what `onWake` is given is called. */
+export function pause(ms: number, signal: AbortSignal | undefined, onWake?: (wake: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done);
+    onWake?.(done);
+    if (signal?.aborted) done();
+  });
 }
 
 function sizeOf(item: Told | Mark): number {

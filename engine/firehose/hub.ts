@@ -45,6 +45,7 @@ export class Hub {
   readonly #subscriber: () => Subscriber;
   readonly #keys: NamespaceKeys;
   readonly #channel: string;
+  readonly #markMs: number;
   readonly #feeds = new Set<Feed>();
   readonly #known = new Map<string, RunInfo>();
   readonly #pending = new Map<number, Pending>();
@@ -59,8 +60,10 @@ export class Hub {
   #heard: Promise<void> | undefined;
   #stop = (): void => {};
 
-  constructor(store: FirehoseStore, subscriber: () => Subscriber, keys: NamespaceKeys) {
+  /** @param markMs how often it finds out up to when all was heard; for tests to shorten */
+  constructor(store: FirehoseStore, subscriber: () => Subscriber, keys: NamespaceKeys, markMs = MARK_MS) {
     this.#store = store;
+    this.#markMs = markMs;
     this.#subscriber = subscriber;
     this.#keys = keys;
     this.#channel = keys.heard(newId());
@@ -94,7 +97,7 @@ export class Hub {
       missed: () => this.#missed(),
     });
     this.#markedAt = performance.now();
-    const marking = setInterval(() => this.#mark(), MARK_MS);
+    const marking = setInterval(() => this.#mark(), this.#markMs);
     this.#stop = () => {
       clearInterval(marking);
       marks.leave();

@@ -4,7 +4,7 @@ import { logger } from "../log.ts";
 import type { FirehoseStore, RunInfo } from "../store/firehose-store.ts";
 import type { Store } from "../store.ts";
 import type { RunSummary, RunView, StreamEvent, StreamMessage } from "../views.ts";
-import { eventOf, Feed, type FeedFilter, isWanted, type Mark, Told } from "./feed.ts";
+import { eventOf, Feed, type FeedFilter, isWanted, type Mark, pause, Told } from "./feed.ts";
 import type { Hub } from "./hub.ts";
 import { changedSince, LOOKED_AT } from "./look.ts";
 import { Position } from "./position.ts";
@@ -49,11 +49,12 @@ export async function* watchAll(parts: FirehoseParts, options: WatchAllOptions):
   const { heard, leave } = parts.hub.join(feed);
   try {
     let late = false;
-    const inTime = heard.then(
-      () => late && feed.missed(),
-      (error) => log.debug("the runs are not heard yet: {error}", { error }),
-    );
-    await Promise.race([inTime, feed.rest(LISTEN_MS, signal)]);
+    await pause(LISTEN_MS, signal, (wake) => {
+      heard.then(
+        () => (late ? feed.missed() : wake()),
+        (error) => log.debug("the runs are not heard yet: {error}", { error }),
+      );
+    });
     late = true;
     const watcher = new Watcher(parts, options, feed, from);
     for (let failures = 0; !isAborted(signal); ) {
@@ -69,7 +70,7 @@ export async function* watchAll(parts: FirehoseParts, options: WatchAllOptions):
         feed.missed();
         failures += 1;
         log.debug("what was missed could not be read, and is tried again: {error}", { error });
-        await feed.rest(Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** Math.min(failures, 10)), signal);
+        await pause(Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** Math.min(failures, 10)), signal);
       }
     }
   } finally {
@@ -89,7 +90,7 @@ class Watcher {
   #position: Position | undefined;
   /** The last cursor that it told. */
   #cursor: string | undefined;
-  /** What is heard of a run that it was not told of need not be all that there is: some may have come before it listened. */
+  /** What is heard of a run that it was not told of need not be what follows: more may be missing, or it is of before. */
   #isDoubtful = false;
   /** When it last looked at what is stored. */
   #lookedAt = 0;
@@ -119,10 +120,13 @@ class Watcher {
   async *#begin(withRuns: boolean): AsyncGenerator<StreamMessage> {
     const live = await this.#parts.hub.liveOf(this.#options.tenant);
     const position = new Position((await this.#parts.firehose.time()) - 1, live);
+    // What is under way to be heard may be from before.
+    this.#isDoubtful = true;
+    this.#lookedAt = position.time + 1;
     if (withRuns) {
       const { runs, more } = await this.#parts.liveRuns(this.#options);
-      const at = await this.#parts.firehose.time();
-      for (const { id, seq } of runs) position.tell(id, seq, at);
+      this.#lookedAt = await this.#parts.firehose.time();
+      for (const { id, seq } of runs) position.tell(id, seq, this.#lookedAt);
       this.#position = position;
       yield { type: "reset", runs, more };
     }

@@ -78,7 +78,8 @@ export class Subscriber {
   }
 
   /**
-   * From here on the listener is told what is heard, and when something may have been missed, until `leave` is called.
+   * From here on the listener is told what is heard, and when something may have been missed, until `leave` is called. Of what
+   * comes after a loss it is told nothing before that.
    * `heard` resolves once the channel is heard. If it rejects, with an UnavailableError, it may still be later.
    */
   listen(channel: string, listener: ChannelListener): Listening {
@@ -129,10 +130,10 @@ export class Subscriber {
     redis.on("ready", () => this.#ready());
     redis.on("end", () => this.#reopen());
     redis.on("message", (channel: string, text: string) => {
-      for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
+      for (const listener of this.#heardBy(this.#listeners, channel)) listener.message(text);
     });
     redis.on("pmessage", (pattern: string, channel: string, text: string) => {
-      for (const listener of this.#patterns.get(pattern) ?? []) listener.message(channel, text);
+      for (const listener of this.#heardBy(this.#patterns, pattern)) listener.message(channel, text);
     });
     // What it fails with is heard as its end.
     if (redis.status === "wait") redis.connect().catch(() => {});
@@ -202,17 +203,22 @@ export class Subscriber {
     if (this.#isFirst) return;
     const channels = [...this.#listeners.keys()];
     const patterns = [...this.#patterns.keys()];
-    Promise.all([
+    Promise.allSettled([
       channels.length > 0 && redis.subscribe(...channels),
       patterns.length > 0 && redis.psubscribe(...patterns),
-    ]).then(
-      () => {
-        for (const listeners of [...this.#listeners.values(), ...this.#patterns.values()])
-          for (const listener of listeners) listener.missed();
-        if (redis === this.#redis) this.#hearing(true);
-      },
-      (error) => log.debug("subscribe again: {error}", { error }),
-    );
+    ]).then((settled) => {
+      for (const each of settled)
+        if (each.status === "rejected") log.debug("subscribe again: {error}", { error: each.reason });
+      if (redis !== this.#redis || redis.status !== "ready") return;
+      this.#hearing(true);
+      for (const listeners of [...this.#listeners.values(), ...this.#patterns.values()])
+        for (const listener of listeners) listener.missed();
+    });
+  }
+
+  /** Nothing is told between a loss and the word of it: listeners would take what comes for what follows. */
+  #heardBy<T>(all: Map<string, Set<T>>, name: string): Iterable<T> {
+    return (this.#isHearing && all.get(name)) || [];
   }
 
   #hearing(isHearing: boolean): void {
