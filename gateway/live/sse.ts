@@ -64,8 +64,8 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   readonly #abort: AbortController;
   readonly #encoder = new TextEncoder();
   #next: Promise<IteratorResult<Frame>> | undefined;
-  /** What the client is told of the gateway's connection to Redis; only the last of it matters. */
-  #notice: Frame | undefined;
+  /** What the client is yet to be told of the gateway's connection to Redis: that it was lost last, and is back. */
+  #notices: Frame[] = [];
   #noticed = (): void => {};
   #stalled: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,7 +87,8 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     controller.enqueue(this.#encoder.encode(": open\n\n"));
     const forget = this.#gateway.millrace.onConnection((isConnected) => {
-      this.#notice = { event: isConnected ? "connected" : "disconnected", data: "{}" };
+      const event = isConnected ? "connected" : "disconnected";
+      this.#notices = [...this.#notices.slice(-1), { event, data: JSON.stringify({ type: event }) }];
       this.#noticed();
     });
     const refuse = () => {
@@ -146,17 +147,16 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
     const other = new Promise<typeof HEARTBEAT>((resolve) => {
       timer = setTimeout(() => resolve(HEARTBEAT), this.#gateway.limits.heartbeatMs);
       this.#noticed = () => resolve(HEARTBEAT);
-      if (this.#notice !== undefined) this.#noticed();
+      if (this.#notices.length > 0) this.#noticed();
     });
     try {
       const next = await Promise.race([other, this.#next]);
-      const notice = this.#notice;
-      if (notice !== undefined && next === HEARTBEAT) {
-        this.#notice = undefined;
-        return { done: false, value: notice };
+      if (next !== HEARTBEAT) {
+        this.#next = undefined;
+        return next;
       }
-      if (next !== HEARTBEAT) this.#next = undefined;
-      return next;
+      const notice = this.#notices.shift();
+      return notice === undefined ? HEARTBEAT : { done: false, value: notice };
     } finally {
       clearTimeout(timer);
     }

@@ -27,6 +27,7 @@ const KEYS: Record<string, string> = {
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
+  everyRunChannel: `${space.everyRunChannel()} pattern`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,

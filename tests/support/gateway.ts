@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
+import type { Door } from "../../gateway/access/caller.ts";
 import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
@@ -40,10 +41,14 @@ export async function startGateway(options: {
   url?: string;
   /** Of the runs that it starts. */
   durability?: DurabilityOption;
+  /** Who lets callers in. */
+  door?: Door;
+  /** How often sockets are pinged. */
+  pingMs?: number;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
-  const { workflows, url: redis = engineUrl, durability = "memory" } = options;
+  const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs } = options;
   const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
   const worker = options.worker === false ? undefined : createWorker(millrace);
   await worker?.start();
@@ -51,8 +56,8 @@ export async function startGateway(options: {
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
   const log: Log = { info: () => {}, warn: keep, error: keep };
   const listening = await serve(
-    (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, log, limits: options.limits ?? {} }),
-    { host: "127.0.0.1", port: 0 },
+    (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, log, limits: options.limits ?? {}, door }),
+    { host: "127.0.0.1", port: 0, pingMs },
   );
   const url = `http://127.0.0.1:${listening.port}`;
   return {
