@@ -1,3 +1,4 @@
+import { accessOf } from "./access/access.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -169,6 +170,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     view: (run: string, tenant: string) => runs.get(run, { tenant }),
     liveRuns: (filter: FeedFilter) => liveRuns(runs, filter),
   };
+  const access = accessOf(client, store, records, subscriber);
   const queuesNow = () => queues(client, space, store, records);
   const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
   const subscriptions = new Subscriptions(subscriptionStores, records);
@@ -181,6 +183,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     pause: (what) => pauses.pause(what),
     resume: (what) => pauses.resume(what),
     paused: () => pauses.paused(),
+    access,
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
@@ -205,7 +208,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     close: async () => {
       await Promise.all([...consumers].map((consumer) => consumer.stop()));
       connections.close();
-      await broadcast.stop();
+      await Promise.all([broadcast.stop(), access.stop()]);
     },
   };
   internals.set(millrace, {

@@ -61,10 +61,11 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, what
 /**
  * The query of a request, checked against a schema: what is given more than once is a list.
  *
+ * @param except a parameter that is none of the schema's
  * @throws ProblemError 422 with one error per parameter that does not fit
  */
-export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S): v.InferOutput<S> {
-  const given = Object.entries(c.req.queries());
+export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S, except?: string): v.InferOutput<S> {
+  const given = Object.entries(c.req.queries()).filter(([name]) => name !== except);
   const query = Object.fromEntries(given.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
   const result = v.safeParse(schema, query);
   if (result.success) return result.output;

@@ -1,32 +1,15 @@
 import type { WSEvents } from "hono/ws";
-import * as v from "valibot";
 import { NAME_PATTERN, NotFoundError, SlowWatcherError } from "../../engine/index.ts";
-import type { Caller } from "../access/caller.ts";
+import { type Caller, demandRun } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { checkId } from "../ids.ts";
 import { check, parseJson } from "../json.ts";
 import { ProblemError, problemOf } from "../problem.ts";
-import { after } from "../schemas.ts";
 import { CLOSE } from "./close-codes.ts";
+import { type ClientMessage, clientMessage, ofRun } from "./messages.ts";
 import { runCursor } from "./resume.ts";
 import { type About, LiveSocket } from "./socket.ts";
 import { type StreamOf, streamFor } from "./stream.ts";
-
-const what = { run: v.optional(v.string()), workflow: v.optional(v.string()), all: v.optional(v.literal(true)) };
-const message = v.pipe(
-  v.variant("type", [
-    v.strictObject({
-      ...{ type: v.literal("subscribe"), ...what, snapshot: v.optional(v.boolean()) },
-      after: v.optional(v.union([v.string(), v.pipe(v.number(), v.integer(), v.minValue(0), v.transform(String))])),
-    }),
-    v.strictObject({ type: v.literal("unsubscribe"), ...what }),
-  ]),
-  v.check(
-    ({ run, workflow, all }) => [run, workflow, all].filter((each) => each !== undefined).length === 1,
-    "One of run, workflow and all is wanted.",
-  ),
-);
-type Message = v.InferOutput<typeof message>;
 
 /** A socket that carries the events of what its client asks for: single runs, until each has ended, workflows, or all. */
 export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
@@ -42,12 +25,12 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   ): Promise<void> {
     const { tenant } = caller;
     const { workflow } = await millrace.runs.summary(run, { tenant });
-    if (!caller.mayWatch({ id: run, workflow })) throw new NotFoundError("run", run);
+    demandRun(caller, { id: run, workflow });
     const messages = millrace.watch(run, { tenant, after: from, signal });
     await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, from)}`);
   }
 
-  async function subscribe(socket: LiveSocket, name: string, about: About, asked: Message): Promise<void> {
+  async function subscribe(socket: LiveSocket, name: string, about: About, asked: ClientMessage): Promise<void> {
     const mine = new AbortController();
     const signal = AbortSignal.any([socket.signal, mine.signal]);
     subscriptions.set(name, mine);
@@ -70,11 +53,11 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   }
 
   function obey(socket: LiveSocket, text: string): void {
-    const asked = check(message, parseJson(text, "message"), "message");
+    const asked = check(clientMessage, parseJson(text, "message"), "message");
     const { run, workflow } = asked;
     if (run !== undefined) {
       checkId(run, "run");
-      check(v.looseObject({ after: v.optional(after) }), asked, "message");
+      check(ofRun, asked, "message");
     }
     if (workflow !== undefined && !NAME_PATTERN.test(workflow))
       throw new NotFoundError("workflow", workflow.slice(0, 48));

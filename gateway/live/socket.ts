@@ -26,12 +26,14 @@ export class LiveSocket {
     this.#gateway = gateway;
     const revoke = () => this.close(CLOSE.refused, "the caller is no longer let in");
     const forget = gateway.millrace.onConnection((isConnected) => this.#notice(isConnected));
+    const held = caller.hold();
     this.signal.addEventListener("abort", () => {
       forget();
-      caller.signal?.removeEventListener("abort", revoke);
+      held.signal.removeEventListener("abort", revoke);
+      held.release();
     });
-    caller.signal?.addEventListener("abort", revoke);
-    if (caller.signal?.aborted) revoke();
+    held.signal.addEventListener("abort", revoke);
+    if (held.signal.aborted) revoke();
   }
 
   /** Aborted when the socket is closed, by whichever side. */

@@ -95,12 +95,14 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
       this.#release();
       controller.close();
     };
+    const held = this.#caller.hold();
     this.#abort.signal.addEventListener("abort", () => {
       forget();
-      this.#caller.signal?.removeEventListener("abort", refuse);
+      held.signal.removeEventListener("abort", refuse);
+      held.release();
     });
-    this.#caller.signal?.addEventListener("abort", refuse);
-    if (this.#caller.signal?.aborted) refuse();
+    held.signal.addEventListener("abort", refuse);
+    if (held.signal.aborted) refuse();
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { NAME_PATTERN, NotFoundError } from "../../engine/index.ts";
-import type { Caller } from "../access/caller.ts";
+import { NAME_PATTERN } from "../../engine/index.ts";
+import { type Caller, demandRun } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { checkId, idParam } from "../ids.ts";
@@ -113,6 +113,6 @@ export function eventOperations(operations: Operations, gateway: Gateway): void 
 /** Whether a run has ended. @throws NotFoundError for one that is not there, or not for this caller */
 async function endedFor({ millrace }: Gateway, caller: Caller, run: string): Promise<boolean> {
   const { workflow, endedAt } = await millrace.runs.summary(run, { tenant: caller.tenant });
-  if (!caller.mayWatch({ id: run, workflow })) throw new NotFoundError("run", run);
+  demandRun(caller, { id: run, workflow });
   return endedAt !== undefined;
 }

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import type { Caller, Door } from "../../../gateway/access/caller.ts";
+import { type Caller, type Door, FOR_EVER } from "../../../gateway/access/caller.ts";
 import { eventually, startGateway, type TestGateway } from "../../support/gateway.ts";
 import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
 import { TestSocket, TestStream } from "../../support/live-clients.ts";
@@ -10,10 +10,18 @@ import { restartableRedis } from "../../support/restartable-redis.ts";
 const { workflows, gates } = gatewayWorkflows();
 /** Who the next caller is, beside what everybody is. */
 let as: Partial<Caller> = {};
-const door: Door = {
-  admit: async () => ({ tenant: "default", name: "test", may: () => true, mayWatch: () => true, ...as }),
-};
+const anybody = { tenant: "default", name: "test", may: () => true, seesAll: true, mayWatch: () => true };
+const door: Door = { admit: async () => ({ ...anybody, hold: FOR_EVER, ...as }) };
 let gateway: TestGateway;
+/** How many hold on to a caller who may be put out. */
+let held = 0;
+const holding = ({ signal }: AbortController) => {
+  held += 1;
+  const release = () => {
+    held -= 1;
+  };
+  return { signal, release };
+};
 const open: { socket: TestSocket | undefined; stream: TestStream | undefined }[] = [];
 
 beforeAll(async () => {
@@ -29,6 +37,7 @@ afterEach(async () => {
     await Promise.all([socket?.closed, stream?.ended]);
   }
   await eventually(gateway.watched, (channels) => channels.length === 0);
+  expect(held).toBe(0);
 });
 
 const start = async (workflow: string, input: unknown): Promise<string> =>
@@ -102,7 +111,7 @@ describe("over one socket", () => {
     const mine = await start("held", {});
     const other = await start("held", {});
     const revoked = new AbortController();
-    as = { mayWatch: ({ id }) => id === mine, signal: revoked.signal };
+    as = { mayWatch: ({ id }) => id === mine, hold: () => holding(revoked) };
     const socket = await live({ all: true, snapshot: true }, { run: other }, { run: mine });
     expect(await socket.ofType("error")).toMatchObject({ problem: { status: 404, run: other } });
     expect((await socket.ofType("reset")).runs.map(({ id }: { id: string }) => id)).toEqual([mine]);
@@ -214,7 +223,7 @@ describe("as Server-Sent Events", () => {
   test("a revoked caller's stream ends, and it comes without what the caller may not watch", async () => {
     const revoked = new AbortController();
     const mine = await start("held", {});
-    as = { mayWatch: ({ workflow }) => workflow === "held", signal: revoked.signal };
+    as = { mayWatch: ({ workflow }) => workflow === "held", hold: () => holding(revoked) };
     const opened = await stream("all=true");
     await opened.ofType("cursor");
     await start("greet", { name: "a" });
