@@ -29,8 +29,8 @@ async function play(seed: number): Promise<void> {
     if (random.next() < 0.7) model.deliver(random.next() < 0.5);
     for (let turns = random.whole(0, 2); turns > 0; turns -= 1) await turn();
     const kind = random.next();
-    if (kind < 0.02) await model.cut();
-    else if (kind < 0.05 && follower.cursor !== undefined) {
+    if (kind < 0.05) await model.cut();
+    else if (kind < 0.08 && follower.cursor !== undefined) {
       follower.cut();
       await following;
       following = follower.follow();

@@ -71,7 +71,7 @@ export class FirehoseModel {
     const live = [...this.runs.values()].filter(({ lines, length }) => lines.length < length);
     const kind = this.#random.next();
     if (kind < 0.15 && this.runs.size < mostRuns) this.#admit();
-    else if (live.length > 0 && kind < 0.85) this.#commit(this.#random.pick(live));
+    else if (live.length > 0 && kind < 0.5) this.#commit(this.#random.pick(live));
     else if (live.length > 0) this.#random.pick(live).status = this.#random.pick(LIVE);
   }
 
