@@ -5,6 +5,7 @@ import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
+import { startTracing } from "./tracing.ts";
 
 export interface GatewayCommand {
   workflows: string[];
@@ -26,6 +27,7 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
   const blobs = new FsBlobStore(settings.blobs);
+  const tracing = await startTracing(settings.tracing, "millrace-gateway");
   const millrace = await connect({ url, namespace, workflows, blobs, durability });
   try {
     const gateway = await serveGateway(millrace, addressOf(command, settings), {
@@ -37,6 +39,7 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
     await within(gateway.close(), CLOSE_GATEWAY_MS);
   } finally {
     await millrace.close();
+    await tracing.stop();
   }
 }
 

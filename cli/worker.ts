@@ -4,6 +4,7 @@ import { loadDefinitions } from "./definitions.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { parseSteps } from "./steps.ts";
 import { askedToStop, parentGone, within } from "./stop.ts";
+import { startTracing } from "./tracing.ts";
 
 export interface WorkerCommand {
   workflows: string[];
@@ -34,6 +35,7 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
   const { namespace } = settings;
+  const tracing = await startTracing(settings.tracing, "millrace-worker");
   const millrace = await connect({ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) });
   try {
     const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
@@ -43,5 +45,6 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
     await within(worker.stop(), timeoutMs);
   } finally {
     await millrace.close();
+    await tracing.stop();
   }
 }

@@ -4,8 +4,10 @@ import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { RemoteModels } from "./openai/models.ts";
+import type { TraceVariables } from "./trace.ts";
 
-export type Env = { Variables: RequestIdVariables & { caller: Caller } };
+export type Env = { Variables: RequestIdVariables & TraceVariables & { caller: Caller } };
 
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;
@@ -18,6 +20,8 @@ export interface Gateway {
   readonly millrace: Millrace;
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
+  /** Undefined where the workers have no model server. */
+  readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;
 }
 

@@ -43,42 +43,64 @@ async function respond(
   abort: AbortController,
   { ended = false, headers = {} }: SseOptions,
 ): Promise<Response> {
-  const first = ended ? await frames.next() : undefined;
+  const messages = encoded(frames);
+  const first = ended ? await messages.next() : undefined;
   if (first?.done === true) return c.body(null, 204);
-  return c.body(new ReadableStream(new EventStream(gateway, c.get("caller"), frames, abort, first)), 200, {
+  return stream(c, gateway, { messages, abort, first, headers }, true);
+}
+
+/** What is sent as Server-Sent Events. */
+export interface SseSource {
+  /** Encoded, each as one event. */
+  messages: AsyncGenerator<string>;
+  /** Aborted when the client has gone, or does not read. */
+  abort: AbortController;
+  /** A message that was read already. */
+  first?: IteratorResult<string> | undefined;
+  headers?: Record<string, string>;
+}
+
+/** Messages as Server-Sent Events: asked for only as fast as the client takes them, with heartbeats where they are quiet. */
+export function streamResponse(c: Context<Env>, gateway: Gateway, _run: string, source: SseSource): Response {
+  return stream(c, gateway, source, false);
+}
+
+/** @param isTold whether the client is told when the gateway has lost Redis */
+function stream(c: Context<Env>, gateway: Gateway, source: SseSource, isTold: boolean): Response {
+  return c.body(new ReadableStream(new EventStream(gateway, c.get("caller"), source, isTold)), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
-    ...headers,
+    ...source.headers,
   });
 }
 
+async function* encoded(frames: AsyncGenerator<Frame>): AsyncGenerator<string> {
+  for await (const frame of frames) yield encode(frame);
+}
+
 const HEARTBEAT = Symbol("heartbeat");
-type Next = IteratorResult<Frame> | typeof HEARTBEAT;
+type Next = IteratorResult<string> | typeof HEARTBEAT;
 
 /** The source of one client's stream. */
 class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   readonly #gateway: Gateway;
   readonly #caller: Caller;
-  readonly #frames: AsyncGenerator<Frame>;
+  readonly #frames: AsyncGenerator<string>;
+  readonly #isTold: boolean;
   readonly #abort: AbortController;
   readonly #encoder = new TextEncoder();
-  #next: Promise<IteratorResult<Frame>> | undefined;
+  #next: Promise<IteratorResult<string>> | undefined;
   /** What the client is yet to be told of the gateway's connection to Redis: that it was lost last, and is back. */
-  #notices: Frame[] = [];
+  #notices: string[] = [];
   #noticed = (): void => {};
   #stalled: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    gateway: Gateway,
-    caller: Caller,
-    frames: AsyncGenerator<Frame>,
-    abort: AbortController,
-    first: IteratorResult<Frame> | undefined,
-  ) {
+  constructor(gateway: Gateway, caller: Caller, { messages, abort, first }: SseSource, isTold: boolean) {
     this.#gateway = gateway;
     this.#caller = caller;
-    this.#frames = frames;
+    this.#frames = messages;
+    this.#isTold = isTold;
     this.#abort = abort;
     this.#next = first && Promise.resolve(first);
   }
@@ -87,8 +109,9 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     controller.enqueue(this.#encoder.encode(": open\n\n"));
     const forget = this.#gateway.millrace.onConnection((isConnected) => {
+      if (!this.#isTold) return;
       const event = isConnected ? "connected" : "disconnected";
-      this.#notices = [...this.#notices.slice(-1), { event, data: JSON.stringify({ type: event }) }];
+      this.#notices = [...this.#notices.slice(-1), encode({ event, data: JSON.stringify({ type: event }) })];
       this.#noticed();
     });
     const refuse = () => {
@@ -115,7 +138,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
         controller.close();
         return this.#release();
       }
-      controller.enqueue(this.#encoder.encode(next === HEARTBEAT ? ": \n\n" : encode(next.value)));
+      controller.enqueue(this.#encoder.encode(next === HEARTBEAT ? ": \n\n" : next.value));
       this.#watchReader(controller);
     } catch (error) {
       if (this.#abort.signal.aborted) return;

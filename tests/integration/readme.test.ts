@@ -24,7 +24,16 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts", "follow.ts"])
+  for (const file of [
+    "first.ts",
+    "greet.ts",
+    "flags.ts",
+    "greet.test.ts",
+    "nightly.ts",
+    "keys.ts",
+    "chat.ts",
+    "follow.ts",
+  ])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -62,12 +71,6 @@ describe("the first workflow", () => {
     expect(program.output()).toBe("quote.limit 250\nquote.new-prices { percent: 10 }\n");
   });
 
-  test("may be followed among all", async () => {
-    const program = startFile("node", `${dir.slice(ROOT.length)}/follow.ts`, { env: { REDIS_URL: redis.url } });
-    expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(program.output()).toMatch(/^Go on after [0-9a-z]+\.[0-9a-z]+\.\S*\.\S*\.$/m);
-  });
-
   test("of keys lets in who has one, until it is revoked", async () => {
     const env = { REDIS_URL: redis.url };
     const program = startFile("node", `${dir.slice(ROOT.length)}/keys.ts`, { env });
@@ -77,6 +80,12 @@ describe("the first workflow", () => {
     const made = startFile("node", "cli/main.ts", { args: args!.split(" "), env });
     await made.line(/^mr_/);
     expect(await made.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test("may be followed among all", async () => {
+    const program = startFile("node", `${dir.slice(ROOT.length)}/follow.ts`, { env: { REDIS_URL: redis.url } });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toMatch(/^Go on after [0-9a-z]+\.[0-9a-z]+\.\S*\.\S*\.$/m);
   });
 
   test("may be started by the clock", async () => {
@@ -161,6 +170,14 @@ describe.skipIf(noCurl)("the curl commands, with the shipped workflows", () => {
     const answer = JSON.parse(await run(command(...CURL.prompt), gateway.url));
     expect(answer).toMatchObject({ status: "completed", output: { model: "millrace-extractive-1" } });
     expect(answer.output.text).toContain("The bridge was built in 1894.");
+  });
+
+  test("and answer OpenAI's client", async () => {
+    const code = block(readme, "ts chat.ts").replace("localhost:8787", `127.0.0.1:${gateway.port}`);
+    await writeFile(`${dir}/chat-here.ts`, code);
+    const program = startFile("node", `${dir.slice(ROOT.length)}/chat-here.ts`);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toBe("The bridge was built in 1894.\n2 vectors of 512 numbers\n");
   });
 });
 

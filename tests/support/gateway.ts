@@ -9,6 +9,7 @@ import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
+import type { RemoteModels } from "../../gateway/openai/models.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { channelsLike } from "./redis-client.ts";
 import { temporaryDir } from "./run.ts";
@@ -40,6 +41,9 @@ export async function startGateway(options: {
   workflows: readonly AnyWorkflow[];
   limits?: Partial<Limits>;
   worker?: boolean;
+  /** What its worker hands to the handlers. */
+  env?: Record<string, string>;
+  remoteModels?: RemoteModels | undefined;
   /** Another Redis than the suite's. */
   url?: string;
   /** Whether it asks for keys. */
@@ -58,7 +62,7 @@ export async function startGateway(options: {
   const dir = await temporaryDir();
   const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs } = options;
   const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
-  const worker = options.worker === false ? undefined : createWorker(millrace);
+  const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
   await worker?.start();
   const logged: TestGateway["logged"] = [];
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
@@ -72,6 +76,7 @@ export async function startGateway(options: {
         upgradeWebSocket,
         log,
         limits: options.limits ?? {},
+        remoteModels: options.remoteModels,
       }),
     { host: "127.0.0.1", port: 0, pingMs },
   );

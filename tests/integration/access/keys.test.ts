@@ -1,10 +1,12 @@
 import { configure, reset } from "@logtape/logtape";
+import type { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { KeyEnd, KeyWithSecret, Millrace, VerifiedKey } from "../../../engine/index.ts";
 import { NamespaceKeys } from "../../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../../support/engine-under-test.ts";
 import { openProxy } from "../../support/proxy.ts";
 import { freshNamespace, isCluster, rawRedis } from "../../support/redis.ts";
+import { serversOf } from "../../support/redis-client.ts";
 import { stateOf } from "../../support/state.ts";
 
 let namespace: string;
@@ -30,11 +32,11 @@ const ended = (of: Millrace, key: VerifiedKey) =>
 /** Has a process know a key, and hear of what becomes of it. */
 async function known(of: Millrace, key: KeyWithSecret): Promise<VerifiedKey> {
   const verified = (await verify(of, key))!;
-  const redis = rawRedis();
-  await vi.waitUntil(async () => {
-    const [, heardBy] = (await redis.call("PUBSUB", "NUMSUB", keys().access())) as [string, number];
-    return heardBy > 0;
-  });
+  // Of a cluster any node may be the one that the process hears it from.
+  const servers = await serversOf(rawRedis(), "all");
+  const heardBy = async (server: Redis) =>
+    ((await server.call("PUBSUB", "NUMSUB", keys().access())) as [string, number])[1];
+  await vi.waitUntil(async () => (await Promise.all(servers.map(heardBy))).some((count) => count > 0), 10_000);
   return verified;
 }
 

@@ -3,6 +3,7 @@ import type { CheckedKey } from "../../../engine/access/check.ts";
 import { newId } from "../../../engine/ids.ts";
 import { ApiKeyStore } from "../../../engine/store/api-key-store.ts";
 import { Reply } from "../../../engine/store.ts";
+import { rawRedis } from "../../support/redis.ts";
 import { changes, type State } from "../../support/state.ts";
 import { StoreBench } from "../../support/store.ts";
 
@@ -197,7 +198,7 @@ describe("revoke-key", () => {
 test("both are told on the channel, with the id alone", async () => {
   const told: string[] = [];
   const last = Promise.withResolvers<void>();
-  const listener = bench.redis.duplicate();
+  const listener = rawRedis();
   listener.on("message", (_, text) => {
     if (told.push(text) === 2) last.resolve();
   });
@@ -207,7 +208,6 @@ test("both are told on the channel, with the id alone", async () => {
   await rotate("d2");
   await keys.revoke(which);
   await last.promise;
-  listener.disconnect();
   expect(told).toEqual([`key ${id}`, `key ${id}`]);
 });
 
