@@ -19,6 +19,7 @@ export { hexDigest } from "./digest.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
+export { isStreamCursor } from "./firehose/position.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";
@@ -31,6 +32,7 @@ export type {
   StartOptions,
   Tenanted,
   Traced,
+  WatchAllOptions,
 } from "./millrace.ts";
 export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";

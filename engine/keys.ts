@@ -68,6 +68,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:heard:${id}`;
   }
 
+  /** Pattern of channels: those of every run, in any partition. */
+  everyRunChannel(): string {
+    return `{${this.namespace}:*}:run:*`;
+  }
+
   /** Hash: `workflow@version` that is served no more to the graph as JSON, for its ended runs. */
   retired(): string {
     return `{${this.namespace}}:retired`;

@@ -20,8 +20,10 @@ export interface Problem {
   detail: string;
   /** Where a value does not fit: `path` is the keys from the root of what `detail` names. */
   errors?: Issue[];
-  /** On a socket of many runs: the one that it is about. */
+  /** On a socket of many runs: what it is about. */
   run?: string;
+  workflow?: string;
+  all?: true;
 }
 
 const TITLES: Record<number, string> = {

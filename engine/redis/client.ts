@@ -48,6 +48,8 @@ export class Client implements ScriptRunner {
   readonly #shas = new Map<string, Promise<string>>();
   /** The slots of keys, by their hash tag. */
   readonly #slots = new Map<string, number>();
+  /** Of a cluster, the clients of its nodes. */
+  readonly #nodes = new WeakMap<Redis, Client>();
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
 
@@ -184,7 +186,13 @@ export class Client implements ScriptRunner {
 
   /** Every server that keys are written at: of a cluster its masters, each over the connection that calls go over. */
   masters(): Client[] {
-    return this.#link instanceof Cluster ? this.#link.nodes("master").map((node) => new Client(node)) : [this];
+    return this.#link instanceof Cluster ? this.#link.nodes("master").map((node) => this.#clientOf(node)) : [this];
+  }
+
+  #clientOf(node: Redis): Client {
+    const client = this.#nodes.get(node) ?? new Client(node);
+    this.#nodes.set(node, client);
+    return client;
   }
 
   /** The server's address, and what is known of why it does not answer. */

@@ -31,6 +31,7 @@ const KEYS: Record<string, string> = {
   blobContent: `${space.blobContent("TENANT", "ID")} hash`,
   blobRecord: `${space.blobRecord("TENANT", "ID")} hash`,
   blobNames: `${space.blobNames("TENANT", "KIND", "ID")} zset`,
+  everyRunChannel: `${space.everyRunChannel()} pattern`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -267,7 +268,7 @@ describe("what Redis holds after runs of every kind", () => {
     );
     expect([...new Set(shown)].sort()).toEqual(
       Object.values(KEYS)
-        .filter((each) => !each.endsWith("channel") && !each.startsWith(keys.clock()))
+        .filter((each) => !/(channel|pattern)$/.test(each) && !each.startsWith(keys.clock()))
         .sort(),
     );
   });

@@ -8,6 +8,7 @@ import {
   type DurabilityOption,
   type Millrace,
 } from "../../engine/index.ts";
+import type { Door } from "../../gateway/access/caller.ts";
 import type { JwtVerifier } from "../../gateway/access/jwt.ts";
 import { keyDoor } from "../../gateway/access/key-door.ts";
 import { openDoor } from "../../gateway/access/open-door.ts";
@@ -61,10 +62,14 @@ export async function startGateway(options: {
   durability?: DurabilityOption;
   /** Default: files in a directory of its own. */
   blobs?: BlobStore;
+  /** Who lets callers in. */
+  door?: Door;
+  /** How often sockets are pinged. */
+  pingMs?: number;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
-  const { workflows, url: redis = engineUrl, durability = "memory" } = options;
+  const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs } = options;
   const { blobs = new FsBlobStore(dir) } = options;
   const millrace = await connect({ url: redis, namespace, workflows, blobs, durability });
   const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
@@ -76,14 +81,14 @@ export async function startGateway(options: {
     (upgradeWebSocket) =>
       createApp({
         millrace,
-        door: options.keys === true ? keyDoor(millrace.access, options) : openDoor,
+        door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
         origins: options.origins ?? [],
         upgradeWebSocket,
         log,
         limits: options.limits ?? {},
         remoteModels: options.remoteModels,
       }),
-    { host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port: 0, pingMs },
   );
   const url = `http://127.0.0.1:${listening.port}`;
   return {

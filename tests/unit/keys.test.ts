@@ -21,6 +21,7 @@ test.each([
   [space.blobContent("t", "C"), "{acme:blobs:t:C}"],
   [space.blobRecord("t", "D"), "{acme:blobs:t}:record:D"],
   [space.blobNames("t", "run", "R"), "{acme:blobs:t}:run:R"],
+  [space.everyRunChannel(), "{acme:*}:run:*"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],

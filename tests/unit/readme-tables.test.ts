@@ -7,6 +7,7 @@ import { readSettings, SCOPES_CLAIM, TENANT_CLAIM, VARIABLES } from "../../cli/s
 import { connect } from "../../engine/index.ts";
 import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
+import { CLOSE } from "../../gateway/live/close-codes.ts";
 import { startTerms, termsOf } from "../../gateway/schemas.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
 import { adding } from "../support/programs/definitions.ts";
@@ -71,6 +72,11 @@ test("the README's table of variables has every setting with its default, and no
   defaults.push("", "", tracing!.protocol, "", "otlp", "false");
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
   expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));
+});
+
+test("the README's table of close codes has those that the gateway closes sockets with, and a broken connection's", () => {
+  const told = table(readme, "closed with").map(([closed]) => Number(code(closed!)));
+  expect(told).toEqual([...Object.values(CLOSE), 1006].sort());
 });
 
 test("the README names no other variable than those that are read", async () => {
