@@ -41,6 +41,7 @@ export type {
 export type { SubscribedEvent } from "./subscriptions/delivery.ts";
 export type { SubscriptionOptions } from "./subscriptions/settings.ts";
 export type * from "./subscriptions/types.ts";
+export type * from "./uploads/types.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export type {

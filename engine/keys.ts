@@ -263,6 +263,16 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
+  /** Hash: an upload that comes in parts. */
+  upload(tenant: string, id: string): string {
+    return `${this.#prefix}:upload:${tenant}:${id}`;
+  }
+
+  /** Sorted set: the ids of a tenant's uploads that are not complete, by the time they expire, in ms. */
+  uploads(tenant: string): string {
+    return `${this.#prefix}:uploads:${tenant}`;
+  }
+
   /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it; `paused`, `lanes`: read again which. */
   control(): string {
     return `${this.#prefix}:control`;

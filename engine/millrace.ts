@@ -11,6 +11,7 @@ import type {
   SubscriptionHandler,
   SubscriptionsApi,
 } from "./subscriptions/types.ts";
+import type { UploadsApi } from "./uploads/types.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
@@ -201,6 +202,8 @@ export interface PausesApi {
 export interface Millrace extends PausesApi, VersionsApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
+  /** Documents that come in parts: what the gateway's resumable uploads stand on. */
+  readonly uploads: UploadsApi;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
   readonly config: ConfigApi;

@@ -21,7 +21,9 @@ import { runOperations } from "./routes/runs.ts";
 import { scheduleOperations } from "./routes/schedules.ts";
 import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
+import { uploadOperations } from "./routes/uploads.ts";
 import { workflowOperations } from "./routes/workflows.ts";
+import { tusProtocol } from "./uploads/protocol.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -43,6 +45,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   };
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use("/v1/uploads/*", tusProtocol(app));
   app.use(
     methodNotAllowed({
       app,
@@ -63,6 +66,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   runOperations(operations, gateway);
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
+  uploadOperations(operations, gateway);
   inferenceOperations(operations, gateway);
   eventOperations(operations, gateway);
   deadLetterOperations(operations, gateway);

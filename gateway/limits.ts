@@ -4,6 +4,10 @@ export interface Limits {
   jsonBytes: number;
   /** An uploaded document. */
   uploadBytes: number;
+  /** Resumable uploads of one tenant that are not complete. */
+  openUploads: number;
+  /** How long a resumable upload is kept after the last byte that has come, and after its end. */
+  uploadExpiresMs: number;
   /** How long the sender of a body may be silent. */
   bodyIdleMs: number;
   /** The longest `Prefer: wait`. */
@@ -23,6 +27,8 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   jsonBytes: 1_048_576,
   uploadBytes: 1_073_741_824,
+  openUploads: 100,
+  uploadExpiresMs: 86_400_000,
   bodyIdleMs: 15_000,
   waitMs: 60_000,
   heartbeatMs: 15_000,

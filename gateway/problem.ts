@@ -32,13 +32,27 @@ const TITLES: Record<number, string> = {
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
+  412: "Precondition Failed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
+  423: "Locked",
   426: "Upgrade Required",
   429: "Too Many Requests",
+  460: "Checksum Mismatch",
   500: "Internal Server Error",
   503: "Service Unavailable",
+};
+
+/** Conflicts that have a status of their own; 460 is the tus protocol's. */
+const CONFLICTS: Record<string, ContentfulStatusCode> = {
+  idempotency_mismatch: 422,
+  upload_gone: 410,
+  upload_busy: 423,
+  too_many_uploads: 429,
+  too_many_parts: 413,
+  checksum_mismatch: 460 as ContentfulStatusCode,
 };
 
 /** Thrown anywhere below a route to answer with a problem. `code` is the last part of its type. */
@@ -53,7 +67,7 @@ export class ProblemError extends Error {
     status: ContentfulStatusCode,
     code: string | undefined,
     detail: string,
-    more: { errors?: Issue[]; headers?: Record<string, string>; cause?: unknown } = {},
+    more: { errors?: Issue[] | undefined; headers?: Record<string, string>; cause?: unknown } = {},
   ) {
     super(detail, { cause: more.cause });
     this.status = status;
@@ -80,7 +94,7 @@ export function problemOf(thrown: unknown): ProblemError {
   if (thrown instanceof InvalidInputError)
     return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
   if (thrown instanceof ConflictError)
-    return new ProblemError(thrown.code === "idempotency_mismatch" ? 422 : 409, thrown.code, thrown.message);
+    return new ProblemError(CONFLICTS[thrown.code] ?? 409, thrown.code, thrown.message);
   if (thrown instanceof OverloadedError)
     return new ProblemError(429, thrown.code, thrown.message, {
       headers: { "Retry-After": String(Math.ceil(thrown.retryAfterMs / 1_000)) },

@@ -54,6 +54,8 @@ test.each([
   [keys.reconciler(), "{acme:3}:reconciler"],
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
+  [keys.upload("t", "U"), "{acme:3}:upload:t:U"],
+  [keys.uploads("t"), "{acme:3}:uploads:t"],
   [keys.control(), "{acme:3}:control"],
   [keys.subscriptions(), "{acme:3}:subscriptions"],
   [keys.subscription("g"), "{acme:3}:sub:g"],
@@ -92,6 +94,7 @@ const rows: [TimerRow, string][] = [
   [{ kind: "overdue", run: "R-0", workflow: "flow", version: "2", limit: "ttl" }, "overdue|R-0|flow|2|ttl"],
   [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
   [{ kind: "bulk", operation: "O" }, "bulk|O"],
+  [{ kind: "upload", tenant: "t", id: "U" }, "upload|t|U"],
   [{ kind: "usage", of: "t:user 7" }, "usage|t:user 7"],
   [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
