@@ -34,8 +34,8 @@ export function tusProtocol(app: Hono<Env>): MiddlewareHandler<Env> {
           headers: { "Tus-Version": TUS_VERSION, "Tus-Resumable": TUS_VERSION },
         },
       );
-    const response = told === undefined ? await next() : await override(c, next);
-    if (response !== undefined) c.res = response;
+    if (told === undefined) await next();
+    else c.res = (await override(c, next)) ?? c.res;
     c.header("Tus-Resumable", TUS_VERSION);
   };
 }

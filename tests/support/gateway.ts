@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
+import type { Door } from "../../gateway/access/caller.ts";
 import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
@@ -35,6 +36,7 @@ export interface Answer {
 export async function startGateway(options: {
   workflows: readonly AnyWorkflow[];
   limits?: Partial<Limits>;
+  door?: Door;
   worker?: boolean;
   /** Another Redis than the suite's. */
   url?: string;
@@ -51,7 +53,11 @@ export async function startGateway(options: {
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
   const log: Log = { info: () => {}, warn: keep, error: keep };
   const listening = await serve(
-    (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, log, limits: options.limits ?? {} }),
+    (upgradeWebSocket) =>
+      createApp({
+        ...{ millrace, upgradeWebSocket, log, limits: options.limits ?? {} },
+        ...(options.door === undefined ? {} : { door: options.door }),
+      }),
     { host: "127.0.0.1", port: 0 },
   );
   const url = `http://127.0.0.1:${listening.port}`;
@@ -84,7 +90,7 @@ export async function startGateway(options: {
 export async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text();
   const isJson = /json/.test(response.headers.get("content-type") ?? "");
-  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  return { status: response.status, headers: response.headers, body: isJson && text !== "" ? JSON.parse(text) : text };
 }
 
 /** Asks again until the answer is as it should be. @throws Error with the last one after 5 s */
