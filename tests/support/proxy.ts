@@ -27,8 +27,8 @@ export interface TcpProxy extends AsyncDisposable {
   set(mode: Mode, which?: Which): void;
   /** Resets what is open, as a failed machine would, and says how many that were. */
   cut(): number;
-  /** Resets what is open each time that so many bytes of requests have passed in all, from now on. Resolves after the last time. */
-  cutAt(bytes: readonly number[]): Promise<void>;
+  /** Resolves once so many bytes of requests have passed from now on. */
+  passed(bytes: number): Promise<void>;
   /** Cuts every connection over which nothing has passed for so long, as load balancers do; undefined: none. */
   cutAfterSilence(ms: number | undefined): void;
   /**
@@ -53,7 +53,7 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
   const counts = { connections: 0, lost: 0, silenced: 0 };
   let modeOfNew: Mode = "pass";
   let silenceMs: number | undefined;
-  let cuts: { at: number[]; passed: number; done: () => void } | undefined;
+  let passing: { left: number; done: () => void } | undefined;
   const changed = () => {
     for (const look of waiting) look();
   };
@@ -83,20 +83,17 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
     });
   }
 
-  function cutIfDue(bytes: number): void {
-    if (cuts === undefined) return;
-    cuts.passed += bytes;
-    if (cuts.passed < (cuts.at[0] ?? Number.POSITIVE_INFINITY)) return;
-    cuts.at.shift();
-    proxy.cut();
-    if (cuts.at.length === 0) cuts.done();
+  function count(bytes: number): void {
+    if (passing === undefined) return;
+    passing.left -= bytes;
+    if (passing.left <= 0) passing.done();
   }
 
   async function carry(pair: Pair, from: Socket, to: Socket, what: "request" | "reply"): Promise<void> {
     try {
       for await (const bytes of from) {
         if (what === "request" && note(pair, bytes)) changed();
-        if (what === "request") cutIfDue(bytes.length);
+        if (what === "request") count(bytes.length);
         const mode = modeOf(pair);
         if (mode === "black-hole" || (mode === "drop-replies" && what === "reply")) {
           counts.lost += 1;
@@ -147,9 +144,9 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
       }
       return cut.length;
     },
-    cutAt(bytes) {
+    passed(bytes) {
       return new Promise((done) => {
-        cuts = { at: [...bytes].sort((a, b) => a - b), passed: 0, done };
+        passing = { left: bytes, done };
       });
     },
     cutAfterSilence(ms) {
