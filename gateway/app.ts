@@ -9,6 +9,7 @@ import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
+import { apiOperations } from "./routes/api.ts";
 import { configOperations } from "./routes/config.ts";
 import { deadLetterOperations } from "./routes/dead-letters.ts";
 import { documentOperations } from "./routes/documents.ts";
@@ -77,6 +78,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
   healthOperations(operations, gateway);
+  apiOperations(operations);
   app.route("/", operations.app);
 
   app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));

@@ -24,7 +24,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -60,6 +60,17 @@ describe("the first workflow", () => {
     const program = startFile("node", `${dir.slice(ROOT.length)}/flags.ts`, { env: { REDIS_URL: redis.url } });
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(program.output()).toBe("quote.limit 250\nquote.new-prices { percent: 10 }\n");
+  });
+
+  test("of keys lets in who has one, until it is revoked", async () => {
+    const env = { REDIS_URL: redis.url };
+    const program = startFile("node", `${dir.slice(ROOT.length)}/keys.ts`, { env });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toBe("acme false\nundefined\n");
+    const [, args] = command("keys create").split(" -- ");
+    const made = startFile("node", "cli/main.ts", { args: args!.split(" "), env });
+    await made.line(/^mr_/);
+    expect(await made.exited).toEqual({ code: 0, signal: null });
   });
 
   test("may be started by the clock", async () => {

@@ -40,7 +40,7 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
   const operating = { runs: note("runs"), deadLetters: note("dead-letters"), versions: note("versions") };
-  const others = { ...operating, subscriptions: note("subscriptions") };
+  const others = { ...operating, subscriptions: note("subscriptions"), keys: note("keys") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
   const stored = { config: note("config"), schedules: note("schedules") };
   const program = makeProgram({ ...services, ...others, ...pausing, ...stored });

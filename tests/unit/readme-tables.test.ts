@@ -48,7 +48,7 @@ test("the README's table of options has every option of every command, and no ot
   const { commands } = makeProgram({
     ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
     ...{ runs: nothing, deadLetters: nothing, versions: nothing, subscriptions: nothing },
-    ...{ pause: nothing, resume: nothing, paused: nothing },
+    ...{ pause: nothing, resume: nothing, paused: nothing, keys: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];
