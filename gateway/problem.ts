@@ -45,14 +45,14 @@ const TITLES: Record<number, string> = {
   503: "Service Unavailable",
 };
 
-/** Conflicts that have a status of their own; 460 is the tus protocol's. */
-const CONFLICTS: Record<string, ContentfulStatusCode> = {
-  idempotency_mismatch: 422,
-  upload_gone: 410,
-  upload_busy: 423,
-  too_many_uploads: 429,
-  too_many_parts: 413,
-  checksum_mismatch: 460 as ContentfulStatusCode,
+/** Conflicts that have a status of their own, and after how many seconds it is worth another try; 460 is the tus protocol's. */
+const CONFLICTS: Record<string, [status: number, retryAfter?: string]> = {
+  idempotency_mismatch: [422],
+  upload_gone: [410],
+  upload_busy: [423, "1"],
+  too_many_uploads: [429, "60"],
+  too_many_parts: [413],
+  checksum_mismatch: [460],
 };
 
 /** Thrown anywhere below a route to answer with a problem. `code` is the last part of its type. */
@@ -93,8 +93,11 @@ export function problemOf(thrown: unknown): ProblemError {
   if (thrown instanceof NotFoundError) return new ProblemError(404, thrown.code, thrown.message);
   if (thrown instanceof InvalidInputError)
     return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
-  if (thrown instanceof ConflictError)
-    return new ProblemError(CONFLICTS[thrown.code] ?? 409, thrown.code, thrown.message);
+  if (thrown instanceof ConflictError) {
+    const [status, retryAfter] = CONFLICTS[thrown.code] ?? [409];
+    const headers: Record<string, string> = retryAfter === undefined ? {} : { "Retry-After": retryAfter };
+    return new ProblemError(status as ContentfulStatusCode, thrown.code, thrown.message, { headers });
+  }
   if (thrown instanceof OverloadedError)
     return new ProblemError(429, thrown.code, thrown.message, {
       headers: { "Retry-After": String(Math.ceil(thrown.retryAfterMs / 1_000)) },

@@ -59,10 +59,12 @@ export function uploadOperations(operations: Operations, { millrace, limits }: G
       id: "createUpload",
       tag: "Documents",
       summary: "Begin an upload that can go on after a lost connection (tus)",
-      description: "With `workflow` in its metadata, a run of it is started with `{document}` once all has come.",
+      description:
+        "Either `Upload-Length` or `Upload-Defer-Length` is to be given. With `workflow` in its metadata, a run of it is started with `{document}` once all has come.",
       scope: "documents:write",
       idempotent: true,
-      raw: { types: [OFFSET_TYPE], description: "The first bytes, or nothing." },
+      raw: { types: [OFFSET_TYPE], description: "The first bytes." },
+      bodyOptional: true,
       headers: {
         ...VERSION,
         ...CHECKSUM,
