@@ -1,5 +1,5 @@
 import type { Millrace } from "../engine/index.ts";
-import { createApp } from "../gateway/app.ts";
+import { type AppDeps, createApp } from "../gateway/app.ts";
 import type { Listening } from "../gateway/entry/serve.ts";
 import { CommandError } from "./errors.ts";
 import { type RuntimeName, runtimeName } from "./runtime.ts";
@@ -15,11 +15,23 @@ export interface Address {
   port: number;
 }
 
-/** Serves the gateway on the runtime that this is. @throws CommandError if the address cannot be had */
-export async function serveGateway(millrace: Millrace, { host, port }: Address): Promise<Listening & { url: string }> {
+/**
+ * Serves the gateway on the runtime that this is.
+ *
+ * @param access who is let in, and of which origins pages may ask
+ * @throws CommandError if the address cannot be had
+ */
+export async function serveGateway(
+  millrace: Millrace,
+  { host, port }: Address,
+  access: Pick<AppDeps, "door" | "origins">,
+): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
   try {
-    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket }), { host, port });
+    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, ...access }), {
+      host,
+      port,
+    });
     return { ...listening, url: `http://${nameOf(host)}:${listening.port}` };
   } catch (error) {
     throw addressError(error, { host, port });

@@ -1,4 +1,5 @@
 import { type DurabilityOption, parseRedisUrl } from "../engine/index.ts";
+import type { JwtSettings } from "../gateway/access/jwt.ts";
 import { UsageError } from "./errors.ts";
 
 /** What the environment says, checked. */
@@ -13,6 +14,10 @@ export interface Settings {
   blobs: string;
   /** How well runs are to be stored before their starts are answered. */
   durability: DurabilityOption;
+  /** Of which origins pages may ask the gateway. */
+  origins: readonly string[];
+  /** Whose tokens the gateway takes beside keys. */
+  jwt: JwtSettings | undefined;
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
@@ -30,7 +35,15 @@ export const VARIABLES = [
   "MILLRACE_NAMESPACE",
   "MILLRACE_BLOBS",
   "MILLRACE_DURABILITY",
+  "MILLRACE_ORIGINS",
+  "MILLRACE_JWT_ISSUER",
+  "MILLRACE_JWT_AUDIENCE",
+  "MILLRACE_JWT_TENANT_CLAIM",
+  "MILLRACE_JWT_SCOPES_CLAIM",
 ] as const;
+
+export const TENANT_CLAIM = "tenant";
+export const SCOPES_CLAIM = "scope";
 
 /** Where things are kept that belong to this directory's own Millrace, relative to it. */
 export const HOME = ".millrace";
@@ -50,6 +63,30 @@ export function readSettings(env: Environment): Settings {
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: value("MILLRACE_BLOBS") ?? `${HOME}/blobs`,
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
+    origins: (value("MILLRACE_ORIGINS") ?? "")
+      .split(/[\s,]+/)
+      .filter((origin) => origin !== "")
+      .map(origin),
+    jwt: jwt(value),
+  };
+}
+
+function origin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(`MILLRACE_ORIGINS takes origins such as https://app.example.com, not ${JSON.stringify(text)}.`);
+}
+
+function jwt(value: (name: (typeof VARIABLES)[number]) => string | undefined): JwtSettings | undefined {
+  const issuer = value("MILLRACE_JWT_ISSUER");
+  const audience = value("MILLRACE_JWT_AUDIENCE");
+  if (issuer === undefined && audience === undefined) return undefined;
+  if (issuer === undefined || audience === undefined)
+    throw new UsageError("MILLRACE_JWT_ISSUER and MILLRACE_JWT_AUDIENCE go together.");
+  return {
+    issuer,
+    audience,
+    tenantClaim: value("MILLRACE_JWT_TENANT_CLAIM") ?? TENANT_CLAIM,
+    scopesClaim: value("MILLRACE_JWT_SCOPES_CLAIM") ?? SCOPES_CLAIM,
   };
 }
 

@@ -4,7 +4,7 @@ import { ProblemError } from "../problem.ts";
 import { IssuerKeys, IssuerUnavailable, isSafe } from "./issuer-keys.ts";
 
 /** Signatures that a token may have: none that is made with a secret that both sides have. */
-export const JWT_ALGORITHMS = [
+const JWT_ALGORITHMS = [
   ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ] as const;
@@ -21,7 +21,7 @@ export interface JwtSettings {
   tenantClaim: string;
   /** The claim with the scopes: a text with spaces between them, or a list; what is no scope of ours is left out. Default `scope`. */
   scopesClaim?: string;
-  /** Some of `JWT_ALGORITHMS`. Default: all. */
+  /** Which signatures are taken, of RS, PS and ES with 256, 384 or 512, EdDSA and Ed25519. Default: all. */
   algorithms?: readonly string[];
   /** By how much clocks may differ. Default 30,000. */
   toleranceMs?: number;

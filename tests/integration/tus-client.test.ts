@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { Upload, type UploadOptions } from "tus-js-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { adminKey } from "../support/admin-key.ts";
 import { answerOf, eventually, startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
 import { missing, RUNTIMES, type Runtime, type StartedProcess, startFile } from "../support/process.ts";
@@ -117,6 +118,7 @@ describe.each(RUNTIMES)("a gateway under %s", (runtime) => {
     "that is killed in the middle is followed by another",
     async () => {
       const env = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: await temporaryDir() };
+      const headers = await adminKey(env.MILLRACE_NAMESPACE, redisUrl);
       const [first, second] = [await startOne(runtime, env), await startOne(runtime, env)];
       const content = bytes(60_000_000);
       await using proxy = await openProxy(first.url);
@@ -132,7 +134,7 @@ describe.each(RUNTIMES)("a gateway under %s", (runtime) => {
           // 32 MB count by then, and more is on its way into the store.
           const path = `${second.url}${new URL(upload.url!).pathname}`;
           await eventually(
-            async () => (await answerOf(await fetch(path))).body.offset,
+            async () => (await answerOf(await fetch(path, { headers }))).body.offset,
             (offset) => offset === 33_554_432,
           );
           first.process.kill("SIGKILL");
@@ -144,12 +146,12 @@ describe.each(RUNTIMES)("a gateway under %s", (runtime) => {
 
       const sent: string[] = [];
       const header = await uploaded(second.url, content, {
-        uploadUrl: url,
+        ...{ uploadUrl: url, headers },
         onAfterResponse: (request, response) =>
           void sent.push(`${request.getMethod()} ${response.getHeader("Upload-Offset")}`),
       });
       expect(sent).toEqual(["HEAD 33554432", "PATCH 60000000"]);
-      const { body } = await answerOf(await fetch(url));
+      const { body } = await answerOf(await fetch(url, { headers }));
       expect(body.document).toMatchObject({ id: header("Millrace-Document"), sha256: sha256(content) });
       const files = await readdir(env.MILLRACE_BLOBS, { recursive: true, withFileTypes: true });
       expect(files.filter((each) => each.isFile())).toHaveLength(2);

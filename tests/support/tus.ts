@@ -1,4 +1,4 @@
-import type { Caller } from "../../gateway/access/caller.ts";
+import { type Caller, FOR_EVER } from "../../gateway/access/caller.ts";
 import type { Limits } from "../../gateway/limits.ts";
 import { type Answer, answerOf, startGateway, type TestGateway } from "./gateway.ts";
 import { gatewayWorkflows } from "./gateway-workflows.ts";
@@ -32,6 +32,8 @@ export class TusBench {
       name: "test",
       may: (scope) => c.req.header("x-without") !== scope,
       mayWatch: () => true,
+      seesAll: true,
+      hold: FOR_EVER,
     });
     const { workflows } = gatewayWorkflows();
     return new TusBench(await startGateway({ workflows, limits, door: { admit } }));
