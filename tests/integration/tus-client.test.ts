@@ -124,8 +124,8 @@ describe.each(RUNTIMES)("a gateway under %s", (runtime) => {
       await using proxy = await openProxy(first.url);
       const broken = new Promise<Upload>((resolve, reject) => {
         const upload: Upload = new Upload(content, {
-          ...{ endpoint: `${proxy.url}v1/uploads`, retryDelays: null },
-          onError: () => resolve(upload),
+          ...{ endpoint: `${proxy.url}v1/uploads`, retryDelays: null, headers },
+          onError: (error) => (upload.url === null ? reject(error) : resolve(upload)),
           onSuccess: () => reject(new Error("nothing broke")),
         });
         upload.start();
