@@ -45,9 +45,11 @@ import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
 import { SubscriptionStore } from "./store/subscription-store.ts";
+import { UploadStore } from "./store/upload-store.ts";
 import { Store } from "./store.ts";
 import { type RunningConsumer, subscribe as subscribeTo } from "./subscriptions/subscribe.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
+import { Uploads } from "./uploads/uploads.ts";
 import { usageSums } from "./usage-sums.ts";
 import { Values } from "./values.ts";
 import { versionsOperations } from "./versions-operations.ts";
@@ -78,6 +80,7 @@ interface Internals {
   config: Config;
   cache: ResultCache;
   ticks: Ticks;
+  uploads: Uploads;
   /** Those of its subscriptions. */
   consumers: ReadonlySet<RunningConsumer>;
   schedules: ScheduleStore;
@@ -156,6 +159,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     confirmations: new Confirmations(client, store, given, waiting),
   });
   const schedules = new ScheduleStore(client, store.partitions);
+  const uploads = new Uploads(new UploadStore(client, store.partitions), blobs);
 
   // What a partition holds beside its runs is in the slot of all of it.
   const reader = (keys: PartitionKeys) => connections.reader(keys.workers());
@@ -178,6 +182,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const millrace: Millrace = {
     workflows,
     blobs,
+    uploads,
     runs,
     deadLetters,
     pause: (what) => pauses.pause(what),
@@ -213,7 +218,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   };
   internals.set(millrace, {
     ...{ client, store, lanes, records, blobs, values, runs, starts, graphs, deletion, bulk: deadLetters.bulk },
-    ...{ definitions, subscriber, config, cache, consumers, schedules },
+    ...{ definitions, subscriber, config, cache, consumers, schedules, uploads },
     restore: () => space.restore(definitions.map((workflow) => workflow.graph)),
     knownGraph: async (workflow, version) => {
       try {

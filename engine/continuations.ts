@@ -10,6 +10,7 @@ import type { GateStore } from "./store/gate-store.ts";
 import type { PauseStore } from "./store/pause-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import type { Continuations } from "./timers.ts";
+import type { Uploads } from "./uploads/uploads.ts";
 
 /** What continuations work with. */
 interface Parts {
@@ -19,6 +20,7 @@ interface Parts {
   ticks: Ticks;
   deletion: Deletion;
   bulk: Bulk;
+  uploads: Uploads;
   pauses: PauseStore;
   gates: GateStore;
   /** The partition whose timer rows these are. */
@@ -33,6 +35,7 @@ export function continuations({
   ticks,
   deletion,
   bulk,
+  uploads,
   pauses,
   gates,
   keys,
@@ -43,6 +46,7 @@ export function continuations({
     unpark: async ({ tenant }) => ((await pauses.unpark(tenant)) > 0 ? 0 : undefined),
     delete: deletion.goOn,
     bulk: bulk.goOn,
+    upload: uploads.goOn,
     async cancel({ tenant, run }) {
       await runs.cancel(run, { tenant }).catch((error: unknown) => {
         // It has ended by itself meanwhile, or is not there any more.

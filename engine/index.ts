@@ -58,6 +58,7 @@ export type { SubscriptionOptions } from "./subscriptions/settings.ts";
 export type * from "./subscriptions/types.ts";
 export { parseTraceContext, type TraceContext } from "./trace-context.ts";
 export { beginSpan, endSpan, inSpan, placeOf } from "./tracing.ts";
+export type * from "./uploads/types.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export type {

@@ -283,6 +283,16 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
+  /** Hash: an upload that comes in parts. */
+  upload(tenant: string, id: string): string {
+    return `${this.#prefix}:upload:${tenant}:${id}`;
+  }
+
+  /** Sorted set: the ids of a tenant's uploads that are not complete, by the time they expire, in ms. */
+  uploads(tenant: string): string {
+    return `${this.#prefix}:uploads:${tenant}`;
+  }
+
   /** Hash: an API key. It, its indexes and the channel are in partition 0 alone. */
   apiKey(id: string): string {
     return `${this.#prefix}:api-key:${id}`;

@@ -13,6 +13,7 @@ import type {
   SubscriptionsApi,
 } from "./subscriptions/types.ts";
 import type { TraceContext } from "./trace-context.ts";
+import type { UploadsApi } from "./uploads/types.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
@@ -223,6 +224,8 @@ export interface PausesApi {
 export interface Millrace extends PausesApi, VersionsApi {
   readonly workflows: ReadonlyMap<string, AnyWorkflow>;
   readonly blobs: BlobStore;
+  /** Documents that come in parts: what the gateway's resumable uploads stand on. */
+  readonly uploads: UploadsApi;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
   /** API keys, tickets and limits: who may use all this from outside, and how much. */

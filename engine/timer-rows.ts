@@ -35,6 +35,8 @@ const CONTINUED = {
   delete: ["tenant", "run", "items"],
   /** Stands for work on many dead letters. */
   bulk: ["operation"],
+  /** Collects an upload that has expired, or has ended otherwise. */
+  upload: ["tenant", "id"],
 } as const;
 
 const PARTS: Record<string, readonly string[]> = { ...SCRIPTED, ...CONTINUED };

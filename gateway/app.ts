@@ -29,8 +29,10 @@ import { scheduleOperations } from "./routes/schedules.ts";
 import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
 import { ticketOperations } from "./routes/tickets.ts";
+import { uploadOperations } from "./routes/uploads.ts";
 import { workflowOperations } from "./routes/workflows.ts";
 import { traced } from "./trace.ts";
+import { tusProtocol } from "./uploads/protocol.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -60,6 +62,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.use(guards);
   app.use(origins(deps.origins ?? []));
   app.use("/v1/*", traced());
+  app.use("/v1/uploads/*", tusProtocol(app));
   app.use(
     methodNotAllowed({
       app,
@@ -81,6 +84,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
   presignedOperations(operations, gateway);
+  uploadOperations(operations, gateway);
   inferenceOperations(operations, gateway);
   openAiOperations(operations, gateway);
   eventOperations(operations, gateway);

@@ -4,11 +4,12 @@ import { ProblemError } from "./problem.ts";
  * A request's body, chunk by chunk as it is asked for, with its bytes counted here: what Content-Length says is only
  * believed when it already says too much.
  *
+ * @param options.signal ends it with its reason
  * @throws ProblemError 413 past `maxBytes`, 408 after `idleMs` of silence, 400 if it was cut, 415 if it is compressed
  */
 export async function* readBody(
   request: Request,
-  { maxBytes, idleMs }: { maxBytes: number; idleMs: number },
+  { maxBytes, idleMs, signal }: { maxBytes: number; idleMs: number; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const encoding = request.headers.get("content-encoding");
   if (encoding !== null && encoding.toLowerCase() !== "identity")
@@ -22,7 +23,7 @@ export async function* readBody(
   let ended = false;
   try {
     for (;;) {
-      const { done, value } = await readInTime(reader, idleMs);
+      const { done, value } = await readInTime(reader, idleMs, signal);
       if (done) break;
       size += value.byteLength;
       if (size > maxBytes) throw tooLarge(maxBytes);
@@ -37,8 +38,14 @@ export async function* readBody(
   }
 }
 
-async function readInTime(reader: ReadableStreamDefaultReader<Uint8Array>, idleMs: number) {
+async function readInTime(reader: ReadableStreamDefaultReader<Uint8Array>, idleMs: number, signal?: AbortSignal) {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let end: (() => void) | undefined;
+  const ended = new Promise<never>((_, reject) => {
+    end = () => reject(signal?.reason);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+  });
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new ProblemError(408, "body_timeout", `Nothing of the body came for ${idleMs} ms.`)),
@@ -46,9 +53,10 @@ async function readInTime(reader: ReadableStreamDefaultReader<Uint8Array>, idleM
     );
   });
   try {
-    return await Promise.race([reader.read().catch(failCut), silence]);
+    return await Promise.race([reader.read().catch(failCut), silence, ended]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", end!);
   }
 }
 

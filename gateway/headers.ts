@@ -41,7 +41,8 @@ export function origins(allowed: Origins): MiddlewareHandler<Env> {
         "X-Request-Id",
       ],
       ...["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Upload-Offset", "Upload-Length"],
-      ...["Upload-Expires", "Upload-Metadata", "Millrace-Document", "Millrace-Run", "Traceparent"],
+      ...["Tus-Checksum-Algorithm", "Upload-Defer-Length", "Upload-Expires", "Upload-Metadata"],
+      ...["Millrace-Document", "Millrace-Run", "Traceparent"],
     ],
     maxAge: 600,
   });

@@ -6,6 +6,10 @@ export interface Limits {
   modelRequestBytes: number;
   /** An uploaded document. */
   uploadBytes: number;
+  /** Resumable uploads of one tenant that are not complete. */
+  openUploads: number;
+  /** How long a resumable upload is kept after the last byte that has come, and after its end. */
+  uploadExpiresMs: number;
   /** How long the sender of a body may be silent. */
   bodyIdleMs: number;
   /** The longest `Prefer: wait`. */
@@ -28,6 +32,8 @@ export const DEFAULT_LIMITS: Limits = {
   jsonBytes: 1_048_576,
   modelRequestBytes: 8_388_608,
   uploadBytes: 1_073_741_824,
+  openUploads: 100,
+  uploadExpiresMs: 86_400_000,
   bodyIdleMs: 15_000,
   waitMs: 60_000,
   completionMs: 100_000,

@@ -34,16 +34,30 @@ const TITLES: Record<number, string> = {
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
+  412: "Precondition Failed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   416: "Range Not Satisfiable",
   422: "Unprocessable Content",
+  423: "Locked",
   426: "Upgrade Required",
   429: "Too Many Requests",
+  460: "Checksum Mismatch",
   500: "Internal Server Error",
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
+};
+
+/** Conflicts that have a status of their own, and after how many seconds it is worth another try; 460 is the tus protocol's. */
+const CONFLICTS: Record<string, [status: number, retryAfter?: string]> = {
+  idempotency_mismatch: [422],
+  upload_gone: [410],
+  upload_busy: [423, "1"],
+  too_many_uploads: [429, "60"],
+  too_many_parts: [413],
+  checksum_mismatch: [460],
 };
 
 /** Thrown anywhere below a route to answer with a problem. `code` is the last part of its type. */
@@ -58,7 +72,7 @@ export class ProblemError extends Error {
     status: ContentfulStatusCode,
     code: string | undefined,
     detail: string,
-    more: { errors?: Issue[]; headers?: Record<string, string>; cause?: unknown } = {},
+    more: { errors?: Issue[] | undefined; headers?: Record<string, string>; cause?: unknown } = {},
   ) {
     super(detail, { cause: more.cause });
     this.status = status;
@@ -84,8 +98,11 @@ export function problemOf(thrown: unknown): ProblemError {
   if (thrown instanceof NotFoundError) return new ProblemError(404, thrown.code, thrown.message);
   if (thrown instanceof InvalidInputError)
     return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
-  if (thrown instanceof ConflictError)
-    return new ProblemError(thrown.code === "idempotency_mismatch" ? 422 : 409, thrown.code, thrown.message);
+  if (thrown instanceof ConflictError) {
+    const [status, retryAfter] = CONFLICTS[thrown.code] ?? [409];
+    const headers: Record<string, string> = retryAfter === undefined ? {} : { "Retry-After": retryAfter };
+    return new ProblemError(status as ContentfulStatusCode, thrown.code, thrown.message, { headers });
+  }
   if (thrown instanceof OverloadedError)
     return new ProblemError(429, thrown.code, thrown.message, {
       headers: { "Retry-After": String(Math.ceil(thrown.retryAfterMs / 1_000)) },

@@ -22,6 +22,7 @@ const PROBLEMS: Record<number, string> = {
   404: "There is no such thing, or it is another tenant's.",
   408: "The body did not come in time.",
   409: "It does not go with how things stand.",
+  410: "It was there, and is gone.",
   412: "A precondition does not hold.",
   413: "The body is too large.",
   415: "The body is of a type that is not taken.",
@@ -30,6 +31,7 @@ const PROBLEMS: Record<number, string> = {
   423: "Somebody else is at it.",
   426: "This is for WebSockets.",
   429: "Too many requests, or the store is nearly full: ask again after `Retry-After` seconds.",
+  460: "What came has another checksum than was said.",
   500: "Something went wrong here.",
   502: "A server behind this one refuses it.",
   503: "The store cannot be reached, or has not confirmed: ask again, with the same `Idempotency-Key` if there is one.",
@@ -151,7 +153,7 @@ function requestBody({ body, bodyOptional = false, raw }: Declaration): unknown 
     return { required: !bodyOptional, content: { "application/json": { schema: takenSchema(body) } } };
   if (raw === undefined) return undefined;
   const content = Object.fromEntries(raw.types.map((type) => [type, { schema: rawSchema(type) }]));
-  return { required: true, description: raw.description, content };
+  return { required: !bodyOptional, description: raw.description, content };
 }
 
 function rawSchema(type: string): JsonSchema {

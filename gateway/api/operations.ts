@@ -39,7 +39,10 @@ export class Operations {
     this.#limits = limits;
   }
 
-  /** @param path with its parameters as `{id}` */
+  /**
+   * @param method `head` goes before `get` on the same path; without one, `get` answers for it
+   * @param path with its parameters as `{id}`
+   */
   on<Q extends v.GenericSchema, B extends v.GenericSchema, const A extends Answers>(
     method: Method,
     path: string,
@@ -48,7 +51,10 @@ export class Operations {
   ): this {
     this.all.push({ method, path, declaration });
     const limits = { ...this.#limits, jsonBytes: declaration.bodyBytes ?? this.#limits.jsonBytes };
-    this.app.on(method, path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
+    // Hono looks for HEAD among the routes of GET.
+    const isHead = method === "head";
+    this.app.on(isHead ? "get" : method, path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c, next) => {
+      if (isHead && c.req.method !== "HEAD") return next();
       const caller = await this.#door.admit(c, declaration);
       c.set("caller", caller);
       // Who asks for health adds what it likes.

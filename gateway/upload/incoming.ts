@@ -41,21 +41,30 @@ export async function receive(
   });
   try {
     const file: IncomingFile = isForm ? await readForm(body, type) : { name: undefined, type, content: body };
-    const name = cleanName(givenName ?? file.name ?? "");
-    const chunks = await peek(file.content, HEAD_BYTES);
-    const head = concat(chunks).subarray(0, HEAD_BYTES);
-    if (head.byteLength === 0) throw new ProblemError(422, "empty_document", "The document is empty.");
-    const declared = UNTOLD.has(file.type ?? "") ? undefined : file.type;
-    return {
-      name,
-      type: await mediaType(head, name, declared),
-      content: chain(chunks, file.content),
-      close: async () => void (await body.return()),
-    };
+    const document = await identify(file.content, cleanName(givenName ?? file.name ?? ""), file.type);
+    return { ...document, close: async () => void (await body.return()) };
   } catch (error) {
     await body.return();
     throw error;
   }
+}
+
+/**
+ * Sees the beginning of a document.
+ *
+ * @param said what its sender says it is
+ * @throws ProblemError 415, 422, and what the content throws
+ */
+export async function identify(
+  content: AsyncGenerator<Uint8Array>,
+  name: string,
+  said: string | undefined,
+): Promise<Omit<IncomingDocument, "close">> {
+  const chunks = await peek(content, HEAD_BYTES);
+  const head = concat(chunks).subarray(0, HEAD_BYTES);
+  if (head.byteLength === 0) throw new ProblemError(422, "empty_document", "The document is empty.");
+  const declared = UNTOLD.has(said ?? "") ? undefined : said;
+  return { name, type: await mediaType(head, name, declared), content: chain(chunks, content) };
 }
 
 /** The first chunks of a content, `bytes` of it or all. */

@@ -16,14 +16,14 @@ afterAll(() => gateway.close());
 test("a gateway without its Redis lives, and says of everything else that it may be tried again", async () => {
   expect((await gateway.call("GET", "/readyz")).status).toBe(200);
   await redis.stop();
-  const upload = fetch(`${gateway.url}/v1/documents?workflow=measure&name=a.txt`, { method: "POST", body: "hello" });
+  const sent = fetch(`${gateway.url}/v1/documents?workflow=measure&name=a.txt`, { method: "POST", body: "hello" });
   const answers = await Promise.all([
     gateway.call("GET", "/readyz"),
     gateway.call("POST", "/v1/workflows/greet/runs", { input: { name: "a" } }),
     gateway.call("GET", "/v1/runs"),
     gateway.call("GET", `/v1/runs/${"0".repeat(32)}-0/events`),
     gateway.call("GET", "/v1/queues"),
-    upload.then(answerOf),
+    sent.then(answerOf),
   ]);
   for (const { status, headers, body } of answers) {
     expect(status).toBe(503);
@@ -31,6 +31,10 @@ test("a gateway without its Redis lives, and says of everything else that it may
     expect(body).toMatchObject({ type: "urn:millrace:problem:unavailable", status: 503 });
     expect(JSON.stringify(body)).not.toContain("127.0.0.1");
   }
+  // Any other status would have clients of the tus protocol begin anew.
+  const head = { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } };
+  const upload = await fetch(`${gateway.url}/v1/uploads/${"0".repeat(32)}`, head);
+  expect([upload.status, upload.headers.get("retry-after")]).toEqual([423, "1"]);
   expect(await gateway.call("GET", "/livez")).toMatchObject({ status: 200 });
   // Redis may have stored the run that it did not confirm: the document stays for it.
   expect(await gateway.blobFiles()).toHaveLength(2);

@@ -3,9 +3,10 @@ import type { Redis } from "ioredis";
 import { any } from "valibot";
 import { expect, test } from "vitest";
 import { connectBy } from "../../engine/connect.ts";
-import { createWorker, FatalError, type Millrace, workflow } from "../../engine/index.ts";
+import { bodyOf, createWorker, FatalError, type Millrace, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { startTemporaryRedis } from "../../engine/redis/private/index.ts";
+import { MemoryBlobs } from "../../engine/testing/memory-blobs.ts";
 import { ScriptCalls, withWrongType } from "../support/faults/script-calls.ts";
 import { eventually } from "../support/gateway.ts";
 import { rawRedis } from "../support/redis.ts";
@@ -56,7 +57,7 @@ const held = (version: number) => workflow("held", { version, input: any() }).wa
 
 /** Has every script run that the engine has. */
 async function live(millrace: Millrace, looking: Redis): Promise<void> {
-  const { runs, deadLetters, schedules, subscriptions, config } = millrace;
+  const { runs, deadLetters, schedules, subscriptions, config, uploads } = millrace;
   const has = async (id: string, wanted: string) =>
     eventually(
       () => runs.summary(id),
@@ -131,6 +132,15 @@ async function live(millrace: Millrace, looking: Redis): Promise<void> {
   await subscriptions.resume("all").catch(() => {});
   await subscriptions.delete("all");
   await worker.stop();
+  const { view } = await uploads.create({ tenant: "default", length: 1, metadata: "", keptMs: 60_000, most: 9 });
+  for (const ends of [false, true]) {
+    const held = await uploads.hold("default", view.id, { keptMs: 60_000 });
+    if (!("append" in held)) throw new Error("It is complete.");
+    if (ends) await held.append(bodyOf("a"));
+    if (ends) await held.complete({ id: "D", name: "a", type: "text/plain", size: 1, sha256: "" });
+    else await held.release();
+  }
+  await uploads.delete("default", view.id);
   for (const [from, to] of [
     [2, 1],
     [1, 2],
@@ -145,7 +155,7 @@ test("no script, whichever of its keys holds another type, is refused or breaks 
   const [server, twin] = await Promise.all([startTemporaryRedis(home), startTemporaryRedis(home)]);
   const calls = new ScriptCalls();
   const millrace = await connectBy((link) => calls.client(link, server.url, NAMESPACE), {
-    ...{ url: server.url, namespace: NAMESPACE },
+    ...{ url: server.url, namespace: NAMESPACE, blobs: new MemoryBlobs() },
     workflows: [all, part, undone, failing, held(1), held(2)],
   });
   try {

@@ -66,6 +66,8 @@ const KEYS: Record<string, string> = {
   reconciler: `${keys.reconciler()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
+  upload: `${keys.upload("TENANT", "ID")} hash`,
+  uploads: `${keys.uploads("TENANT")} zset`,
   apiKey: `${keys.apiKey("ID")} hash`,
   apiKeys: `${keys.apiKeys()} zset`,
   apiKeysOf: `${keys.apiKeysOf("TENANT")} zset`,
@@ -236,6 +238,8 @@ describe("what Redis holds after runs of every kind", () => {
     const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
     for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
       if (type === "run.waiting") break;
+    const upload = { tenant: "default", length: 1, metadata: "", keptMs: 60_000, most: 1 };
+    await engine.millrace.uploads.create(upload);
     const told = () => subscriptions.get("GROUP");
     await vi.waitUntil(async () => (await told()).retrying === 1, 10_000);
     const redis = rawRedis();
@@ -255,9 +259,12 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
-        .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
+        .replace(
+          /:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules|upload|uploads):(default|idle)/,
+          ":$1:TENANT",
+        )
         .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
-        .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
+        .replace(/:(operation|upload:TENANT):[0-9a-f]{32}/, ":$1:ID")
         .replace(/:api-key:[0-9a-f]{32}/, ":api-key:ID")
         .replace(/:api-keys:default/, ":api-keys:TENANT")
         .replace(/:ticket:[0-9a-f]{64}/, ":ticket:HASH")

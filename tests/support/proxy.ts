@@ -27,6 +27,8 @@ export interface TcpProxy extends AsyncDisposable {
   set(mode: Mode, which?: Which): void;
   /** Resets what is open, as a failed machine would, and says how many that were. */
   cut(): number;
+  /** Resolves once so many bytes of requests have passed from now on. */
+  passed(bytes: number): Promise<void>;
   /** Cuts every connection over which nothing has passed for so long, as load balancers do; undefined: none. */
   cutAfterSilence(ms: number | undefined): void;
   /**
@@ -51,6 +53,7 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
   const counts = { connections: 0, lost: 0, silenced: 0 };
   let modeOfNew: Mode = "pass";
   let silenceMs: number | undefined;
+  let passing: { left: number; done: () => void } | undefined;
   const changed = () => {
     for (const look of waiting) look();
   };
@@ -80,10 +83,17 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
     });
   }
 
+  function count(bytes: number): void {
+    if (passing === undefined) return;
+    passing.left -= bytes;
+    if (passing.left <= 0) passing.done();
+  }
+
   async function carry(pair: Pair, from: Socket, to: Socket, what: "request" | "reply"): Promise<void> {
     try {
       for await (const bytes of from) {
         if (what === "request" && note(pair, bytes)) changed();
+        if (what === "request") count(bytes.length);
         const mode = modeOf(pair);
         if (mode === "black-hole" || (mode === "drop-replies" && what === "reply")) {
           counts.lost += 1;
@@ -133,6 +143,11 @@ export async function openProxy(url = redisUrl): Promise<TcpProxy> {
         far.destroy();
       }
       return cut.length;
+    },
+    passed(bytes) {
+      return new Promise((done) => {
+        passing = { left: bytes, done };
+      });
     },
     cutAfterSilence(ms) {
       silenceMs = ms;

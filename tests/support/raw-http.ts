@@ -6,7 +6,9 @@ export interface RawRequest {
   /** The request line and the headers, without Host. */
   head: string[];
   chunks?: (string | Uint8Array)[];
-  /** What the client does once it has sent everything. Default `wait`. */
+  /** Waited for once everything is sent. */
+  until?: () => Promise<unknown>;
+  /** What the client does then. Default `wait`. */
   afterwards?: "wait" | "half-close" | "destroy";
 }
 
@@ -16,7 +18,7 @@ export interface RawRequest {
  */
 export async function rawRequest(
   port: number,
-  { head, chunks = [], afterwards = "wait" }: RawRequest,
+  { head, chunks = [], until, afterwards = "wait" }: RawRequest,
 ): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   await once(socket, "connect");
@@ -36,6 +38,7 @@ export async function rawRequest(
       .join("")}\r\n`,
   );
   for (const chunk of chunks) await new Promise((resolve) => socket.write(chunk, resolve));
+  await until?.();
   if (afterwards === "half-close") socket.end();
   if (afterwards === "destroy") socket.destroy();
   await closed;

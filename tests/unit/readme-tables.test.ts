@@ -7,6 +7,7 @@ import { readSettings, SCOPES_CLAIM, TENANT_CLAIM, VARIABLES } from "../../cli/s
 import { connect } from "../../engine/index.ts";
 import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
+import { DEFAULT_LIMITS } from "../../gateway/limits.ts";
 import { CLOSE } from "../../gateway/live/close-codes.ts";
 import { startTerms, termsOf } from "../../gateway/schemas.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
@@ -34,6 +35,14 @@ test("the README's table of a start's options has every one, with its name in th
   const inOrder = (names: (string | undefined)[]) => names.sort();
   expect(inOrder(told.map(([field]) => field))).toEqual(inOrder(Object.keys(startTerms)));
   expect(inOrder(told.map(([, option]) => option))).toEqual(inOrder(Object.keys(taken)));
+});
+
+test("the README's table of the limits of uploads has their defaults", () => {
+  const { uploadBytes, openUploads, uploadExpiresMs } = DEFAULT_LIMITS;
+  const inWords = { uploadBytes: `${uploadBytes / 2 ** 30} GB`, openUploads: `${openUploads}` };
+  const told = table(readme, "limit of uploads").map(([name, value]) => [code(name!), value]);
+  const named = told.filter(([name]) => name! in DEFAULT_LIMITS);
+  expect(Object.fromEntries(named)).toEqual({ ...inWords, uploadExpiresMs: `${uploadExpiresMs / 3_600_000} h` });
 });
 
 test("the README's table of options has every option of every command, and no other", () => {
