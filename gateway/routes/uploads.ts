@@ -119,7 +119,10 @@ export function uploadOperations(operations: Operations, { millrace, limits }: G
       problems: [409, 410, 412, 415, 422, 423],
     },
     async ({ c, tenant }) => {
-      const view = await uploads.hold(tenant, idParam(c, "upload"), { keptMs }).then(done).catch(lockedForNow);
+      const view = await uploads
+        .hold(tenant, idParam(c, "upload"), { keptMs })
+        .then((held) => done(c, held))
+        .catch(lockedForNow);
       return c.body(null, 200, { ...headersOf(view), "Cache-Control": "no-store" });
     },
   );
