@@ -1,12 +1,14 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect, type Millrace } from "../engine/index.ts";
+import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
+import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { CommandError } from "./errors.ts";
 import { addressOf, CLOSE_GATEWAY_MS, type GatewayCommand } from "./gateway.ts";
 import { serveGateway } from "./serve.ts";
 import { HOME, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
+import { withWebhooks } from "./webhooks.ts";
 import { WorkerChild } from "./worker-child.ts";
 
 export interface DevCommand extends GatewayCommand {
@@ -30,18 +32,14 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
     const { namespace, blobs, durability } = settings;
-    const millrace = await connect({
-      url: redisUrl,
-      namespace,
-      workflows: definitions,
-      blobs: new FsBlobStore(blobs),
-      durability,
-    });
+    const store = new FsBlobStore(blobs);
+    const options = { url: redisUrl, namespace, workflows: definitions, blobs: store, durability };
+    const millrace = await withWebhooks(settings.webhooks).connect(options);
     cleanups.push(() => millrace.close());
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());
-    const gateway = await serveGateway(millrace, addressOf(command, settings));
+    const gateway = await serveGateway(millrace, addressOf(command, settings), settings);
     cleanups.push(() => within(gateway.close(), CLOSE_GATEWAY_MS));
 
     const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis, worker)])]);
@@ -85,7 +83,7 @@ function greeting(url: string, redis: PrivateRedis | undefined, millrace: Millra
     redis === undefined
       ? "Redis is the one that is set in the environment"
       : `Redis is a private server, ${redis.url}, with its data in ${HOME}/redis-data`,
-    `workflows: ${[...millrace.workflows.keys()].join(", ")}`,
+    `workflows: ${[...millrace.workflows.keys()].filter((name) => name !== WEBHOOK_DELIVERY).join(", ")}`,
     "",
     "Try:",
   ];

@@ -1,9 +1,9 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { connect } from "../engine/index.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { type Address, serveGateway } from "./serve.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
+import { withWebhooks } from "./webhooks.ts";
 
 export interface GatewayCommand {
   workflows: string[];
@@ -25,9 +25,9 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
   const blobs = new FsBlobStore(settings.blobs);
-  const millrace = await connect({ url, namespace, workflows, blobs, durability });
+  const millrace = await withWebhooks(settings.webhooks).connect({ url, namespace, workflows, blobs, durability });
   try {
-    const gateway = await serveGateway(millrace, addressOf(command, settings));
+    const gateway = await serveGateway(millrace, addressOf(command, settings), settings);
     console.log(`listening on ${gateway.url}`);
     await stop;
     await within(gateway.close(), CLOSE_GATEWAY_MS);

@@ -3,6 +3,7 @@ import { createApp } from "../gateway/app.ts";
 import type { Listening } from "../gateway/entry/serve.ts";
 import { CommandError } from "./errors.ts";
 import { type RuntimeName, runtimeName } from "./runtime.ts";
+import type { Settings } from "./settings.ts";
 
 const ENTRIES = {
   node: () => import("../gateway/entry/node.ts"),
@@ -16,10 +17,17 @@ export interface Address {
 }
 
 /** Serves the gateway on the runtime that this is. @throws CommandError if the address cannot be had */
-export async function serveGateway(millrace: Millrace, { host, port }: Address): Promise<Listening & { url: string }> {
+export async function serveGateway(
+  millrace: Millrace,
+  { host, port }: Address,
+  { webhooks }: Pick<Settings, "webhooks">,
+): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
   try {
-    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket }), { host, port });
+    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, webhooks }), {
+      host,
+      port,
+    });
     return { ...listening, url: `http://${nameOf(host)}:${listening.port}` };
   } catch (error) {
     throw addressError(error, { host, port });

@@ -73,6 +73,16 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
+  /** Hash: a tenant's records of a collection, by id: `REVISION JSON`. */
+  kept(collection: string, tenant: string): string {
+    return `{${this.namespace}}:kept:${collection}:${tenant}`;
+  }
+
+  /** Hash: whose each record of a collection is, by its id. */
+  keptTenants(collection: string): string {
+    return `{${this.namespace}}:kept:${collection}`;
+  }
+
   partition(p: number): PartitionKeys {
     return new PartitionKeys(`{${this.namespace}:${p}}`, p);
   }

@@ -4,6 +4,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
+import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import { type Door, openDoor } from "./access/caller.ts";
 import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
@@ -15,12 +16,15 @@ import { documentOperations } from "./routes/documents.ts";
 import { eventOperations } from "./routes/events.ts";
 import { figureOperations } from "./routes/figures.ts";
 import { healthOperations } from "./routes/health.ts";
+import { hookOperations } from "./routes/hooks.ts";
+import { inboundHookOperations } from "./routes/inbound-hooks.ts";
 import { inferenceOperations } from "./routes/inference.ts";
 import { pauseOperations } from "./routes/pauses.ts";
 import { runOperations } from "./routes/runs.ts";
 import { scheduleOperations } from "./routes/schedules.ts";
 import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
+import { webhookOperations } from "./routes/webhooks.ts";
 import { workflowOperations } from "./routes/workflows.ts";
 
 export interface AppDeps {
@@ -30,6 +34,8 @@ export interface AppDeps {
   /** Who lets callers in. Default: everybody may do everything, as the tenant `default`. */
   door?: Door;
   limits?: Partial<Limits>;
+  /** Where webhooks may be sent beside public addresses: the same as in `webhookDelivery`. */
+  webhooks?: WebhookPolicy;
   log?: Log;
 }
 
@@ -39,6 +45,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     millrace: deps.millrace,
     upgradeWebSocket: deps.upgradeWebSocket,
     limits: { ...DEFAULT_LIMITS, ...deps.limits },
+    webhooks: deps.webhooks ?? {},
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };
   const app = new Hono<Env>();
@@ -70,6 +77,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   workflowOperations(operations, gateway);
   pauseOperations(operations, gateway);
   subscriptionOperations(operations, gateway);
+  webhookOperations(operations, gateway);
+  inboundHookOperations(operations, gateway);
+  hookOperations(operations, gateway);
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
   healthOperations(operations, gateway);

@@ -27,6 +27,8 @@ const KEYS: Record<string, string> = {
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
+  kept: `${space.kept("COLLECTION", "TENANT")} hash`,
+  keptTenants: `${space.keptTenants("COLLECTION")} hash`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,

@@ -18,6 +18,8 @@ test.each([
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
   [space.heard("P"), "{acme}:heard:P"],
+  [space.kept("webhooks", "t"), "{acme}:kept:webhooks:t"],
+  [space.keptTenants("webhooks"), "{acme}:kept:webhooks"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],
