@@ -1,10 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
+import type { Door } from "../../gateway/access/caller.ts";
 import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
+import type { WebhookPolicy } from "../../workflows/webhooks/destinations.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { channelsLike } from "./redis-client.ts";
 import { temporaryDir } from "./run.ts";
@@ -40,6 +42,10 @@ export async function startGateway(options: {
   url?: string;
   /** Of the runs that it starts. */
   durability?: DurabilityOption;
+  /** Default: everybody may do everything. */
+  door?: Door;
+  /** Where webhooks may be sent beside public addresses. */
+  webhooks?: WebhookPolicy;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
@@ -51,7 +57,15 @@ export async function startGateway(options: {
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
   const log: Log = { info: () => {}, warn: keep, error: keep };
   const listening = await serve(
-    (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, log, limits: options.limits ?? {} }),
+    (upgradeWebSocket) =>
+      createApp({
+        millrace,
+        upgradeWebSocket,
+        log,
+        limits: options.limits ?? {},
+        door: options.door,
+        webhooks: options.webhooks,
+      }),
     { host: "127.0.0.1", port: 0 },
   );
   const url = `http://127.0.0.1:${listening.port}`;

@@ -13,6 +13,7 @@ describe("settings", () => {
       namespace: "millrace",
       blobs: ".millrace/blobs",
       durability: "memory",
+      webhooks: { allow: [], http: false },
     });
     expect(() => requireRedis(readSettings({}))).toThrow(/REDIS_URL is not set/);
   });
@@ -27,6 +28,8 @@ describe("settings", () => {
       MILLRACE_NAMESPACE: "blue-1",
       MILLRACE_BLOBS: "/var/blobs",
       MILLRACE_DURABILITY: "replicas:2",
+      MILLRACE_WEBHOOKS_ALLOW: "10.1.0.0/16, hooks.internal,",
+      MILLRACE_WEBHOOKS_HTTP: "yes",
     };
     expect(Object.keys(env).sort()).toEqual([...VARIABLES].sort());
     expect(readSettings(env)).toEqual({
@@ -37,6 +40,7 @@ describe("settings", () => {
       namespace: "blue-1",
       blobs: "/var/blobs",
       durability: { replicas: 2 },
+      webhooks: { allow: ["10.1.0.0/16", "hooks.internal"], http: true },
     });
   });
 
@@ -55,6 +59,11 @@ describe("settings", () => {
     [{ MILLRACE_NAMESPACE: "x".repeat(41) }, "MILLRACE_NAMESPACE takes"],
     [{ MILLRACE_DURABILITY: "replicated" }, "MILLRACE_DURABILITY takes memory, disk or replicas:N"],
     [{ MILLRACE_DURABILITY: "replicas:0" }, "MILLRACE_DURABILITY, of replicas, takes a whole number from 1"],
+    [
+      { MILLRACE_WEBHOOKS_ALLOW: "10.0.0.0/8,*.internal" },
+      'MILLRACE_WEBHOOKS_ALLOW takes a list with commas between. "*.internal"',
+    ],
+    [{ MILLRACE_WEBHOOKS_HTTP: "true" }, "MILLRACE_WEBHOOKS_HTTP takes yes or no"],
     [{ REDIS_URL: "localhost:6379" }, "REDIS_URL takes a URL"],
     [{ VALKEY_URL: "http://localhost" }, "VALKEY_URL takes a URL"],
   ])("refuse %j", (env, message) => {

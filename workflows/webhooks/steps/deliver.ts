@@ -85,8 +85,10 @@ class Refused extends Error {
  * (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after)
  */
 export function retryAfter(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined;
-  const ms = /^\d{1,9}$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - now;
+  const text = value?.trim() ?? "";
+  // What JavaScript takes for a date may be any number.
+  const date = /^[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : date - now;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 1_000), LONGEST_DELAY_MS);
 }
 
