@@ -1,6 +1,5 @@
 import { type AnyWorkflow, type ConnectOptions, connect, type Millrace } from "../engine/index.ts";
-import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
-import { webhookDelivery } from "../workflows/webhooks/workflow.ts";
+import { type WebhookPolicy, webhookDelivery } from "../workflows/webhooks/index.ts";
 
 export interface WithWebhooks {
   /** What delivers. */

@@ -1,6 +1,6 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
 import { createWorker } from "../engine/index.ts";
-import { WebhookService } from "../workflows/webhooks/service.ts";
+import { WebhookService } from "../workflows/webhooks/index.ts";
 import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { requireRedis, type Settings } from "./settings.ts";

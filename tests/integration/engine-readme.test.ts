@@ -201,6 +201,7 @@ describe("what Redis holds after runs of every kind", () => {
       ({ type, step, data }) => type === "step.started" && step === "first" && data !== undefined,
     );
     await engine.millrace.config.set("a", 1);
+    await engine.millrace.collection("webhooks").create("w", 1, { most: 1 });
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     // Two ticks are due: the second waits for the run of the first.
     const often = { name: "often", every: 60_000, overlap: "queue", missed: "all" } as const;
@@ -232,6 +233,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
         .replace(/:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules):(default|idle)/, ":$1:TENANT")
+        .replace(/:kept:webhooks(:default)?/, (_, tenant) => `:kept:COLLECTION${tenant ? ":TENANT" : ""}`)
         .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
         .replace(/:status:\w+/, ":status:STATUS")

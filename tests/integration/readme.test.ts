@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -105,6 +106,8 @@ const CURL = {
   start: ["curl", "/v1/workflows/greet/runs"],
   letters: ["curl", "/v1/dead-letters?"],
   replay: ["curl", "/v1/dead-letters/replay"],
+  webhook: ["curl", "/v1/webhooks"],
+  inbound: ["curl", "/v1/inbound-hooks"],
   signal: ["curl -X POST", "/v1/runs/$RUN/signals/answer"],
 };
 const noCurl = await execute("curl", ["--version"]).then(
@@ -197,6 +200,18 @@ describe.skipIf(noCurl)("the commands for processes of their own", () => {
     expect(listed.data).toMatchObject([{ run: id, step: "greet", error: { message: "There is nobody to greet." } }]);
     const replayed = JSON.parse(await run(command(...CURL.replay), url));
     expect(replayed).toMatchObject({ kind: "replay", status: "done", matched: 1, done: 1 });
+  });
+
+  test("have another service told of runs, and let another start them", async () => {
+    expect(JSON.parse(await run(command(...CURL.webhook), url))).toMatchObject({
+      ...{ url: "https://shop.example/millrace", workflows: ["greet"], secret: expect.stringMatching(/^whsec_/) },
+    });
+    const { links } = JSON.parse(await run(command(...CURL.inbound), url));
+    const body = '{"name": "Ada"}';
+    const signature = createHmac("sha256", "as given to GitHub").update(body).digest("hex");
+    const headers = { "X-Hub-Signature-256": `sha256=${signature}` };
+    const response = await fetch(url + links.receive, { method: "POST", headers, body });
+    expect([response.status, await response.json()]).toEqual([202, expect.objectContaining({ workflow: "greet" })]);
   });
 });
 

@@ -63,8 +63,19 @@ test("the README's table of options has every option of every command, and no ot
 });
 
 test("the README's table of variables has every setting with its default, and no other", () => {
-  const { port, host, logLevel, namespace, blobs, durability } = readSettings({});
-  const defaults = ["", "", String(port), host, logLevel, namespace, blobs, String(durability)];
+  const { port, host, logLevel, namespace, blobs, durability, webhooks } = readSettings({});
+  const defaults = [
+    "",
+    "",
+    String(port),
+    host,
+    logLevel,
+    namespace,
+    blobs,
+    String(durability),
+    String(webhooks.allow),
+    webhooks.http ? "yes" : "no",
+  ];
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
   expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));
 });

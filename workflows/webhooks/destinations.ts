@@ -66,7 +66,7 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
-function isIn(address: ReturnType<typeof ipaddr.process>, range: Range): boolean {
+function isIn(address: ipaddr.IPv4 | ipaddr.IPv6, range: Range): boolean {
   return address.kind() === range[0].kind() && address.match(range);
 }
 
