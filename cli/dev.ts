@@ -1,8 +1,10 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
 import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
+import { openDoor } from "../gateway/access/open-door.ts";
 import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
 import { loadDefinitions } from "./definitions.ts";
+import { requireLoopback } from "./door.ts";
 import { CommandError } from "./errors.ts";
 import { addressOf, CLOSE_GATEWAY_MS, type GatewayCommand } from "./gateway.ts";
 import { serveGateway } from "./serve.ts";
@@ -24,6 +26,8 @@ const WORKER_READY_MS = 20_000;
  * @throws UsageError, CommandError, MillraceError; nothing is left running then
  */
 export async function runDev(command: DevCommand, settings: Settings): Promise<void> {
+  const address = addressOf(command, settings);
+  requireLoopback(address.host);
   const definitions = await loadDefinitions(command.workflows);
   const cleanups: (() => Promise<unknown>)[] = [];
   let worker: WorkerChild | undefined;
@@ -39,7 +43,8 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());
-    const gateway = await serveGateway(millrace, addressOf(command, settings), settings);
+    const { webhooks } = settings;
+    const gateway = await serveGateway(millrace, address, { door: openDoor, origins: "loopback", webhooks });
     cleanups.push(() => within(gateway.close(), CLOSE_GATEWAY_MS));
 
     const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis, worker)])]);

@@ -1,5 +1,6 @@
 import { FsBlobStore } from "../engine/blobs/fs.ts";
 import { loadDefinitions } from "./definitions.ts";
+import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
@@ -27,7 +28,11 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
   const blobs = new FsBlobStore(settings.blobs);
   const millrace = await withWebhooks(settings.webhooks).connect({ url, namespace, workflows, blobs, durability });
   try {
-    const gateway = await serveGateway(millrace, addressOf(command, settings), settings);
+    const gateway = await serveGateway(millrace, addressOf(command, settings), {
+      door: doorOf(millrace, settings),
+      origins: settings.origins,
+      webhooks: settings.webhooks,
+    });
     console.log(`listening on ${gateway.url}`);
     await stop;
     await within(gateway.close(), CLOSE_GATEWAY_MS);

@@ -21,6 +21,7 @@ const program = makeProgram({
   schedules: (command) => operate(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings)),
   subscriptions: (command) =>
     operate(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings)),
+  keys: (command) => operate(async (settings) => (await import("./keys.ts")).runKeys(command, settings)),
 });
 
 async function start(command: (settings: Settings) => Promise<void>, quiet = false): Promise<void> {

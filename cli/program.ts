@@ -2,13 +2,14 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { MISSED_POLICIES, OVERLAP_POLICIES, PRIORITIES, type ScheduleOptions } from "../engine/index.ts";
 import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
-import { UsageError } from "./errors.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { addKeyCommands } from "./key-commands.ts";
+import type { KeysCommand } from "./keys.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
-import { workflows } from "./options.ts";
+import { checked, whole, workflows } from "./options.ts";
 import type { PauseCommand } from "./pauses.ts";
 import type { SchedulesCommand } from "./schedules.ts";
-import { parsePort, parseWhole, VARIABLES } from "./settings.ts";
+import { parsePort, VARIABLES } from "./settings.ts";
 import type { SubscriptionsCommand } from "./subscriptions.ts";
 import type { WorkerCommand } from "./worker.ts";
 
@@ -23,6 +24,7 @@ export interface Actions extends OperatorActions {
   config(command: ConfigCommand): Promise<void>;
   schedules(command: SchedulesCommand): Promise<void>;
   subscriptions(command: SubscriptionsCommand): Promise<void>;
+  keys(command: KeysCommand): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -77,6 +79,7 @@ export function makeProgram(actions: Actions): Command {
   addSchedules(program.command("schedules").description("what starts runs by the clock"), actions);
   addSubscriptions(program.command("subscriptions"), actions.subscriptions);
   addOperatorCommands(program, actions);
+  addKeyCommands(program.command("keys"), actions.keys);
   return program;
 }
 
@@ -191,20 +194,4 @@ function listensTo(command: Command): Command {
 
 function concurrency(): Option {
   return whole("--concurrency <n>", "how many steps one worker runs at once (default: 32)", 1, 10_000);
-}
-
-function whole(flags: string, description: string, min: number, max: number): Option {
-  return new Option(flags, description).argParser(checked((name, text) => parseWhole(name, text, min, max)));
-}
-
-/** Commander names the option and the value; the reason comes from the parser. */
-function checked(parse: (name: string, text: string) => number): (text: string) => number {
-  return (text) => {
-    try {
-      return parse("It", text);
-    } catch (error) {
-      if (error instanceof UsageError) throw new InvalidArgumentError(error.message);
-      throw error;
-    }
-  };
 }

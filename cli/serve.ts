@@ -1,9 +1,8 @@
 import type { Millrace } from "../engine/index.ts";
-import { createApp } from "../gateway/app.ts";
+import { type AppDeps, createApp } from "../gateway/app.ts";
 import type { Listening } from "../gateway/entry/serve.ts";
 import { CommandError } from "./errors.ts";
 import { type RuntimeName, runtimeName } from "./runtime.ts";
-import type { Settings } from "./settings.ts";
 
 const ENTRIES = {
   node: () => import("../gateway/entry/node.ts"),
@@ -16,15 +15,20 @@ export interface Address {
   port: number;
 }
 
-/** Serves the gateway on the runtime that this is. @throws CommandError if the address cannot be had */
+/**
+ * Serves the gateway on the runtime that this is.
+ *
+ * @param access who is let in, of which origins pages may ask, and where webhooks may be sent
+ * @throws CommandError if the address cannot be had
+ */
 export async function serveGateway(
   millrace: Millrace,
   { host, port }: Address,
-  { webhooks }: Pick<Settings, "webhooks">,
+  access: Pick<AppDeps, "door" | "origins" | "webhooks">,
 ): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
   try {
-    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, webhooks }), {
+    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, ...access }), {
       host,
       port,
     });

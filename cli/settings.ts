@@ -1,4 +1,5 @@
 import { type DurabilityOption, parseRedisUrl } from "../engine/index.ts";
+import type { JwtSettings } from "../gateway/access/jwt.ts";
 import { Destinations, type WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import { UsageError } from "./errors.ts";
 
@@ -16,6 +17,10 @@ export interface Settings {
   durability: DurabilityOption;
   /** Where webhooks may be sent beside public addresses over https. */
   webhooks: WebhookPolicy;
+  /** Of which origins pages may ask the gateway. */
+  origins: readonly string[];
+  /** Whose tokens the gateway takes beside keys. */
+  jwt: JwtSettings | undefined;
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
@@ -35,7 +40,15 @@ export const VARIABLES = [
   "MILLRACE_DURABILITY",
   "MILLRACE_WEBHOOKS_ALLOW",
   "MILLRACE_WEBHOOKS_HTTP",
+  "MILLRACE_ORIGINS",
+  "MILLRACE_JWT_ISSUER",
+  "MILLRACE_JWT_AUDIENCE",
+  "MILLRACE_JWT_TENANT_CLAIM",
+  "MILLRACE_JWT_SCOPES_CLAIM",
 ] as const;
+
+export const TENANT_CLAIM = "tenant";
+export const SCOPES_CLAIM = "scope";
 
 /** Where things are kept that belong to this directory's own Millrace, relative to it. */
 export const HOME = ".millrace";
@@ -59,6 +72,30 @@ export function readSettings(env: Environment): Settings {
       allow: allowed(value("MILLRACE_WEBHOOKS_ALLOW") ?? ""),
       http: isYes("MILLRACE_WEBHOOKS_HTTP", value("MILLRACE_WEBHOOKS_HTTP") ?? "no"),
     },
+    origins: (value("MILLRACE_ORIGINS") ?? "")
+      .split(/[\s,]+/)
+      .filter((origin) => origin !== "")
+      .map(origin),
+    jwt: jwt(value),
+  };
+}
+
+function origin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(`MILLRACE_ORIGINS takes origins such as https://app.example.com, not ${JSON.stringify(text)}.`);
+}
+
+function jwt(value: (name: (typeof VARIABLES)[number]) => string | undefined): JwtSettings | undefined {
+  const issuer = value("MILLRACE_JWT_ISSUER");
+  const audience = value("MILLRACE_JWT_AUDIENCE");
+  if (issuer === undefined && audience === undefined) return undefined;
+  if (issuer === undefined || audience === undefined)
+    throw new UsageError("MILLRACE_JWT_ISSUER and MILLRACE_JWT_AUDIENCE go together.");
+  return {
+    issuer,
+    audience,
+    tenantClaim: value("MILLRACE_JWT_TENANT_CLAIM") ?? TENANT_CLAIM,
+    scopesClaim: value("MILLRACE_JWT_SCOPES_CLAIM") ?? SCOPES_CLAIM,
   };
 }
 

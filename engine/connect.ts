@@ -1,3 +1,4 @@
+import { accessOf } from "./access/access.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -160,6 +161,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscriber);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
+  const access = accessOf(client, store, records, subscriber);
   const queuesNow = () => queues(client, space, store, records);
   const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
   const subscriptions = new Subscriptions(subscriptionStores, records);
@@ -172,6 +174,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     pause: (what) => pauses.pause(what),
     resume: (what) => pauses.resume(what),
     paused: () => pauses.paused(),
+    access,
     config,
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
@@ -195,7 +198,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     close: async () => {
       await Promise.all([...consumers].map((consumer) => consumer.stop()));
       connections.close();
-      await broadcast.stop();
+      await Promise.all([broadcast.stop(), access.stop()]);
     },
   };
   internals.set(millrace, {

@@ -25,7 +25,7 @@ export class HeldAttempts {
   #askedInAll = 0;
   #isChanceGiven = false;
   #waiting: (() => void)[] = [];
-  readonly #onFreed: ((stream: StepStream) => void)[] = [];
+  readonly #onFreed: (() => void)[] = [];
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
@@ -138,7 +138,7 @@ export class HeldAttempts {
     const { stream } = attempt.entry;
     if (this.#slots.delete(attempt)) this.#run(stream, -1);
     else if (stream.gate !== "before" || !this.#lookedAtOf(stream).delete(attempt)) return;
-    for (const listener of this.#onFreed) listener(stream);
+    for (const listener of this.#onFreed) listener();
     this.#wake();
   }
 
@@ -156,7 +156,8 @@ export class HeldAttempts {
     if (unsettled.size > UNSETTLED_LIMIT) for (const oldest of unsettled.keys()) return void unsettled.delete(oldest);
   }
 
-  onFreed(listener: (stream: StepStream) => void): void {
+  /** Told of every slot that is freed, of whichever partition's stream: a step's slots are the same in all of them. */
+  onFreed(listener: () => void): void {
     this.#onFreed.push(listener);
   }
 

@@ -1,3 +1,5 @@
+export type * from "./access/api.ts";
+export { hasScope, lackedScopes, SCOPES, type Scope } from "./access/scopes.ts";
 export type { BatchHandler, Batching } from "./batching.ts";
 export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
 export type { Collection, Kept } from "./collections.ts";

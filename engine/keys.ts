@@ -273,6 +273,41 @@ export class PartitionKeys {
     return `${this.#prefix}:schedules:${tenant}`;
   }
 
+  /** Hash: an API key. It, its indexes and the channel are in partition 0 alone. */
+  apiKey(id: string): string {
+    return `${this.#prefix}:api-key:${id}`;
+  }
+
+  /** Sorted set: the ids of all API keys by the time they were made. */
+  apiKeys(): string {
+    return `${this.#prefix}:api-keys`;
+  }
+
+  /** Sorted set: the ids of a tenant's API keys by the time they were made. */
+  apiKeysOf(tenant: string): string {
+    return `${this.#prefix}:api-keys:${tenant}`;
+  }
+
+  /** Hash: what a ticket is for, until it is redeemed or expires. `hash` is the digest of it. */
+  ticket(hash: string): string {
+    return `${this.#prefix}:ticket:${hash}`;
+  }
+
+  /** Sorted set: whose rate limits are in use, by when they will have all of them again, in µs. */
+  rates(): string {
+    return `${this.#prefix}:rates`;
+  }
+
+  /** Hash: what keys have taken of their quotas in one day; the field '' is the day. */
+  quotas(): string {
+    return `${this.#prefix}:quotas`;
+  }
+
+  /** Channel: `key ID`: read that API key again. */
+  access(): string {
+    return `${this.#prefix}:access`;
+  }
+
   /** Channel: `cancelled RUN` or `expired RUN`, so that handlers at work hear of it; `paused`, `lanes`: read again which. */
   control(): string {
     return `${this.#prefix}:control`;

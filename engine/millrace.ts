@@ -1,3 +1,4 @@
+import type { AccessApi } from "./access/api.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Collection } from "./collections.ts";
 import type { ConfigApi } from "./config.ts";
@@ -204,6 +205,8 @@ export interface Millrace extends PausesApi, VersionsApi {
   readonly blobs: BlobStore;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
+  /** API keys, tickets and limits: who may use all this from outside, and how much. */
+  readonly access: AccessApi;
   readonly config: ConfigApi;
   /**
    * Has every process drop what it has cached of a topic (`models`), or of one subject in it (one model).

@@ -58,15 +58,15 @@ export class Reader {
   /** How many more reads block before the streams are asked for all that is at hand. */
   #trickle = 0;
   /** The streams that the blocking read leaves out, because they had no free slot. */
-  #leftOut: ReadonlySet<StepStream> = new Set();
+  #leftOut: readonly StepStream[] = [];
   #blocking = false;
   #wake: (() => void) | undefined;
   readonly #watch = new ReadWatch();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    options.held.onFreed((stream) => {
-      if (this.#blocking && this.#leftOut.has(stream)) void this.#unblock();
+    options.held.onFreed(() => {
+      if (this.#blocking && this.#leftOut.some((stream) => options.held.freeOf(stream) > 0)) void this.#unblock();
     });
     options.sources.onChange(() => {
       if (this.#blocking) void this.#unblock();
@@ -191,7 +191,7 @@ export class Reader {
     }
     this.#trickle -= 1;
 
-    this.#leftOut = new Set(this.#open.filter((stream) => !open.includes(stream)));
+    this.#leftOut = this.#open.filter((stream) => !open.includes(stream));
     this.#blocking = true;
     try {
       const taken = await bounded(takeOne(client, consumer, open, BLOCK_MS), BLOCK_MS + GRACE_MS);

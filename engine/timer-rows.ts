@@ -3,7 +3,8 @@
  * its stream; the entry that it names is the one whose end set it (or the child run that it waits for), so that a row that
  * has outlived its attempt is told from the current one. A `forget` row frees an idempotency key, a `lapse` row a
  * deduplication's key once its run has ended. An `expire` row looks whether a run has kept its `limit`, `ttl` or `deadline`. A `usage`
- * row drops what a key has used, `TENANT:KEY` with its `%` and `|` as in a URL, once that is too old to be shown.
+ * row drops what a key has used, `TENANT:KEY` with its `%` and `|` as in a URL, once that is too old to be shown. A `key` row removes an
+ * API key some time after its end, a `ticket` row a ticket that nobody has redeemed.
  */
 const SCRIPTED = {
   wake: ["reason", "tenant", "run", "workflow", "version", "step", "item", "entry"],
@@ -11,6 +12,8 @@ const SCRIPTED = {
   lapse: ["tenant", "hash", "run"],
   expire: ["run", "workflow", "version", "limit"],
   usage: ["of"],
+  key: ["tenant", "id"],
+  ticket: ["hash"],
 } as const;
 
 /** The reason of a `wake` row that stands for what a tenant's pause has parked; behind a `:` what had woken the step. */

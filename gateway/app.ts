@@ -5,11 +5,13 @@ import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
-import { type Door, openDoor } from "./access/caller.ts";
+import type { Door } from "./access/caller.ts";
 import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
+import { guards, type Origins, origins } from "./headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
+import { apiOperations } from "./routes/api.ts";
 import { configOperations } from "./routes/config.ts";
 import { deadLetterOperations } from "./routes/dead-letters.ts";
 import { documentOperations } from "./routes/documents.ts";
@@ -19,11 +21,13 @@ import { healthOperations } from "./routes/health.ts";
 import { hookOperations } from "./routes/hooks.ts";
 import { inboundHookOperations } from "./routes/inbound-hooks.ts";
 import { inferenceOperations } from "./routes/inference.ts";
+import { keyOperations } from "./routes/keys.ts";
 import { pauseOperations } from "./routes/pauses.ts";
 import { runOperations } from "./routes/runs.ts";
 import { scheduleOperations } from "./routes/schedules.ts";
 import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
+import { ticketOperations } from "./routes/tickets.ts";
 import { webhookOperations } from "./routes/webhooks.ts";
 import { workflowOperations } from "./routes/workflows.ts";
 
@@ -31,8 +35,10 @@ export interface AppDeps {
   millrace: Millrace;
   /** The runtime's own, by its entry. */
   upgradeWebSocket: UpgradeWebSocket;
-  /** Who lets callers in. Default: everybody may do everything, as the tenant `default`. */
-  door?: Door;
+  /** Who lets callers in: `keyDoor`, or `openDoor` for a gateway that only this machine reaches. */
+  door: Door;
+  /** Of which origins pages may ask, and open sockets. Default: none. */
+  origins?: Origins;
   limits?: Partial<Limits>;
   /** Where webhooks may be sent beside public addresses: the same as in `webhookDelivery`. */
   webhooks?: WebhookPolicy;
@@ -50,6 +56,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
   };
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use(guards);
+  app.use(origins(deps.origins ?? []));
   app.use(
     methodNotAllowed({
       app,
@@ -66,7 +74,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     if (c.req.method === "HEAD") await c.res.body?.cancel();
   });
 
-  const operations = new Operations(deps.door ?? openDoor, gateway.limits);
+  const operations = new Operations(deps.door, gateway.limits);
   runOperations(operations, gateway);
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
@@ -83,6 +91,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
   healthOperations(operations, gateway);
+  keyOperations(operations, gateway);
+  ticketOperations(operations, gateway);
+  apiOperations(operations);
   app.route("/", operations.app);
 
   app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));

@@ -61,11 +61,13 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, what
 /**
  * The query of a request, checked against a schema.
  *
+ * @param except a parameter that is none of the schema's
  * @throws ProblemError 422 with one error per parameter that does not fit, or is given more than once
  */
-export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S): v.InferOutput<S> {
+export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S, except?: string): v.InferOutput<S> {
   const repeated = Object.entries(c.req.queries()).filter(([, values]) => values.length > 1);
-  if (repeated.length === 0) return check(schema, c.req.query(), "query");
+  const given = Object.entries(c.req.query()).filter(([name]) => name !== except);
+  if (repeated.length === 0) return check(schema, Object.fromEntries(given), "query");
   const errors = repeated.slice(0, 50).map(([name]) => ({ path: [name], message: "This is given more than once." }));
   throw new ProblemError(422, "invalid_input", "The query does not fit its schema.", { errors });
 }

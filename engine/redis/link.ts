@@ -116,6 +116,8 @@ export function openCluster(
     // A certificate is of names, and workerd resolves them itself.
     dnsLookup: (address, done) => done(null, address),
     enableAutoPipelining: false,
+    // A script whose keys are half moved is sent to and fro until they all are: the call's own deadline ends that.
+    maxRedirections: 1_000,
     clusterRetryStrategy: (times) => pauseMs(times, RECONNECT_FROM_MS, RECONNECT_TO_MS),
   });
   cluster.on("+node", (node: Redis) => {

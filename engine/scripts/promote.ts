@@ -4,11 +4,11 @@ import { script } from "./script.ts";
  * Carries out timer rows that are due, each by itself.
  *
  * KEYS  1 timers  2 delayed  then of each row: for wake its run, its step's stream, what is kept of its step's live items,
- *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for usage what is used; for lapse the dedupe key and its
- *       run; for expire its run
+ *       its tenant's runs by status `queued` `running` `waiting`; for forget the once key; for ticket the ticket; for usage what is used; for lapse the dedupe key and its
+ *       run; for expire its run; for key the API key, all of them and the tenant's
  * ARGV  1 a letter per key: its type  2 how many rows
- *       per row: row, kind (`wake`, `forget`, `usage`, `lapse`, `expire`), and for wake: reason, run id, step, item ('' for none),
- *       delayed field; for lapse: run id; for expire: limit
+ *       per row: row, kind (`wake`, `forget`, `usage`, `lapse`, `expire`, `key`, `ticket`), and for wake: reason, run id, step, item ('' for
+ *       none), delayed field; for lapse: run id; for expire: limit; for key: its id
  * Returns  a Reply per row: Done; Already if it is gone or not due yet; Stale, RunEnded or UnknownRun if it had outlived
  *          what it was for; WrongType (it is tried again in a minute)
  *
@@ -134,7 +134,23 @@ local function expire(row)
   return DONE
 end
 
-local carry_out = { wake = wake, forget = forget, usage = forget, lapse = lapse, expire = expire }
+local function remove_key(row)
+  local held, id = key + 1, take()
+  key = key + 3
+  if not due(row) then return ALREADY end
+  redis.call('ZREM', KEYS[1], row)
+  if wrong[held] or wrong[held + 1] or wrong[held + 2] then
+    later(row, 60000)
+    return WRONG_TYPE
+  end
+  redis.call('DEL', KEYS[held])
+  redis.call('ZREM', KEYS[held + 1], id)
+  redis.call('ZREM', KEYS[held + 2], id)
+  return DONE
+end
+
+local carry_out = { wake = wake, forget = forget, usage = forget, lapse = lapse, expire = expire, key = remove_key,
+  ticket = forget }
 local replies = {}
 if wrong[1] or wrong[2] then return redis.error_reply('WRONGTYPE the timers of this namespace are not a sorted set') end
 for i = 1, tonumber(ARGV[2]) do

@@ -34,6 +34,8 @@ export const Reply = {
   Moved: -6,
   /** Another run waits for this one, and has yet to read what it came to: nothing was written. */
   Awaited: -7,
+  /** There is nothing of that name: nothing was written. */
+  NotThere: -8,
   /** There is no room for more: nothing was written. */
   Full: -9,
   /** The subscriptions are others than the caller knew: nothing was written. */
@@ -52,7 +54,7 @@ const RUN_TIME = "local now_ms = server_ms";
 const PRELUDE = `
 local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE, MOVED = 1, 0, -1, -2, -3, -4, -5, -6
-local DONE_AND_DUE, AWAITED, FULL, STALE_LIST = 2, -7, -9, -20
+local DONE_AND_DUE, AWAITED, NOT_THERE, FULL, STALE_LIST = 2, -7, -8, -9, -20
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
 local LIVE = { queued = true, running = true, waiting = true }
 -- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.

@@ -55,6 +55,9 @@ export class TimerStore {
       } else if (row.kind === "forget") {
         keys.push(this.#keys.once(row.tenant, row.hash));
         kinds += "h";
+      } else if (row.kind === "ticket") {
+        keys.push(this.#keys.ticket(row.hash));
+        kinds += "h";
       } else if (row.kind === "usage") {
         keys.push(this.#keys.usage(decodeURIComponent(row.of)));
         kinds += "h";
@@ -62,6 +65,10 @@ export class TimerStore {
         keys.push(this.#keys.dedupe(row.tenant, row.hash), this.#keys.run(row.run));
         args.push(row.run);
         kinds += "hh";
+      } else if (row.kind === "key") {
+        keys.push(this.#keys.apiKey(row.id), this.#keys.apiKeys(), this.#keys.apiKeysOf(row.tenant));
+        args.push(row.id);
+        kinds += "hzz";
       } else {
         keys.push(this.#keys.run(row.run));
         args.push(row.limit);

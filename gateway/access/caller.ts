@@ -1,16 +1,8 @@
 import type { Context } from "hono";
+import { NotFoundError, type Scope } from "../../engine/index.ts";
 import type { Declaration } from "../api/declaration.ts";
 import type { Env } from "../context.ts";
 import { ProblemError } from "../problem.ts";
-
-/** What a caller may be allowed to do. `admin` is all of it. */
-export const SCOPES = [
-  ...(["runs:read", "runs:write", "signals:write", "documents:read", "documents:write"] as const),
-  ...(["dead-letters:read", "dead-letters:write", "schedules:read", "schedules:write", "queues:read"] as const),
-  ...(["config:read", "config:write", "usage:read", "webhooks:read", "webhooks:write"] as const),
-  ...(["keys:read", "keys:write", "admin"] as const),
-];
-export type Scope = (typeof SCOPES)[number];
 
 /** Whose request this is, and what it may do. */
 export interface Caller {
@@ -18,11 +10,17 @@ export interface Caller {
   readonly tenant: string;
   /** For logs: which key, subject or ticket, never its secret. */
   readonly name: string;
+  /** The key that it came with, if it came with one. */
+  readonly key?: { id: string; secretNumber: number };
   may(scope: Scope): boolean;
-  /** Whether the events of a run are for this caller. */
+  /** Whether every run of the tenant is for this caller. */
+  readonly seesAll: boolean;
+  /** Whether a run is for this caller: to be watched, or to be sent a signal. */
   mayWatch(run: { id: string; workflow: string }): boolean;
-  /** Aborted once the caller is no longer let in: sockets and streams close then. */
-  readonly signal?: AbortSignal;
+  /** Starts a run, which counts against what the caller may start. Undefined: there is no such limit. */
+  readonly counted?: <T extends { created: boolean }>(start: () => Promise<T>) => Promise<T>;
+  /** For what outlives the request: a signal that is aborted once the caller is no longer let in. Whoever holds it lets go of it. */
+  hold(): { signal: AbortSignal; release(): void };
 }
 
 /** Who lets callers in. */
@@ -34,15 +32,21 @@ export interface Door {
   admit(c: Context<Env>, declaration: Declaration): Promise<Caller>;
 }
 
-/** Everybody may do everything, as the tenant `default`: for a gateway that only this machine reaches. */
-export const openDoor: Door = {
-  admit: async () => EVERYBODY,
-};
-
-const EVERYBODY: Caller = { tenant: "default", name: "anybody", may: () => true, mayWatch: () => true };
+/** What nobody can be put out of. */
+export const FOR_EVER: Caller["hold"] = () => ({ signal: new AbortController().signal, release: () => {} });
 
 /** @throws ProblemError 403 if the caller may not do that */
 export function demand(caller: Caller, scope: Scope): void {
   if (caller.may(scope)) return;
   throw new ProblemError(403, "scope", `This needs the scope ${scope}.`);
+}
+
+/** @throws NotFoundError if the run is not for this caller, as if it were not there */
+export function demandRun(caller: Caller, run: { id: string; workflow: string }): void {
+  if (!caller.mayWatch(run)) throw new NotFoundError("run", run.id);
+}
+
+/** Starts a run for a caller. @throws ProblemError 429 if the caller has started as many as it may */
+export function startFor<T extends { created: boolean }>(caller: Caller, start: () => Promise<T>): Promise<T> {
+  return caller.counted === undefined ? start() : caller.counted(start);
 }

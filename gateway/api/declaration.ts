@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import type { Scope } from "../access/caller.ts";
+import type { Scope } from "../../engine/index.ts";
 
 export const TAGS = {
   Runs: "Starting runs, seeing them, and what is said to them.",

@@ -53,7 +53,9 @@ export class Operations {
       // Who asks for health adds what it likes.
       const none = declaration.scope === "public" ? undefined : NO_QUERY;
       const schema = declaration.query ?? none;
-      const query = (schema === undefined ? {} : readQuery(c, schema)) as v.InferOutput<Q>;
+      const query = (
+        schema === undefined ? {} : readQuery(c, schema, declaration.ticket && "ticket")
+      ) as v.InferOutput<Q>;
       const key = declaration.idempotent ? idempotencyKey(c) : undefined;
       const { value, bytes } =
         declaration.body === undefined

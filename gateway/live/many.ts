@@ -1,20 +1,10 @@
 import type { WSEvents } from "hono/ws";
-import * as v from "valibot";
 import type { Gateway } from "../context.ts";
 import { checkId } from "../ids.ts";
 import { check, parseJson } from "../json.ts";
 import { ProblemError, problemOf } from "../problem.ts";
-import { after } from "../schemas.ts";
+import { clientMessage } from "./messages.ts";
 import { LiveSocket } from "./socket.ts";
-
-const message = v.variant("type", [
-  v.strictObject({
-    type: v.literal("subscribe"),
-    run: v.string(),
-    after: v.optional(v.union([v.pipe(v.number(), v.integer(), v.minValue(0), v.transform(String)), after])),
-  }),
-  v.strictObject({ type: v.literal("unsubscribe"), run: v.string() }),
-]);
 
 /** A socket that carries the events of the runs that its client asks for, until each has ended. */
 export function liveEvents(gateway: Gateway, tenant: string): WSEvents {
@@ -37,7 +27,7 @@ export function liveEvents(gateway: Gateway, tenant: string): WSEvents {
   }
 
   function obey(socket: LiveSocket, text: string): void {
-    const asked = check(message, parseJson(text, "message"), "message");
+    const asked = check(clientMessage, parseJson(text, "message"), "message");
     const run = checkId(asked.run, "run");
     if (asked.type === "unsubscribe") {
       subscriptions.get(run)?.abort();

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { BlobInfo, StartedRun } from "../../engine/index.ts";
 import { ConflictError, NotFoundError, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
-import { demand } from "../access/caller.ts";
+import { demand, startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
@@ -64,7 +64,7 @@ export function documentOperations(operations: Operations, { millrace, limits, l
       const document = viewOf(blob);
       if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
 
-      const started = await startWith(workflow, document, tenant, key);
+      const started = await startFor(caller, () => startWith(workflow, document, tenant, key));
       if (started.created) return accepted(c, started, { document });
       await blobs.delete(tenant, document.id);
       const first = await millrace.runs.get(started.id, { tenant });

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { demandRun } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
@@ -34,10 +35,11 @@ export function eventOperations(operations: Operations, gateway: Gateway): void 
       },
       problems: [400],
     },
-    async ({ c, tenant, query: { after: from } }) => {
+    async ({ c, caller, tenant, query: { after: from } }) => {
       const run = idParam(c, "run");
       // Asked before anything is promised: a socket cannot carry a 404 once it is open.
-      const { endedAt } = await gateway.millrace.runs.summary(run, { tenant });
+      const { workflow, endedAt } = await gateway.millrace.runs.summary(run, { tenant });
+      demandRun(caller, { id: run, workflow });
       if (isUpgrade(c)) return upgrade(c, gateway, runEvents(gateway, tenant, run, from));
       // A browser that reconnects sends the same URL again, so the header is the newer of the two.
       const lastEventId = c.req.header("last-event-id");

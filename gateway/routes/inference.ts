@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import { accepted, runLinks } from "../accepted.ts";
+import { startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import { type Env, type Gateway, tenantOf } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
@@ -51,10 +52,10 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
       },
       problems: [409],
     },
-    async ({ c, tenant, body, bytes, key, reply }) => {
+    async ({ c, caller, tenant, body, bytes, key, reply }) => {
       const { priority, ...input } = body;
       const same = await idempotency(key, WORKFLOW, [bytes]);
-      const started = await millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same });
+      const started = await startFor(caller, () => millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same }));
 
       if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
         return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });

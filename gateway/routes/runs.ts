@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { RUN_STATUSES } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
+import { startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
@@ -49,15 +50,16 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
       answers: { 202: { description: "The run is accepted.", schema: startedRun, headers: { Location: "The run." } } },
       problems: [409],
     },
-    async ({ c, tenant, body, bytes, key }) => {
+    async ({ c, caller, tenant, body, bytes, key }) => {
       const workflow = c.req.param("workflow")!;
-      const started = await millrace.runs.start(workflow, body.input, {
+      const options = {
         tenant,
         metadata: body.metadata,
         priority: body.priority,
         ...termsOf(body),
         ...(await idempotency(key, "runs", [workflow, bytes])),
-      });
+      };
+      const started = await startFor(caller, () => millrace.runs.start(workflow, body.input, options));
       // Only a deduplication may make of two requests one run that the second would not expect.
       return accepted(c, started, body.dedupe === undefined ? {} : { created: started.created });
     },
@@ -129,10 +131,10 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
       },
       problems: [409],
     },
-    async ({ c, tenant, body, bytes, key }) => {
+    async ({ c, caller, tenant, body, bytes, key }) => {
       const id = idParam(c, "run");
       const same = await idempotency(key, "reruns", [id, bytes]);
-      return accepted(c, await millrace.runs.rerun(id, { tenant, ...body, ...same }));
+      return accepted(c, await startFor(caller, () => millrace.runs.rerun(id, { tenant, ...body, ...same })));
     },
   );
 

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import { MISSED_POLICIES, OVERLAP_POLICIES, type ScheduleOptions } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
+import { startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Env, Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
@@ -130,10 +131,10 @@ export function scheduleOperations(operations: Operations, { millrace }: Gateway
       },
       problems: [409, 422],
     },
-    async ({ c, tenant, key }) => {
+    async ({ c, caller, tenant, key }) => {
       const name = nameOf(c);
       const same = await idempotency(key, "schedules", [name]);
-      return accepted(c, await schedules.trigger(name, { tenant, ...same }));
+      return accepted(c, await startFor(caller, () => schedules.trigger(name, { tenant, ...same })));
     },
   );
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { hexDigest, ID_PATTERN } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
+import { demandRun } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
@@ -27,8 +28,9 @@ export function stepOperations(operations: Operations, { millrace }: Gateway): v
       answers: { 202: { description: "The signal is stored.", schema: toldRun, headers: { Location: "The run." } } },
       problems: [409],
     },
-    async ({ c, tenant, body, key, reply }) => {
+    async ({ c, caller, tenant, body, key, reply }) => {
       const id = idParam(c, "run");
+      if (!caller.seesAll) demandRun(caller, await millrace.runs.summary(id, { tenant }));
       const same = key === undefined ? {} : { key: await signalKey(key) };
       await millrace.runs.signal(id, c.req.param("name")!, body, { tenant, ...same });
       return reply(202, { id, links: runLinks(id) }, { Location: runLinks(id).self });

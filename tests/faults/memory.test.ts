@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { connect, createWorker, OverloadedError } from "../../engine/index.ts";
+import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
 import { type FaultBench, faultBench } from "../support/faults/bench.ts";
 import { sized, TIMEOUT_MS } from "../support/faults/settings.ts";
@@ -65,7 +66,7 @@ test("a gateway answers 429 and when to come back, and a repeated request as the
   await using server = await limited("8mb", "noeviction");
   const redis = rawRedis(server.url);
   const millrace = await connect({ url: server.url, namespace: freshNamespace(), workflows: [journey] });
-  const app = createApp({ millrace, upgradeWebSocket: noSockets });
+  const app = createApp({ millrace, door: openDoor, upgradeWebSocket: noSockets });
   const post = (key: string) =>
     app.request("/v1/workflows/journey/runs", {
       method: "POST",

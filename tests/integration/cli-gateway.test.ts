@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
+import { adminKey } from "../support/admin-key.ts";
 import { missing, RUNTIMES, type Runtime, startFile } from "../support/process.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
@@ -8,7 +9,8 @@ import { temporaryDir } from "../support/run.ts";
 async function startGateway(runtime: Runtime, args: readonly string[]) {
   const env = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: await temporaryDir() };
   const definitions = ["--workflows", "tests/support/programs/definitions.ts"];
-  return startFile(runtime, "cli/main.ts", { args: ["gateway", ...definitions, ...args], env });
+  const started = startFile(runtime, "cli/main.ts", { args: ["gateway", ...definitions, ...args], env });
+  return Object.assign(started, { namespace: env.MILLRACE_NAMESPACE });
 }
 
 describe.concurrent.each(RUNTIMES)("millrace gateway under %s", (runtime) => {
@@ -16,7 +18,9 @@ describe.concurrent.each(RUNTIMES)("millrace gateway under %s", (runtime) => {
     const gateway = await startGateway(runtime, ["--port", "0"]);
     const url = (await gateway.line(/^listening on http:\/\/127\.0\.0\.1:\d+$/)).slice("listening on ".length);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
-    expect((await fetch(`${url}/v1/runs`)).status).toBe(200);
+    expect((await fetch(`${url}/v1/runs`)).status).toBe(401);
+    const headers = await adminKey(gateway.namespace, redisUrl);
+    expect((await fetch(`${url}/v1/runs`, { headers })).status).toBe(200);
     gateway.kill("SIGTERM");
     expect(await gateway.exited).toEqual({ code: 0, signal: null });
     await expect(fetch(`${url}/readyz`)).rejects.toThrow();

@@ -63,6 +63,13 @@ const KEYS: Record<string, string> = {
   reconciler: `${keys.reconciler()} hash`,
   schedule: `${keys.schedule("TENANT", "NAME")} hash`,
   schedules: `${keys.schedules("TENANT")} zset`,
+  apiKey: `${keys.apiKey("ID")} hash`,
+  apiKeys: `${keys.apiKeys()} zset`,
+  apiKeysOf: `${keys.apiKeysOf("TENANT")} zset`,
+  ticket: `${keys.ticket("HASH")} hash`,
+  rates: `${keys.rates()} zset`,
+  quotas: `${keys.quotas()} hash`,
+  access: `${keys.access()} channel`,
   control: `${keys.control()} channel`,
   subscriptions: `${keys.subscriptions()} hash`,
   subscription: `${keys.subscription("GROUP")} stream`,
@@ -202,6 +209,11 @@ describe("what Redis holds after runs of every kind", () => {
     );
     await engine.millrace.config.set("a", 1);
     await engine.millrace.collection("webhooks").create("w", 1, { most: 1 });
+    const { access } = engine.millrace;
+    await access.keys.create({ name: "ci", scopes: ["runs:read"] });
+    await access.tickets.issue({ runs: [good.id] });
+    await access.rateLimits.take("ci", { requests: 1, windowMs: 86_400_000 });
+    await access.quotas.takeOfDay("ci", 1);
     await engine.millrace.schedules.create({ name: "daily", workflow: odd, input: { name: "good" }, cron: "@daily" });
     // Two ticks are due: the second waits for the run of the first.
     const often = { name: "often", every: 60_000, overlap: "queue", missed: "all" } as const;
@@ -236,6 +248,9 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:kept:webhooks(:default)?/, (_, tenant) => `:kept:COLLECTION${tenant ? ":TENANT" : ""}`)
         .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
         .replace(/:operation:[0-9a-f]{32}/, ":operation:ID")
+        .replace(/:api-key:[0-9a-f]{32}/, ":api-key:ID")
+        .replace(/:api-keys:default/, ":api-keys:TENANT")
+        .replace(/:ticket:[0-9a-f]{64}/, ":ticket:HASH")
         .replace(/:status:\w+/, ":status:STATUS")
         .replace(/:workflow:\w+/, ":workflow:WORKFLOW")
         .replace(/:tag:blue/, ":tag:TAG")

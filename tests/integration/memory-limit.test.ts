@@ -152,3 +152,22 @@ test("over the limit runs are moved to another version", async () => {
   const free = await migrate({ workflow: "flow", from: 1, to: 2 }, () => "cancel");
   expect(free.cancelled).toBe(accepted.length - 100);
 });
+
+test("over the limit keys are rotated and revoked, tickets redeemed, and limits kept to", async () => {
+  await using gateway = await engineUnderTest([flow], { url: server.url });
+  const { keys, tickets, rateLimits, quotas } = gateway.millrace.access;
+  const made = await keys.create({ name: "ci", scopes: ["admin"] });
+  const { ticket } = await tickets.issue({ runs: ["a"] });
+  await fill(gateway);
+  await expect(keys.create({ name: "ci", scopes: ["admin"] })).rejects.toMatchObject({ code: "unavailable" });
+  const rotated = await keys.rotate(made.id, { overlapMs: 0 });
+  expect(await keys.verify(made.secret)).toBeUndefined();
+  expect(await keys.verify(rotated.secret)).toMatchObject({ id: made.id });
+  await keys.revoke(made.id);
+  expect(await keys.verify(rotated.secret)).toBeUndefined();
+  expect(await tickets.redeem(ticket)).toMatchObject({ runs: ["a"] });
+  for (const allowed of [true, true, false]) {
+    expect(await rateLimits.take("ci", { requests: 2, windowMs: 86_400_000 })).toMatchObject({ allowed });
+    expect(await quotas.takeOfDay("ci", 2)).toMatchObject({ allowed });
+  }
+});

@@ -1,10 +1,11 @@
 import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { connect, DefinitionError, FatalError, InvalidInputError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
 import { Partitions } from "../../engine/partitions.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
+import { Gates } from "../support/gates.ts";
 import { freshNamespace, rawRedis, redisUrl } from "../support/redis.ts";
 
 const P = 8;
@@ -54,6 +55,33 @@ describe("runs", () => {
     await engine.worker({ concurrency: 3 });
     for (const { id } of runs) expect((await engine.ended(id)).steps.work).toMatchObject({ attempt: 1 });
     expect(most).toBe(3);
+  });
+
+  test("of a step that is at its limit are taken as soon as it has a free slot, in whichever partition that is freed", async () => {
+    const gates = new Gates();
+    const flow = workflow("flow", { input, partitionBy: ({ user }) => user })
+      .step("single", { concurrency: 1, run: ({ user }, ctx) => gates.pass(user, ctx.signal) })
+      .step("other", () => null);
+    await using engine = await open(flow);
+    await engine.worker({ concurrency: 5 });
+    const start = (user: string) => engine.millrace.runs.start(flow, { user, n: 0 });
+    const at = async (run: string, type: string) => {
+      for await (const event of engine.millrace.watch(run))
+        if (event.type !== "reset" && event.type === type) return Date.parse(event.at);
+      throw new Error(`no ${type}`);
+    };
+    const first = await start("a");
+    await at(first.id, "step.started");
+    const second = await start("b");
+    expect(partitionOf(second.id)).not.toBe(partitionOf(first.id));
+    gates.open("b");
+    // Until its partition's reader has left it, and waits for the other step alone.
+    const single = async () => (await engine.millrace.queues()).find(({ step }) => step === "single");
+    await vi.waitFor(async () => expect(await single()).toMatchObject({ depth: 1, inFlight: 1 }), 10_000);
+    gates.open("a");
+    const done = await at(first.id, "step.completed");
+    // A blocking read lasts 2 s.
+    expect((await at(second.id, "step.started")) - done).toBeLessThan(1_000);
   });
 
   test("that may take down one more worker are taken over one at a time", async () => {

@@ -25,7 +25,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -61,6 +61,17 @@ describe("the first workflow", () => {
     const program = startFile("node", `${dir.slice(ROOT.length)}/flags.ts`, { env: { REDIS_URL: redis.url } });
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(program.output()).toBe("quote.limit 250\nquote.new-prices { percent: 10 }\n");
+  });
+
+  test("of keys lets in who has one, until it is revoked", async () => {
+    const env = { REDIS_URL: redis.url };
+    const program = startFile("node", `${dir.slice(ROOT.length)}/keys.ts`, { env });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toBe("acme false\nundefined\n");
+    const [, args] = command("keys create", "--name ci").split(" -- ");
+    const made = startFile("node", "cli/main.ts", { args: args!.split(" "), env });
+    await made.line(/^mr_/);
+    expect(await made.exited).toEqual({ code: 0, signal: null });
   });
 
   test("may be started by the clock", async () => {
@@ -116,9 +127,9 @@ const noCurl = await execute("curl", ["--version"]).then(
 );
 
 /** What a command of the README prints, run as it stands but for the address. */
-async function run(line: string, url: string, RUN = ""): Promise<string> {
+async function run(line: string, url: string, RUN = "", KEY = ""): Promise<string> {
   expect(line).toContain(ADDRESS);
-  const env = { ...process.env, RUN, NO_PROXY: "*" };
+  const env = { ...process.env, RUN, KEY, NO_PROXY: "*" };
   const { stdout } = await execute("sh", ["-c", line.replace(ADDRESS, url)], { cwd: dir, env, timeout: 20_000 });
   return stdout;
 }
@@ -163,6 +174,8 @@ test.skipIf(noCurl)("the curl command for a signal sends it", async () => {
 describe.skipIf(noCurl)("the commands for processes of their own", () => {
   const parts: StartedProcess[] = [];
   let url: string;
+  let key: string;
+  const asked = (...parts: string[]) => run(command(...parts), url, "", key);
   beforeAll(async () => {
     const env = {
       REDIS_URL: redisUrl,
@@ -177,28 +190,33 @@ describe.skipIf(noCurl)("the commands for processes of their own", () => {
     }
     expect(await parts[0]!.line(/^worker /)).toMatch(/ serves greet@1:count, greet@1:greet$/);
     url = (await parts[1]!.line(/^listening on /)).slice("listening on ".length);
+    const args = command("keys create", "--scopes admin").split(" -- ")[1]!.split(" ");
+    const made = startFile("node", "cli/main.ts", { args, cwd: dir, env });
+    key = await made.line(/^mr_/);
+    await made.exited;
   });
   afterAll(() => Promise.all(parts.map((part) => part.stop())));
 
   test("run it, once for its key", async () => {
-    const { id } = JSON.parse(await run(command(...CURL.start), url));
-    const events = await (await fetch(`${url}/v1/runs/${id}/events`)).text();
+    const { id } = JSON.parse(await asked(...CURL.start));
+    const headers = { Authorization: `Bearer ${key}` };
+    const events = await (await fetch(`${url}/v1/runs/${id}/events`, { headers })).text();
     expect(events).toContain('"data":{"progress":0.5,"message":"half way"}');
-    const again = JSON.parse(await run(command(...CURL.start), url));
+    const again = JSON.parse(await asked(...CURL.start));
     expect(again).toMatchObject({ id, status: "completed" });
   });
 
   test("show its dead letters and replay them", async () => {
     const response = await fetch(`${url}/v1/workflows/greet/runs`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
       body: JSON.stringify({ input: { name: "" } }),
     });
     const { id } = (await response.json()) as { id: string };
-    await (await fetch(`${url}/v1/runs/${id}/events`)).text();
-    const listed = JSON.parse(await run(command(...CURL.letters), url));
+    await (await fetch(`${url}/v1/runs/${id}/events`, { headers: { Authorization: `Bearer ${key}` } })).text();
+    const listed = JSON.parse(await asked(...CURL.letters));
     expect(listed.data).toMatchObject([{ run: id, step: "greet", error: { message: "There is nobody to greet." } }]);
-    const replayed = JSON.parse(await run(command(...CURL.replay), url));
+    const replayed = JSON.parse(await asked(...CURL.replay));
     expect(replayed).toMatchObject({ kind: "replay", status: "done", matched: 1, done: 1 });
   });
 

@@ -50,9 +50,9 @@ describe("a worker", () => {
     await open(flow);
     await bench.worker({ concurrency: 5 });
     const first = await bench.millrace.runs.start(flow, "first");
+    await bench.until(first.id, (event) => event.type === "step.started");
     const second = await bench.millrace.runs.start(flow, "second");
     gates.open("second");
-    await bench.until(first.id, (event) => event.type === "step.started");
     gates.open("first");
     const done = (await bench.events(first.id)).find((event) => event.type === "step.completed")!;
     const begun = (await bench.events(second.id)).find((event) => event.type === "step.started")!;

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { CALL_DEADLINE_MS } from "../../engine/redis/client.ts";
+import { adminKey } from "../support/admin-key.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { faultBench } from "../support/faults/bench.ts";
 import { callers, chain } from "../support/faults/callers.ts";
@@ -65,6 +66,8 @@ test(
     });
     const url = (await gateway.line(/^listening on /, 60_000)).slice("listening on ".length);
 
+    const headers = await adminKey(fleet.namespace, redis.url);
+
     // A cluster whose masters are lost, with what they had not replicated.
     await using servers = await cluster();
     await using clustered = await engineUnderTest([chain], { url: servers.url, partitions: PARTITIONS });
@@ -93,7 +96,7 @@ test(
     const done = schedule.run(faults, ticks(FAULT_EVERY_MS));
     const [, overHttp, onCluster, guardedCalls] = await Promise.all([
       load.during(done),
-      httpCallers({ url, journal, callers: 2, ms: STEP_MS }, done),
+      httpCallers({ url, headers, journal, callers: 2, ms: STEP_MS }, done),
       callers(clustered, done, { count: 2, restMs: STEP_MS, lossy: true }),
       callers(signedIn, done, { count: 1, restMs: STEP_MS }),
     ]);

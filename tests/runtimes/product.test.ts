@@ -34,23 +34,26 @@ describe.skipIf(noDocuments).each(RUNTIMES)("millrace gateway and millrace worke
     test("a book is uploaded, watched live in every way, and its analysis read", async () => {
       const { id, events, acceptedAt } = await uploadBook();
 
-      const whole = new TestSocket(events);
-      const stream = await TestStream.open(events);
-      const [cutSocket, cutStream] = [new TestSocket(events), await TestStream.open(events)];
+      const whole = new TestSocket(events, product.key);
+      const stream = await TestStream.open(events, { headers: product.key });
+      const [cutSocket, cutStream] = [
+        new TestSocket(events, product.key),
+        await TestStream.open(events, { headers: product.key }),
+      ];
       const { cursor } = await cutSocket.first(isProgress);
       cutSocket.socket.terminate();
       await cutStream.first(isProgress);
       cutStream.cut();
       await cutStream.ended;
-      const resumedSocket = new TestSocket(`${events}?after=${cursor}`);
-      const headers = { "Last-Event-ID": cutStream.frames.at(-1)!.id };
+      const resumedSocket = new TestSocket(`${events}?after=${cursor}`, product.key);
+      const headers = { ...product.key, "Last-Event-ID": cutStream.frames.at(-1)!.id };
       const resumedStream = await TestStream.open(events, { headers });
       await whole.first(({ type, step }: Event) => type === "step.completed" && step === "extract");
-      const late = new TestSocket(`${events}?after=0`);
+      const late = new TestSocket(`${events}?after=0`, product.key);
       for (const socket of [whole, resumedSocket, late])
         expect(await socket.closed).toEqual({ code: 1000, reason: "the run has ended" });
       await Promise.all([stream.ended, resumedStream.ended]);
-      const afterwards = new TestSocket(events);
+      const afterwards = new TestSocket(events, product.key);
       await afterwards.closed;
 
       const all: Event[] = whole.messages;
@@ -138,7 +141,7 @@ describe.skipIf(noDocuments).each(RUNTIMES)("millrace gateway and millrace worke
 
     test("a running run is cancelled: its watchers hear of it, and its worker lets go of it", async () => {
       const { id, events } = await uploadBook();
-      const socket = new TestSocket(events);
+      const socket = new TestSocket(events, product.key);
       await socket.first(({ type, step }: Event) => type === "step.started" && step === "extract");
       const answer = await product.post(`/v1/runs/${id}/cancel`, {});
       expect(answer.status).toBe(202);

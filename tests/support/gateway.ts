@@ -2,6 +2,9 @@ import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
 import type { Door } from "../../gateway/access/caller.ts";
+import type { JwtVerifier } from "../../gateway/access/jwt.ts";
+import { keyDoor } from "../../gateway/access/key-door.ts";
+import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
@@ -40,6 +43,11 @@ export async function startGateway(options: {
   worker?: boolean;
   /** Another Redis than the suite's. */
   url?: string;
+  /** Whether it asks for keys. */
+  keys?: boolean;
+  /** Whose tokens it takes then. */
+  jwt?: JwtVerifier;
+  origins?: readonly string[];
   /** Of the runs that it starts. */
   durability?: DurabilityOption;
   /** Default: everybody may do everything. */
@@ -60,11 +68,12 @@ export async function startGateway(options: {
     (upgradeWebSocket) =>
       createApp({
         millrace,
+        door: options.door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
+        webhooks: options.webhooks,
+        origins: options.origins ?? [],
         upgradeWebSocket,
         log,
         limits: options.limits ?? {},
-        door: options.door,
-        webhooks: options.webhooks,
       }),
     { host: "127.0.0.1", port: 0 },
   );

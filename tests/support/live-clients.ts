@@ -45,9 +45,9 @@ export class TestSocket extends Received {
   readonly opened: Promise<void>;
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  constructor(url: string) {
+  constructor(url: string, headers: Record<string, string> = {}) {
     super();
-    this.socket = new WebSocket(url.replace(/^http/, "ws"));
+    this.socket = new WebSocket(url.replace(/^http/, "ws"), { headers });
     this.socket.on("message", (data) => this.add(JSON.parse(String(data))));
     this.socket.on("error", () => {});
     this.opened = new Promise((resolve) => this.socket.once("open", () => resolve()));

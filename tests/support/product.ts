@@ -1,4 +1,5 @@
 import { openAsBlob } from "node:fs";
+import { adminKey } from "./admin-key.ts";
 import { type Answer, answerOf } from "./gateway.ts";
 import { type Runtime, type StartedProcess, startFile } from "./process.ts";
 import { freshNamespace, redisUrl } from "./redis.ts";
@@ -9,9 +10,12 @@ export class Product implements AsyncDisposable {
   readonly url: string;
   readonly gateway: StartedProcess;
   readonly worker: StartedProcess;
+  /** What lets a request in. */
+  readonly key: { Authorization: string };
 
-  private constructor(url: string, gateway: StartedProcess, worker: StartedProcess) {
+  private constructor(url: string, gateway: StartedProcess, worker: StartedProcess, key: { Authorization: string }) {
     this.url = url;
+    this.key = key;
     this.gateway = gateway;
     this.worker = worker;
   }
@@ -29,7 +33,8 @@ export class Product implements AsyncDisposable {
     const worker = startFile(runtime, "cli/main.ts", { args: ["worker"], env: { ...env, ...workerEnv } });
     const line = await gateway.line(/^listening on /);
     await worker.line(/^worker \S+ serves /);
-    return new Product(line.slice("listening on ".length), gateway, worker);
+    const key = await adminKey(own.MILLRACE_NAMESPACE, redisUrl);
+    return new Product(line.slice("listening on ".length), gateway, worker, key);
   }
 
   /** Uploads a document for analysis, as a browser's form or curl's `-F file=@PATH` does. */
@@ -38,7 +43,8 @@ export class Product implements AsyncDisposable {
     const isPath = typeof content === "object" && "path" in content;
     const body = new FormData();
     body.append("file", isPath ? await openAsBlob(content.path, { type }) : new Blob([content], { type }), name);
-    return answerOf(await fetch(`${this.url}/v1/documents?workflow=document-analysis`, { method: "POST", body }));
+    const path = "/v1/documents?workflow=document-analysis";
+    return answerOf(await fetch(this.url + path, { method: "POST", headers: this.key, body }));
   }
 
   /** Posts JSON. */
@@ -49,19 +55,21 @@ export class Product implements AsyncDisposable {
   json(body: unknown, headers: Record<string, string> = {}): RequestInit {
     return {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
+      headers: { "Content-Type": "application/json", ...this.key, ...headers },
       body: JSON.stringify(body),
     };
   }
 
   async get(path: string): Promise<Answer> {
-    return answerOf(await fetch(this.url + path));
+    return answerOf(await fetch(this.url + path, { headers: this.key }));
   }
 
   /** The run when it has ended. */
   async ended(run: string): Promise<Answer["body"]> {
     // The stream of its events ends with it.
-    await (await fetch(`${this.url}/v1/runs/${run}/events`, { signal: AbortSignal.timeout(25_000) })).text();
+    await (
+      await fetch(`${this.url}/v1/runs/${run}/events`, { headers: this.key, signal: AbortSignal.timeout(25_000) })
+    ).text();
     return (await this.get(`/v1/runs/${run}`)).body;
   }
 

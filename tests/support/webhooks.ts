@@ -1,5 +1,5 @@
 import type { AnyWorkflow } from "../../engine/index.ts";
-import type { Caller, Door } from "../../gateway/access/caller.ts";
+import { type Caller, type Door, FOR_EVER } from "../../gateway/access/caller.ts";
 import type { WebhookPolicy } from "../../workflows/webhooks/destinations.ts";
 import { WebhookService } from "../../workflows/webhooks/service.ts";
 import { type DeliveryOptions, webhookDelivery } from "../../workflows/webhooks/workflow.ts";
@@ -16,7 +16,7 @@ const byHeader: Door = {
       tenant: c.req.header("x-tenant") ?? "default",
       name: "a test",
       may: (scope) => scopes === undefined || scopes.includes(scope),
-      mayWatch: () => true,
+      ...{ seesAll: true, mayWatch: () => true, hold: FOR_EVER },
     };
     return caller;
   },

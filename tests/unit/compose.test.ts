@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { makeProgram } from "../../cli/program.ts";
 import { readSettings, VARIABLES } from "../../cli/settings.ts";
 import { connect } from "../../engine/index.ts";
+import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
 import { adding } from "../support/programs/definitions.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
@@ -40,7 +41,7 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   };
   const services = { dev: note("dev"), gateway: note("gateway"), worker: note("worker") };
   const operating = { runs: note("runs"), deadLetters: note("dead-letters"), versions: note("versions") };
-  const others = { ...operating, subscriptions: note("subscriptions") };
+  const others = { ...operating, subscriptions: note("subscriptions"), keys: note("keys") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
   const stored = { config: note("config"), schedules: note("schedules") };
   const program = makeProgram({ ...services, ...others, ...pausing, ...stored });
@@ -77,7 +78,7 @@ describe("compose.yaml", () => {
   test("looks after the gateway's health at a path that it serves", async () => {
     const [, path] = /http:\/\/127\.0\.0\.1:8787(\/\w+)/.exec(gateway.healthcheck!.test.join(" "))!;
     const millrace = await connect({ url: redisUrl, namespace: freshNamespace(), workflows: [adding] });
-    const response = await createApp({ millrace, upgradeWebSocket }).request(path!);
+    const response = await createApp({ millrace, door: openDoor, upgradeWebSocket }).request(path!);
     await millrace.close();
     expect(path).toBe("/readyz");
     expect(response.status).toBe(200);

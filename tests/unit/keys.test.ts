@@ -56,6 +56,13 @@ test.each([
   [keys.reconciler(), "{acme:3}:reconciler"],
   [keys.schedule("t", "nightly"), "{acme:3}:schedule:t:nightly"],
   [keys.schedules("t"), "{acme:3}:schedules:t"],
+  [keys.apiKey("K"), "{acme:3}:api-key:K"],
+  [keys.apiKeys(), "{acme:3}:api-keys"],
+  [keys.apiKeysOf("t"), "{acme:3}:api-keys:t"],
+  [keys.ticket("abc"), "{acme:3}:ticket:abc"],
+  [keys.rates(), "{acme:3}:rates"],
+  [keys.quotas(), "{acme:3}:quotas"],
+  [keys.access(), "{acme:3}:access"],
   [keys.control(), "{acme:3}:control"],
   [keys.subscriptions(), "{acme:3}:subscriptions"],
   [keys.subscription("g"), "{acme:3}:sub:g"],
@@ -95,6 +102,8 @@ const rows: [TimerRow, string][] = [
   [{ kind: "delete", tenant: "t", run: "R-0", items: "s:2" }, "delete|t|R-0|s:2"],
   [{ kind: "bulk", operation: "O" }, "bulk|O"],
   [{ kind: "usage", of: "t:user 7" }, "usage|t:user 7"],
+  [{ kind: "key", tenant: "t", id: "K" }, "key|t|K"],
+  [{ kind: "ticket", hash: "abc" }, "ticket|abc"],
   [{ kind: "tick", tenant: "t", name: "nightly", generation: "7" }, "tick|t|nightly|7"],
 ];
 test.each(rows)("the timer row %j", (row, member) => {

@@ -3,8 +3,9 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { makeProgram } from "../../cli/program.ts";
-import { readSettings, VARIABLES } from "../../cli/settings.ts";
+import { readSettings, SCOPES_CLAIM, TENANT_CLAIM, VARIABLES } from "../../cli/settings.ts";
 import { connect } from "../../engine/index.ts";
+import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
 import { startTerms, termsOf } from "../../gateway/schemas.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
@@ -17,7 +18,7 @@ const source = (path: string) => readFile(`${ROOT}${path}`, "utf8");
 
 test("the README's table of calls has every route, and no other", async () => {
   const millrace = await connect({ url: redisUrl, namespace: freshNamespace(), workflows: [adding] });
-  const { routes } = createApp({ millrace, upgradeWebSocket });
+  const { routes } = createApp({ millrace, door: openDoor, upgradeWebSocket });
   await millrace.close();
   const there = routes.filter(({ method }) => method !== "ALL");
   const calls = there.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
@@ -39,7 +40,7 @@ test("the README's table of options has every option of every command, and no ot
   const { commands } = makeProgram({
     ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
     ...{ runs: nothing, deadLetters: nothing, versions: nothing, subscriptions: nothing },
-    ...{ pause: nothing, resume: nothing, paused: nothing },
+    ...{ pause: nothing, resume: nothing, paused: nothing, keys: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];
@@ -64,6 +65,8 @@ test("the README's table of options has every option of every command, and no ot
 
 test("the README's table of variables has every setting with its default, and no other", () => {
   const { port, host, logLevel, namespace, blobs, durability, webhooks } = readSettings({});
+  const ofWebhooks = [String(webhooks.allow), webhooks.http ? "yes" : "no"];
+  const ofTokens = ["", "", "", TENANT_CLAIM, SCOPES_CLAIM];
   const defaults = [
     "",
     "",
@@ -73,8 +76,8 @@ test("the README's table of variables has every setting with its default, and no
     namespace,
     blobs,
     String(durability),
-    String(webhooks.allow),
-    webhooks.http ? "yes" : "no",
+    ...ofWebhooks,
+    ...ofTokens,
   ];
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
   expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));

@@ -1,5 +1,6 @@
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
+import { adminKey } from "../../support/admin-key.ts";
 import { answerOf } from "../../support/gateway.ts";
 import { missing, RUNTIMES, type Runtime, type StartedProcess, startFile } from "../../support/process.ts";
 import { Receiver } from "../../support/receiver.ts";
@@ -25,6 +26,7 @@ async function processes(runtime: Runtime, more: Record<string, string>) {
     throw error;
   });
   const url = line.slice("listening on ".length);
+  const key = await adminKey(own.MILLRACE_NAMESPACE, redisUrl);
   return {
     async worker(...args: string[]) {
       const worker = start(["worker", ...DEFINITIONS, ...args]);
@@ -32,10 +34,10 @@ async function processes(runtime: Runtime, more: Record<string, string>) {
       return worker;
     },
     async post(path: string, body: unknown) {
-      const headers = { "Content-Type": "application/json" };
+      const headers = { "Content-Type": "application/json", ...key };
       return answerOf(await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) }));
     },
-    get: async (path: string) => (await answerOf(await fetch(url + path))).body,
+    get: async (path: string) => (await answerOf(await fetch(url + path, { headers: key }))).body,
     async [Symbol.asyncDispose]() {
       await Promise.all(started.map((one) => one.stop()));
     },

@@ -3,6 +3,8 @@ import type { Journal } from "./journal.ts";
 export interface HttpCallersOptions {
   /** Of the gateway. */
   url: string;
+  /** What lets them in. */
+  headers: Record<string, string>;
   journal: Journal;
   callers: number;
   /** How long each step takes, in ms. */
@@ -22,7 +24,7 @@ export interface HttpCalled {
  * @throws what `work` throws
  */
 export async function httpCallers(options: HttpCallersOptions, work: Promise<unknown>): Promise<HttpCalled> {
-  const { url, journal, callers, ms } = options;
+  const { url, headers, journal, callers, ms } = options;
   const called = { completed: 0, refused: 0 };
   const over = new AbortController();
   const done = work.finally(() => over.abort());
@@ -30,7 +32,11 @@ export async function httpCallers(options: HttpCallersOptions, work: Promise<unk
   const asked = async (path: string, init: RequestInit): Promise<Response | undefined> => {
     while (!over.signal.aborted) {
       try {
-        const answer = await fetch(url + path, { ...init, signal: AbortSignal.timeout(30_000) });
+        const answer = await fetch(url + path, {
+          ...init,
+          headers: { ...headers, ...init.headers },
+          signal: AbortSignal.timeout(30_000),
+        });
         if (answer.ok) return answer;
         if (answer.status < 500 && answer.status !== 429)
           throw new UnexpectedAnswer(`${path}: ${answer.status} ${await answer.text()}`);

@@ -1,6 +1,7 @@
 // A program for tests to start under each runtime: a gateway behind that runtime's entry, and a worker beside it.
 import { FsBlobStore } from "../../../engine/blobs/fs.ts";
 import { connect, createWorker } from "../../../engine/index.ts";
+import { openDoor } from "../../../gateway/access/open-door.ts";
 import { createApp } from "../../../gateway/app.ts";
 import { gatewayWorkflows } from "../gateway-workflows.ts";
 
@@ -13,7 +14,7 @@ const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobSto
 const worker = createWorker(millrace, { drainMs: 100 });
 await worker.start();
 const makeApp = (upgradeWebSocket: Parameters<typeof createApp>[0]["upgradeWebSocket"]) =>
-  createApp({ millrace, upgradeWebSocket, limits: { uploadBytes: 2_000_000 } });
+  createApp({ millrace, door: openDoor, upgradeWebSocket, limits: { uploadBytes: 2_000_000 } });
 try {
   const listening = await serve(makeApp, { host: "127.0.0.1", port: Number(port) });
   console.log(`${runtime} listens on ${listening.port}`);

@@ -1,0 +1,242 @@
+import { readFile } from "node:fs/promises";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import fc from "fast-check";
+import * as v from "valibot";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { workflow } from "../../engine/index.ts";
+import { VERSION } from "../../gateway/version.ts";
+import { newSeed } from "../support/faults/settings.ts";
+import { eventually, startGateway, type TestGateway } from "../support/gateway.ts";
+import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { ROOT } from "../support/run.ts";
+import { broken, fitting, type Schema } from "../support/schema-arbitrary.ts";
+
+interface Operation {
+  operationId: string;
+  security: unknown[];
+  parameters: { name: string; in: string; required?: boolean; schema: Schema }[];
+  requestBody?: { required: boolean; content: Record<string, { schema: Schema }> };
+  responses: Record<string, { $ref?: string; content?: Record<string, { schema?: Schema }> }>;
+}
+
+const asking = workflow("asking", { input: v.object({}) })
+  .map("each", { over: () => [1, 2], run: (n) => n })
+  .waitFor("approve", { schema: v.any() });
+const { workflows, broken: names } = gatewayWorkflows();
+/** What a schema cannot say: inputs that fit their workflows, and what goes together. */
+const GOOD: Record<string, object> = {
+  startRun: { input: { name: "Ada" } },
+  rerunRun: { from: "hello" },
+  replayDeadLetters: { workflow: "held" },
+  discardDeadLetters: { workflow: "held" },
+  putSchedule: { workflow: "greet", input: { name: "Ada" }, every: 60_000 },
+  putSubscription: { events: ["run.completed"], workflows: ["greet"], steps: [], maxBytes: 1_000_000 },
+};
+/** What is not done here: others cover what is no JSON, sockets, and things that there are none of any more by then. */
+const NEVER_DONE = [
+  ...["discardDeadLetter", "discardUndelivered", "getDeadLetterOperation", "replayOneUndelivered"],
+  ...["resumeSubscription", "uploadDocument", "watchRuns"],
+];
+const turn = (method: string, path: string) => ORDER.indexOf(path.endsWith("/cancel") ? "delete" : method);
+const half = <T>(one: fc.Arbitrary<T>, other: fc.Arbitrary<T>) => fc.oneof(one, other);
+const ORDER = ["get", "post", "put", "patch", "delete"];
+let gateway: TestGateway;
+// biome-ignore lint/suspicious/noExplicitAny: it is checked by a validator
+let api: any;
+const checks = new Map<string, ValidateFunction>();
+/** Of each kind of thing one that there is. */
+const there: Record<string, string[]> = {};
+
+/** Where that makes a difference, what an operation is asked of. */
+const paths: Record<string, Record<string, string>> = {};
+
+beforeAll(async () => {
+  gateway = await startGateway({ workflows: [...workflows, asking] });
+  api = (await gateway.call("GET", "/openapi.json")).body;
+  const run = (await gateway.call("POST", "/v1/workflows/greet/runs", { input: { name: "Ada" } })).body.id;
+  const waits = (await gateway.call("POST", "/v1/workflows/asking/runs", { input: {} })).body.id;
+  const held = (await gateway.call("POST", "/v1/workflows/held/runs", { input: {} })).body.id;
+  names.add("Bob");
+  const failed = (await gateway.call("POST", "/v1/workflows/fragile/runs", { input: { name: "Bob" } })).body.id;
+  const { body } = await eventually(
+    () => gateway.call("GET", "/v1/dead-letters"),
+    (answer) => answer.body.data.length === 1,
+  );
+  await gateway.call("PUT", "/v1/schedules/nightly", { workflow: "greet", input: { name: "Ada" }, cron: "0 3 * * *" });
+  await gateway.call("PUT", "/v1/subscriptions/billing", {});
+  await gateway.call("PUT", "/v1/config/a.key", { value: 1 });
+  const document = (await (await fetch(`${gateway.url}/v1/documents`, { method: "POST", body: "some text" })).json())
+    .id;
+  there.id = [run, waits, held, failed, body.data[0].id, document];
+  paths.signalRun = { id: waits, name: "approve" };
+  paths.cancelRun = { id: held };
+  paths.listItems = { id: waits, name: "each" };
+  paths.putSchedule = { name: "hourly" };
+  paths.startRun = { workflow: "greet" };
+  there.workflow = ["greet", "held", "fragile"];
+  there.step = there.name = ["hello", "each", "approve", "nightly"];
+  there.group = ["billing"];
+  there.key = ["a.key"];
+  there.model = ["m"];
+  there.tenant = ["default"];
+
+  const ajv = new Ajv2020({ strict: false, allErrors: false });
+  addFormats.default(ajv);
+  // What clients are told is open; that a reply has no field that nobody declared is for this test.
+  ajv.addSchema(JSON.parse(JSON.stringify(api), closed), "api");
+  for (const [path, methods] of Object.entries<Record<string, Operation>>(api.paths))
+    for (const [method, { responses }] of Object.entries(methods))
+      for (const [status, response] of Object.entries(responses)) {
+        const at = (response.$ref ?? `#/paths/${pointer(path)}/${method}/responses/${status}`).slice(1);
+        const content =
+          response.$ref === undefined ? response.content : api.components.responses[at.split("/").at(-1)!].content;
+        for (const [type, { schema }] of Object.entries<{ schema?: Schema }>(content ?? {}))
+          if (schema !== undefined)
+            checks.set(
+              `${method} ${path} ${status}`,
+              ajv.compile({ $ref: `api#${at}/content/${pointer(type)}/schema` }),
+            );
+      }
+});
+afterAll(() => gateway.close());
+
+function closed(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !("properties" in value)) return value;
+  return { additionalProperties: false, ...value };
+}
+
+const pointer = (part: string) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1"));
+
+test("the description is OpenAPI 3.1, of this version", async () => {
+  const { valid, errors } = await new Validator().validate(structuredClone(api));
+  expect(errors).toBeUndefined();
+  expect(valid).toBe(true);
+  expect(api.info.version).toBe(VERSION);
+  expect(JSON.parse(await readFile(`${ROOT}package.json`, "utf8")).version).toBe(VERSION);
+  const ids = Object.values<Record<string, Operation>>(api.paths).flatMap((methods) =>
+    Object.values(methods).map(({ operationId }) => operationId),
+  );
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.length).toBeGreaterThan(50);
+});
+
+function operations(): [method: string, path: string, Operation][] {
+  return Object.entries<Record<string, Operation>>(api.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [method, path, operation]),
+  );
+}
+
+/** One request, and what must hold of its reply. */
+async function ask(method: string, path: string, operation: Operation, sent: Sent): Promise<string> {
+  let url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(sent.path[name]!));
+  const query = Object.entries(sent.query).map(([name, value]) => [name, String(value)]);
+  if (query.length > 0) url += `?${new URLSearchParams(query)}`;
+  const response = await fetch(gateway.url + url, {
+    method: method.toUpperCase(),
+    headers: sent.headers,
+    body: sent.body,
+    redirect: "manual",
+  });
+  const about = `${method} ${url} ${JSON.stringify(sent.headers)} ${sent.body} -> ${response.status}`;
+  const type = response.headers.get("content-type") ?? "";
+  const isStream = /event-stream/.test(type);
+  if (isStream) await response.body!.cancel();
+  const text = isStream ? "" : await response.text();
+  // A path of odd characters may be no path of the operation at all.
+  if (response.status === 404 && JSON.parse(text).type === "about:blank") return "404";
+  expect(Object.keys(operation.responses), `${about} ${text}`).toContain(String(response.status));
+  expect(response.status, `${about} ${text}`).toBeLessThan(500);
+  if (response.status >= 400) expect(type, about).toBe("application/problem+json");
+  const check = checks.get(`${method} ${path} ${response.status}`);
+  if (check !== undefined && !check(JSON.parse(text)))
+    expect.fail(`${about}\n${text}\n${JSON.stringify(check.errors)}`);
+  return String(response.status);
+}
+
+interface Sent {
+  path: Record<string, string>;
+  query: Record<string, unknown>;
+  headers: Record<string, string>;
+  body: string | undefined;
+}
+
+function requests({ operationId, parameters, requestBody }: Operation, isGood: boolean): fc.Arbitrary<Sent> {
+  const of = (place: string) => parameters.filter((each) => each.in === place);
+  const wanted = paths[operationId];
+  const path = fc.record(
+    Object.fromEntries(
+      of("path").map(({ name }) => {
+        const known = fc.constantFrom(...there[name]!);
+        const odd = fc
+          .string({ minLength: 1, maxLength: 70, unit: "grapheme" })
+          .filter((text) => !/^\.{1,2}$/.test(text));
+        if (isGood && wanted?.[name] !== undefined) return [name, half(known, fc.constant(wanted[name]))];
+        return [name, isGood ? known : fc.oneof({ weight: 3, arbitrary: known }, { weight: 1, arbitrary: odd })];
+      }),
+    ),
+  );
+  const one = (schema: Schema) => (isGood ? fitting(schema) : fc.oneof(fitting(schema), fc.string({ maxLength: 30 })));
+  const query = half<Record<string, unknown>>(
+    fc.constant({}),
+    fc.record(Object.fromEntries(of("query").map(({ name, schema }) => [name, one(schema)])), { requiredKeys: [] }),
+  );
+  const key = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom("a", "b", "-", " ", "~") });
+  const headers = fc.record(
+    Object.fromEntries(
+      of("header")
+        .filter(({ name }) => name === "Idempotency-Key")
+        .map(({ name }) => [name, key.map((text) => `k${text}k`)]),
+    ),
+    { requiredKeys: [] },
+  );
+  const schema = requestBody?.content["application/json"]?.schema;
+  const body =
+    schema === undefined ? fc.constant(undefined) : isGood ? goodBody(schema, GOOD[operationId]) : broken(schema);
+  return fc.record({ path, query, headers, body }).map(({ path, query, headers, body }) => ({
+    ...{ path: path as Record<string, string>, query },
+    headers: {
+      ...(headers as Record<string, string>),
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  }));
+}
+
+function goodBody(schema: Schema, good: object | undefined): fc.Arbitrary<unknown> {
+  if (good === undefined) return fitting(schema);
+  const more = fitting(schema).map((value) => ({ ...(value as object), ...good }));
+  return half<unknown>(fc.constant(good), more);
+}
+
+describe("every operation answers as it is described", () => {
+  const TRIES = 20;
+  test("whatever it is asked", async () => {
+    const seed = newSeed();
+    console.log(`SEED=${seed}`);
+    const statuses = new Map<string, Set<string>>();
+    // What is seen, before it is changed; what is deleted, last.
+    for (const [method, path, operation] of operations().sort(([a, at], [b, bt]) => turn(a, at) - turn(b, bt)))
+      for (const isGood of [true, false]) {
+        const tried = fc.asyncProperty(requests(operation, isGood), async (sent) => {
+          const status = await ask(method, path, operation, sent);
+          statuses.set(operation.operationId, (statuses.get(operation.operationId) ?? new Set()).add(status));
+        });
+        await fc.assert(tried, { seed, numRuns: TRIES, endOnFailure: true });
+      }
+    expect(gateway.logged.filter(({ properties }) => Number(properties?.status) >= 500)).toEqual([]);
+    // Of most operations both kinds were met, or too little was tried.
+    const refused = [...statuses].filter(([, each]) => ![...each].some((status) => Number(status) < 300));
+    expect(refused.map(([id]) => id).sort()).toEqual(NEVER_DONE);
+  }, 240_000);
+});
+
+test("the page for people has every operation, and no script", async () => {
+  const response = await fetch(`${gateway.url}/docs`);
+  const html = await response.text();
+  expect(response.headers.get("content-security-policy")).toMatch(/default-src 'none'/);
+  expect(html).not.toMatch(/<script|https?:\/\//i);
+  for (const methods of Object.values<Record<string, Operation>>(api.paths))
+    for (const { operationId } of Object.values(methods)) expect(html).toContain(`id="${operationId}"`);
+});
