@@ -10,6 +10,7 @@ import { addressOf, CLOSE_GATEWAY_MS, type GatewayCommand } from "./gateway.ts";
 import { serveGateway } from "./serve.ts";
 import { HOME, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
+import { startTracing } from "./tracing.ts";
 import { withWebhooks } from "./webhooks.ts";
 import { WorkerChild } from "./worker-child.ts";
 
@@ -33,6 +34,8 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
   let worker: WorkerChild | undefined;
   const stop = askedToStop(() => worker?.kill());
   try {
+    const tracing = await startTracing(settings.tracing, "millrace-gateway");
+    cleanups.push(() => tracing.stop());
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
     const { namespace, blobs, durability } = settings;

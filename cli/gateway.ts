@@ -4,6 +4,7 @@ import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
+import { startTracing } from "./tracing.ts";
 import { withWebhooks } from "./webhooks.ts";
 
 export interface GatewayCommand {
@@ -26,6 +27,7 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
   const blobs = new FsBlobStore(settings.blobs);
+  const tracing = await startTracing(settings.tracing, "millrace-gateway");
   const millrace = await withWebhooks(settings.webhooks).connect({ url, namespace, workflows, blobs, durability });
   try {
     const gateway = await serveGateway(millrace, addressOf(command, settings), {
@@ -38,6 +40,7 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
     await within(gateway.close(), CLOSE_GATEWAY_MS);
   } finally {
     await millrace.close();
+    await tracing.stop();
   }
 }
 

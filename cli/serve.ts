@@ -1,6 +1,7 @@
 import type { Millrace } from "../engine/index.ts";
 import { type AppDeps, createApp } from "../gateway/app.ts";
 import type { Listening } from "../gateway/entry/serve.ts";
+import { type ModelServer, serverOf } from "../workflows/inference/server.ts";
 import { CommandError } from "./errors.ts";
 import { type RuntimeName, runtimeName } from "./runtime.ts";
 
@@ -19,7 +20,7 @@ export interface Address {
  * Serves the gateway on the runtime that this is.
  *
  * @param access who is let in, of which origins pages may ask, and where webhooks may be sent
- * @throws CommandError if the address cannot be had
+ * @throws CommandError if the address cannot be had, or that of the model server is none
  */
 export async function serveGateway(
   millrace: Millrace,
@@ -27,14 +28,26 @@ export async function serveGateway(
   access: Pick<AppDeps, "door" | "origins" | "webhooks">,
 ): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
+  const remoteModels = modelServer();
   try {
-    const listening = await serve((upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, ...access }), {
-      host,
-      port,
-    });
+    const listening = await serve(
+      (upgradeWebSocket) => createApp({ millrace, upgradeWebSocket, remoteModels, ...access }),
+      {
+        host,
+        port,
+      },
+    );
     return { ...listening, url: `http://${nameOf(host)}:${listening.port}` };
   } catch (error) {
     throw addressError(error, { host, port });
+  }
+}
+
+function modelServer(): ModelServer | undefined {
+  try {
+    return serverOf(process.env);
+  } catch (error) {
+    throw new CommandError((error as Error).message, { cause: error });
   }
 }
 

@@ -21,11 +21,22 @@ export interface Settings {
   origins: readonly string[];
   /** Whose tokens the gateway takes beside keys. */
   jwt: JwtSettings | undefined;
+  /** How spans are sent; undefined where they are not. */
+  tracing: Tracing | undefined;
+}
+
+export const TRACING_PROTOCOLS = ["http/protobuf", "http/json"] as const;
+
+/** Where to, the exporter reads itself from the same variables. */
+export interface Tracing {
+  protocol: (typeof TRACING_PROTOCOLS)[number];
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** The value of a variable; undefined if it is not set. */
+type Reader = (name: (typeof VARIABLES)[number]) => string | undefined;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Every variable that Millrace itself reads. Handlers find all others in `ctx.env`. */
@@ -45,6 +56,12 @@ export const VARIABLES = [
   "MILLRACE_JWT_AUDIENCE",
   "MILLRACE_JWT_TENANT_CLAIM",
   "MILLRACE_JWT_SCOPES_CLAIM",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_PROTOCOL",
+  "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+  "OTEL_TRACES_EXPORTER",
+  "OTEL_SDK_DISABLED",
 ] as const;
 
 export const TENANT_CLAIM = "tenant";
@@ -59,7 +76,7 @@ export const HOME = ".millrace";
  * @throws UsageError naming the variable and what it takes
  */
 export function readSettings(env: Environment): Settings {
-  const value = (name: (typeof VARIABLES)[number]) => env[name]?.trim() || undefined;
+  const value: Reader = (name) => env[name]?.trim() || undefined;
   return {
     redisUrl: redisUrl("REDIS_URL", value("REDIS_URL")) ?? redisUrl("VALKEY_URL", value("VALKEY_URL")),
     port: parsePort("PORT", value("PORT") ?? "8787"),
@@ -77,6 +94,7 @@ export function readSettings(env: Environment): Settings {
       .filter((origin) => origin !== "")
       .map(origin),
     jwt: jwt(value),
+    tracing: tracing(value),
   };
 }
 
@@ -152,6 +170,26 @@ function allowed(text: string): string[] {
 function isYes(name: string, text: string): boolean {
   if (text === "yes" || text === "no") return text === "yes";
   throw new UsageError(`${name} takes yes or no, not ${JSON.stringify(text)}.`);
+}
+
+/** As OpenTelemetry has it: those for traces stand above those for all. */
+function tracing(value: Reader): Tracing | undefined {
+  const first = (...names: Parameters<Reader>[0][]) => names.find((name) => value(name) !== undefined);
+  const endpoint = first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
+  const exporter = value("OTEL_TRACES_EXPORTER") ?? "otlp";
+  if (endpoint === undefined || exporter === "none" || value("OTEL_SDK_DISABLED")?.toLowerCase() === "true")
+    return undefined;
+  if (exporter !== "otlp")
+    throw new UsageError(`OTEL_TRACES_EXPORTER takes otlp or none, not ${JSON.stringify(exporter)}.`);
+  const url = value(endpoint)!;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new UsageError(`${endpoint} takes a URL such as http://localhost:4318.`);
+  const named = first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
+  const wanted = named === undefined ? "http/protobuf" : value(named)!;
+  const protocol = TRACING_PROTOCOLS.find((each) => each === wanted);
+  if (protocol === undefined)
+    throw new UsageError(`${named} takes one of ${TRACING_PROTOCOLS.join(", ")}, not ${JSON.stringify(wanted)}.`);
+  return { protocol };
 }
 
 function logLevel(text: string): LogLevel {

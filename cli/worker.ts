@@ -6,6 +6,7 @@ import { loadDefinitions } from "./definitions.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { parseSteps } from "./steps.ts";
 import { askedToStop, parentGone, within } from "./stop.ts";
+import { startTracing } from "./tracing.ts";
 import { withWebhooks } from "./webhooks.ts";
 
 export interface WorkerCommand {
@@ -39,6 +40,7 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
   const { namespace } = settings;
+  const tracing = await startTracing(settings.tracing, "millrace-worker");
   const millrace = await webhooks.connect({
     ...{ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) },
   });
@@ -53,5 +55,6 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
     await within(Promise.all([sender.stop(), worker.stop()]), timeoutMs);
   } finally {
     await millrace.close();
+    await tracing.stop();
   }
 }

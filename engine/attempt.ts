@@ -1,8 +1,9 @@
+import { AttemptIdentity } from "./attempt-identity.ts";
 import type { AttemptSetting } from "./attempt-setting.ts";
 import { type BlobStore, OwnedBlobs } from "./blobs/blob-store.ts";
 import type { CommitItem } from "./commit-args.ts";
 import type { ConfigReader } from "./config-reader.ts";
-import { attemptOf, type Entry, isUndo } from "./entry.ts";
+import { type Entry, isUndo } from "./entry.ts";
 import { FatalError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { logger } from "./log.ts";
@@ -28,9 +29,7 @@ const MOST_TOKENS = 1_000_000_000;
 const BATCH_SIZE = 50;
 
 /** One attempt of one step: what its handler is given, and what of it is still to be told. */
-export class Attempt implements StepContext {
-  readonly entry: Entry;
-  readonly attempt: number;
+export class Attempt extends AttemptIdentity implements StepContext {
   readonly #setting: AttemptSetting;
   readonly #startedAt = performance.now();
   #abort: AbortController | undefined;
@@ -55,23 +54,13 @@ export class Attempt implements StepContext {
   #blobs: BlobStore | undefined;
 
   constructor(entry: Entry, setting: AttemptSetting) {
-    this.entry = entry;
-    this.attempt = attemptOf(entry);
+    super(entry);
     this.#setting = setting;
     // A step that was woken has told of its start before it waited.
     this.#startTold = entry.wake !== undefined && !isUndo(entry);
     const { step, gate } = entry.stream;
     const isConditional = step.when !== undefined && entry.wake === undefined && entry.item === undefined;
     this.#undecided = (gate === "before" && !isUndo(entry)) || (isConditional && gate === undefined);
-  }
-
-  get run(): StepContext["run"] {
-    const { graph } = this.entry.stream;
-    return { id: this.entry.run, workflow: graph.workflow, version: graph.version, tenant: this.entry.tenant };
-  }
-
-  get step(): string {
-    return this.entry.stream.step.name;
   }
 
   /** What its events are about. */
@@ -86,20 +75,6 @@ export class Attempt implements StepContext {
       if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason);
     }
     return this.#abort.signal;
-  }
-
-  get item(): number | undefined {
-    return this.entry.item;
-  }
-
-  get idempotencyKey(): string {
-    const { run, item } = this.entry;
-    if (isUndo(this.entry)) return `${run}:${this.step}:undo`;
-    return item === undefined ? `${run}:${this.step}` : `${run}:${this.step}:${item}`;
-  }
-
-  get fence(): string {
-    return `${this.entry.id}:${this.entry.count}`;
   }
 
   get blobs(): BlobStore {

@@ -3,6 +3,7 @@ import type { BatchHandler, Batching } from "./batching.ts";
 import { isOnLastChance } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Step } from "./step.ts";
+import { inSpanOf } from "./tracing.ts";
 
 type AnyBatchHandler = BatchHandler<unknown, unknown>;
 
@@ -85,10 +86,9 @@ function wanted(waiting: readonly Waiting[]): Waiting[] {
 async function call(handler: AnyBatchHandler, waiting: readonly Waiting[]): Promise<void> {
   let results: readonly unknown[];
   try {
-    results = await handler(
-      waiting.map(({ input }) => input),
-      waiting.map(({ attempt }) => attempt),
-    );
+    const attempts = waiting.map(({ attempt }) => attempt);
+    const inputs = waiting.map(({ input }) => input);
+    results = await inSpanOf(attempts, () => handler(inputs, attempts));
     if (!Array.isArray(results) || results.length !== waiting.length) throw unmatched(results, waiting.length);
   } catch (error) {
     for (const { reject } of waiting) reject(error);

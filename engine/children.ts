@@ -10,11 +10,12 @@ import { validate } from "./schema.ts";
 import { checkTerms } from "./start-options.ts";
 import { dropRefused } from "./starting.ts";
 import type { ChildWork, OnFailure, Settled } from "./step.ts";
+import { startInSpan } from "./tracing.ts";
 import type { Outcome } from "./transition.ts";
 
 /** Starts the run that a step, or an item, is to wait for. Safe to repeat: it is the same run each time. */
 export async function startChild(
-  { entry, signal }: Attempt,
+  { entry, signal, trace: from }: Attempt,
   { store, lanes, values }: Parts,
   { workflow, input: inputOf, onCancel }: ChildWork,
   input: unknown,
@@ -30,8 +31,11 @@ export async function startChild(
   const gateKeys = await firstGateKeys(workflow, json);
   const of = { id: child, graph, tenant: entry.tenant, input: stored, priority, gateKeys, parent: entry, detached };
   // A child is there, or its parent waits for nothing any more: the commit says which.
-  const admitted = store.admit({ ...of, terms: checkTerms({}, settings) });
-  await unlessFull(signal, admitted.catch(dropRefused(values, entry.tenant, stored)));
+  await startInSpan(workflow.name, from, async (trace) => {
+    const admitted = store.admit({ ...of, terms: checkTerms({}, settings), trace });
+    const created = await unlessFull(signal, admitted.catch(dropRefused(values, entry.tenant, stored)));
+    return { id: child, created };
+  });
   return { kind: "parked", parking: { reason: "child", child, detached } };
 }
 

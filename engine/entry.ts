@@ -35,6 +35,8 @@ export interface Entry {
   readonly item?: number;
   /** What the step has waited for, if it has. */
   readonly wake?: string;
+  /** The trace that its run is of, as Redis holds it. */
+  readonly trace?: string;
 }
 
 /** 1 for the first attempt; failures and crashes count, interruptions do not. */
@@ -45,6 +47,11 @@ export function attemptOf(entry: Entry): number {
 /** Whether it is to undo its step, and not to run it. */
 export function isUndo(entry: Entry): boolean {
   return entry.wake === "undo";
+}
+
+/** Whether the next is a call of its handler: a map or a loop begins with its items. */
+export function isToStart(entry: Entry): boolean {
+  return !isUndo(entry) && (entry.item !== undefined || entry.stream.step.work.kind === "task");
 }
 
 /** Whether its step has taken down workers, and may take down only one more. */
@@ -60,14 +67,14 @@ export function isOnLastChance({ crashes, stream }: Entry): boolean {
 export function parseEntry(stream: StepStream, id: string, count: number, fields: string[]): Entry | undefined {
   const values: Record<string, string> = Object.create(null);
   for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i]!] = fields[i + 1]!;
-  const { run, tenant, failures, crashes, input, item, wake } = values;
+  const { run, tenant, failures, crashes, input, item, wake, trace } = values;
   if (run === undefined || tenant === undefined || input === undefined) return undefined;
   const failed = Number(failures ?? 0);
   const crashed = Number(crashes ?? 0) + count - 1;
   if (!Number.isInteger(failed) || !Number.isInteger(crashed)) return undefined;
   const entry = { stream, id, count, run, tenant, failures: failed, crashes: crashed, input };
-  if (!item && !wake) return entry;
-  return { ...entry, ...(item ? { item: Number(item) } : {}), ...(wake ? { wake } : {}) };
+  if (!item && !wake && !trace) return entry;
+  return { ...entry, ...(item ? { item: Number(item) } : {}), ...(wake ? { wake } : {}), ...(trace ? { trace } : {}) };
 }
 
 /** The order of entries' ids, `MS-SEQ`, as for `sort`. */

@@ -5,6 +5,7 @@ import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import { type Parts, perform } from "./perform.ts";
 import { Reply } from "./store.ts";
+import { beginAttempt, endAttempt, inSpan } from "./tracing.ts";
 import { decide, type Outcome, TimedOut, type Transition } from "./transition.ts";
 
 const log = logger("executor");
@@ -36,14 +37,22 @@ export class Executor {
    */
   async run(attempt: Attempt, settled: () => void): Promise<Reply | undefined> {
     const { crashes, failures, stream } = attempt.entry;
+    const span = beginAttempt(attempt);
+    attempt.span = span;
     let outcome: Outcome;
     try {
       if (crashes >= stream.step.crashes) outcome = { kind: "crashed", crashes };
-      else outcome = await untilAborted(perform(attempt, this.#parts), attempt, stream.step.timeoutMs);
+      else
+        outcome = await untilAborted(
+          inSpan(span, () => perform(attempt, this.#parts)),
+          attempt,
+          stream.step.timeoutMs,
+        );
     } catch (error) {
       if (error instanceof Unwanted) {
         attempt.close();
         settled();
+        endAttempt(span, undefined);
         return undefined;
       }
       outcome = outcomeOf(error);
@@ -51,7 +60,9 @@ export class Executor {
     settled();
     const held = { failures, collects: collects(attempt.entry) };
     const policy = isUndo(attempt.entry) ? stream.step.undo!.retry : stream.step.retry;
-    return this.#report(attempt, decide(policy, held, outcome, Math.random()));
+    const end = decide(policy, held, outcome, Math.random());
+    endAttempt(span, end);
+    return this.#report(attempt, end);
   }
 
   async #report(attempt: Attempt, end: Transition): Promise<Reply | undefined> {

@@ -21,6 +21,7 @@ export type {
   RunFilter,
   StartOptions,
   Tenanted,
+  Traced,
 } from "./millrace.ts";
 export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";
@@ -44,6 +45,8 @@ export type {
 export type { SubscribedEvent } from "./subscriptions/delivery.ts";
 export type { SubscriptionOptions } from "./subscriptions/settings.ts";
 export type * from "./subscriptions/types.ts";
+export { parseTraceContext, type TraceContext } from "./trace-context.ts";
+export { beginSpan, endSpan, inSpan, placeOf } from "./tracing.ts";
 export type { Budget, Usage, UsageReport } from "./usage.ts";
 export type { UsageDay, UsageQuery, UsageView } from "./usage-sums.ts";
 export type {

@@ -13,6 +13,7 @@ import type {
   SubscriptionHandler,
   SubscriptionsApi,
 } from "./subscriptions/types.ts";
+import type { TraceContext } from "./trace-context.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
@@ -57,7 +58,13 @@ export interface ConnectOptions {
   blobs?: BlobStore;
 }
 
-export interface StartOptions extends StartTerms {
+/**
+ * Where the caller is in a trace, as W3C Trace Context has it: the attempts of the run are in that trace then. An invalid
+ * `traceparent` is no trace. Default: the span that is active, where an OpenTelemetry SDK is registered; else none.
+ */
+export type Traced = Partial<TraceContext>;
+
+export interface StartOptions extends StartTerms, Traced {
   tenant?: string;
   /** Kept with the run and shown with it. */
   metadata?: Record<string, unknown>;
@@ -70,7 +77,7 @@ export interface StartOptions extends StartTerms {
   idempotency?: { scope: string; key: string; digest: string };
 }
 
-export interface RerunOptions {
+export interface RerunOptions extends Traced {
   /** The step to begin from: it and all that comes after it is run anew. */
   from: string;
   /** What that step is given, instead of what it was. */

@@ -2,7 +2,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Batches } from "./batches.ts";
 import { type BatchHandler, batchingOf } from "./batching.ts";
 import { outcomeOfChild, startChild } from "./children.ts";
-import { type Entry, isUndo } from "./entry.ts";
+import { isToStart, isUndo } from "./entry.ts";
 import { FatalError } from "./errors.ts";
 import type { Inputs } from "./inputs.ts";
 import { unlessAway, unlessFull } from "./inputs.ts";
@@ -66,11 +66,6 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
     case "child":
       return startChild(attempt, parts, work.child, input);
   }
-}
-
-/** Whether the next is a call of the handler: a map or a loop begins with its items. */
-function isToStart({ item, stream }: Entry): boolean {
-  return item !== undefined || stream.step.work.kind === "task";
 }
 
 /** Finds out whose this call of the handler is, for the limits of its step. */

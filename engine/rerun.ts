@@ -14,6 +14,8 @@ import type { Confirmations } from "./store/confirmations.ts";
 import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import { Reply, type Store } from "./store.ts";
+import { parseTraceContext } from "./trace-context.ts";
+import { startInSpan } from "./tracing.ts";
 import { encodeBudget, parseBudget } from "./usage.ts";
 import type { Values } from "./values.ts";
 import type { Priority, StartedRun } from "./views.ts";
@@ -42,13 +44,25 @@ export interface RerunParts {
 export async function rerun(
   parts: RerunParts,
   id: string,
-  { tenant, from, input, newest = false, idempotency }: RerunOptions & { tenant: string },
+  options: RerunOptions & { tenant: string },
+): Promise<StartedRun> {
+  const record = await parts.store.readRun(id, options.tenant);
+  if (record === undefined) throw new NotFoundError("run", id);
+  const graph = await graphFor(parts, record, options.newest ?? false);
+  const from = parseTraceContext(options.traceparent, options.tracestate);
+  return startInSpan(graph.workflow, from, (trace) => rerunOn(parts, record, graph, options, trace));
+}
+
+async function rerunOn(
+  parts: RerunParts,
+  record: RunRecord,
+  graph: Graph,
+  { tenant, from, input, idempotency }: RerunOptions & { tenant: string },
+  trace: string | undefined,
 ): Promise<StartedRun> {
   const { store, reruns, values } = parts;
   const { blobs } = values;
-  const record = await store.readRun(id, tenant);
-  if (record === undefined) throw new NotFoundError("run", id);
-  const graph = await graphFor(parts, record, newest);
+  const { id } = record;
   const plan = planFor(record, graph, from);
   const { start } = plan;
   const valid = input === undefined ? undefined : await validInput(parts.definitions, graph, from, input);
@@ -78,7 +92,7 @@ export async function rerun(
   const metadata = JSON.stringify({ ...JSON.parse(record.fields.metadata ?? "{}"), rerunOf: id });
   const priority = (record.fields.priority ?? "normal") as Priority;
   await parts.lanes.open(store.partitionKeys(own), graph, priority);
-  const admission = { id: own, graph, tenant, priority, metadata, start, fields, blobsDueAt };
+  const admission = { id: own, graph, tenant, priority, metadata, start, fields, trace, blobsDueAt };
   const admit = () => reruns.admit(admission, confirming.via);
   const reply = await parts.memory.guard(store.partitionKeys(own), async () => false, admit);
   if (reply === Reply.WrongType)

@@ -23,6 +23,8 @@ import type { LaneStore } from "./store/lane-store.ts";
 import type { RerunStore } from "./store/rerun-store.ts";
 import type { StartStore } from "./store/start-store.ts";
 import { Reply, type Store } from "./store.ts";
+import { parseTraceContext } from "./trace-context.ts";
+import { startInSpan } from "./tracing.ts";
 import type { Values } from "./values.ts";
 import { explainUnserved } from "./versions.ts";
 import {
@@ -81,6 +83,18 @@ export class Runs implements RunsApi {
     const name = typeof which === "string" ? which : which.name;
     const workflow = this.#parts.workflows.get(name);
     if (workflow === undefined) throw new NotFoundError("workflow", name);
+    // A tick begins a trace of its own.
+    const from = wanted === undefined ? parseTraceContext(options.traceparent, options.tracestate) : "none";
+    return startInSpan(name, from, (trace) => this.#start(workflow, input, options, wanted, trace));
+  }
+
+  async #start(
+    workflow: AnyWorkflow,
+    input: unknown,
+    options: StartOptions,
+    wanted: string | undefined,
+    trace: string | undefined,
+  ): Promise<StartedRun> {
     const { tenant = DEFAULT_TENANT, metadata, idempotency, priority = "normal" } = options;
     if (!PRIORITIES.includes(priority)) throw badPriority();
     const terms = checkTerms(options, workflow.settings);
@@ -106,14 +120,15 @@ export class Runs implements RunsApi {
     const started = await memory.guard(store.partitionKeys(fresh), isKnown, async () => {
       const { digest = "" } = idempotency ?? {};
       const id = once === undefined ? fresh : await store.reserve(tenant, once, digest, fresh);
-      const start = { workflow, tenant, id, newId, hash, payload, priority, terms, repeatable, via: confirming.via };
+      const { via } = confirming;
+      const start = { workflow, tenant, id, newId, hash, payload, priority, terms, repeatable, trace, via };
       const given = await startRun(this.#parts, start);
       // The key stands for what the deduplication gave, whatever that would give another time.
       isOther = once !== undefined && given.id !== id;
       if (isOther) await store.reserve(tenant, once!, digest, given.id, id);
       return given;
     });
-    const { version } = workflow;
+    const { name, version } = workflow;
     const durability = await confirming.settle(started.id, started.created && !isOther);
     if (started.created) return { ...started, workflow: name, version, status: "queued", durability };
     const { fields } = await this.#find(started.id, tenant);

@@ -35,6 +35,8 @@ interface Start {
   terms: CheckedTerms;
   /** The id may be that of an earlier call, whose run is there. */
   repeatable: boolean;
+  /** The trace that it is of, as Redis holds it. */
+  trace: string | undefined;
   /** What runs the script that admits it. */
   via: ScriptRunner;
 }
@@ -43,7 +45,7 @@ interface Start {
 export async function startRun(parts: Parts, start: Start): Promise<{ id: string; created: boolean }> {
   const { store, starts } = parts;
   const { values } = parts;
-  const { tenant, id, newId, hash, payload, priority, terms, repeatable, via } = start;
+  const { tenant, id, newId, hash, payload, priority, terms, repeatable, trace, via } = start;
   const { graph } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
@@ -56,7 +58,7 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
   const gateKeys = await firstGateKeys(start.workflow, json);
   const admit = async (run: string) => {
     const input = await stored(run);
-    const admission = { id: run, graph, tenant, input, ...rest, priority, terms, gateKeys };
+    const admission = { id: run, graph, tenant, input, ...rest, priority, terms, gateKeys, trace };
     return store.admit(admission, via).catch(dropRefused(values, tenant, input));
   };
   await parts.lanes.open(store.partitionKeys(id), graph, priority);

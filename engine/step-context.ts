@@ -27,6 +27,13 @@ export interface StepContext {
   readonly idempotencyKey: string;
   /** Different for every delivery, and never used again: for stores that refuse an older writer. */
   readonly fence: string;
+  /**
+   * Where the attempt is in its run's trace, as the header of that name of W3C Trace Context: for requests to services whose
+   * client is not instrumented. Undefined if the run is of no trace.
+   */
+  readonly traceparent: string | undefined;
+  /** The header that goes with it, if there is anything in it. */
+  readonly tracestate: string | undefined;
   /** Documents and other large values. */
   readonly blobs: BlobStore;
   /** The settings that the worker was started with: its environment variables, in `millrace worker`. */

@@ -61,6 +61,8 @@ export interface Admission {
   parent?: Entry;
   /** Whether it goes on when its parent is cancelled. */
   detached?: boolean;
+  /** The trace that it is of, as Redis holds it. */
+  trace?: string | undefined;
 }
 
 /** What is sent to a step of a run: under which key, and as Redis holds it. */
@@ -118,7 +120,7 @@ export class Store {
     if (gates.length > 0) gates.unshift(keys.timers(), keys.runsByStatus(tenant, "waiting"));
     const of = [id, graph.workflow, graph.version, tenant, input, metadata ?? "", entryInput(input)];
     const how = [shapeOf(graph).plain ? "" : "counted", parent === undefined ? "" : parentOf(parent, detached)];
-    how.push(priority === "normal" ? "" : priority);
+    how.push(priority === "normal" ? "" : priority, admission.trace ?? "");
     const steps = [firsts.length, gateKeys.size, ...firsts.flatMap((step) => [step, gateKeys.get(step) ?? ""])];
     const reply = (await this.teller.run(
       admit,

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
@@ -10,6 +10,8 @@ import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { guards, type Origins, origins } from "./headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
+import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
 import { apiOperations } from "./routes/api.ts";
 import { configOperations } from "./routes/config.ts";
@@ -22,6 +24,7 @@ import { hookOperations } from "./routes/hooks.ts";
 import { inboundHookOperations } from "./routes/inbound-hooks.ts";
 import { inferenceOperations } from "./routes/inference.ts";
 import { keyOperations } from "./routes/keys.ts";
+import { openAiOperations } from "./routes/openai.ts";
 import { pauseOperations } from "./routes/pauses.ts";
 import { runOperations } from "./routes/runs.ts";
 import { scheduleOperations } from "./routes/schedules.ts";
@@ -30,6 +33,7 @@ import { subscriptionOperations } from "./routes/subscriptions.ts";
 import { ticketOperations } from "./routes/tickets.ts";
 import { webhookOperations } from "./routes/webhooks.ts";
 import { workflowOperations } from "./routes/workflows.ts";
+import { traced } from "./trace.ts";
 
 export interface AppDeps {
   millrace: Millrace;
@@ -42,6 +46,8 @@ export interface AppDeps {
   limits?: Partial<Limits>;
   /** Where webhooks may be sent beside public addresses: the same as in `webhookDelivery`. */
   webhooks?: WebhookPolicy;
+  /** What the model server of the workers has. Without one, only the embedded models are taken. */
+  remoteModels?: RemoteModels | undefined;
   log?: Log;
 }
 
@@ -52,19 +58,21 @@ export function createApp(deps: AppDeps): Hono<Env> {
     upgradeWebSocket: deps.upgradeWebSocket,
     limits: { ...DEFAULT_LIMITS, ...deps.limits },
     webhooks: deps.webhooks ?? {},
+    remoteModels: deps.remoteModels,
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };
   const app = new Hono<Env>();
   app.use(requestId());
   app.use(guards);
   app.use(origins(deps.origins ?? []));
+  app.use("/v1/*", traced());
   app.use(
     methodNotAllowed({
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(", ");
         const detail = `${c.req.path} takes ${allow}.`;
-        return problemResponse(c, new ProblemError(405, undefined, detail, { headers: { Allow: allow } }));
+        return answerTo(c, new ProblemError(405, undefined, detail, { headers: { Allow: allow } }));
       },
     }),
   );
@@ -79,6 +87,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
   inferenceOperations(operations, gateway);
+  openAiOperations(operations, gateway);
   eventOperations(operations, gateway);
   deadLetterOperations(operations, gateway);
   scheduleOperations(operations, gateway);
@@ -96,7 +105,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   apiOperations(operations);
   app.route("/", operations.app);
 
-  app.notFound((c) => problemResponse(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
+  app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
     if (problem.status >= 500)
@@ -107,7 +116,12 @@ export function createApp(deps: AppDeps): Hono<Env> {
         status: problem.status,
         error,
       });
-    return problemResponse(c, problem);
+    return answerTo(c, problem);
   });
   return app;
+}
+
+/** An error in the words of whoever asks on this path. */
+function answerTo(c: Context, problem: ProblemError): Response {
+  return isOpenAiPath(c.req.path) ? openAiErrorResponse(c, problem) : problemResponse(c, problem);
 }

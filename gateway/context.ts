@@ -5,8 +5,10 @@ import type { Millrace } from "../engine/index.ts";
 import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { RemoteModels } from "./openai/models.ts";
+import type { TraceVariables } from "./trace.ts";
 
-export type Env = { Variables: RequestIdVariables & { caller: Caller } };
+export type Env = { Variables: RequestIdVariables & TraceVariables & { caller: Caller } };
 
 export interface Log {
   info(message: string, properties?: Record<string, unknown>): void;
@@ -21,6 +23,8 @@ export interface Gateway {
   readonly limits: Limits;
   /** Where webhooks may be sent. */
   readonly webhooks: WebhookPolicy;
+  /** Undefined where the workers have no model server. */
+  readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;
 }
 

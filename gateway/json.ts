@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import * as v from "valibot";
+import type { Issue } from "../engine/index.ts";
 import { concat, readBody } from "./body.ts";
 import type { Env } from "./context.ts";
 import type { Limits } from "./limits.ts";
@@ -51,10 +52,7 @@ export const plainObject = v.custom<Record<string, unknown>>(
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const errors = result.issues.slice(0, 50).map((issue) => ({
-    path: (issue.path ?? []).map((part) => String(part.key)),
-    message: messageOf(issue),
-  }));
+  const errors = result.issues.slice(0, 50).map(telling);
   throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
 }
 
@@ -70,6 +68,17 @@ export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S,
   if (repeated.length === 0) return check(schema, Object.fromEntries(given), "query");
   const errors = repeated.slice(0, 50).map(([name]) => ({ path: [name], message: "This is given more than once." }));
   throw new ProblemError(422, "invalid_input", "The query does not fit its schema.", { errors });
+}
+
+/** Where a value does not fit. Of what fits none of several schemas, what is wrong deepest inside: that one it fits best. */
+function telling(issue: v.BaseIssue<unknown>): Issue {
+  const path = (issue.path ?? []).map((part) => String(part.key));
+  const tried = issue.type === "union" ? (issue.issues ?? []).map(telling) : [];
+  const best = tried.reduce<Issue>((best, each) => (each.path.length > best.path.length ? each : best), {
+    path: [],
+    message: messageOf(issue),
+  });
+  return { path: [...path, ...best.path], message: best.message };
 }
 
 /** valibot says of a field that is missing, or one too many, that it expected a "never". */

@@ -2,12 +2,16 @@
 export interface Limits {
   /** A JSON body. */
   jsonBytes: number;
+  /** The JSON body of a chat completion or of embeddings, which may hold images and many texts. */
+  modelRequestBytes: number;
   /** An uploaded document. */
   uploadBytes: number;
   /** How long the sender of a body may be silent. */
   bodyIdleMs: number;
   /** The longest `Prefer: wait`. */
   waitMs: number;
+  /** How long a model's answer that is not streamed is waited for: less than the runtimes leave a quiet connection open. */
+  completionMs: number;
   /** The pause after which a quiet event stream carries a comment. */
   heartbeatMs: number;
   /** How long a reader of events may leave what was sent to it unread. */
@@ -22,9 +26,11 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   jsonBytes: 1_048_576,
+  modelRequestBytes: 8_388_608,
   uploadBytes: 1_073_741_824,
   bodyIdleMs: 15_000,
   waitMs: 60_000,
+  completionMs: 100_000,
   heartbeatMs: 15_000,
   stallMs: 10_000,
   socketBufferBytes: 1_048_576,

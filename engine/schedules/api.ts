@@ -1,4 +1,4 @@
-import type { StartOptions, Tenanted } from "../millrace.ts";
+import type { StartOptions, Tenanted, Traced } from "../millrace.ts";
 import type { Page, PageOptions, Priority, StartedRun } from "../views.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 
@@ -105,5 +105,5 @@ export interface SchedulesApi {
    *
    * @throws NotFoundError, InvalidInputError if the input no longer fits, ConflictError, UnavailableError
    */
-  trigger(name: string, options?: Pick<StartOptions, "tenant" | "idempotency">): Promise<StartedRun>;
+  trigger(name: string, options?: Pick<StartOptions, "tenant" | "idempotency" | keyof Traced>): Promise<StartedRun>;
 }

@@ -1,7 +1,7 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { ID_PATTERN } from "../ids.ts";
 import { pageOf } from "../listing.ts";
-import type { StartOptions, Tenanted } from "../millrace.ts";
+import type { StartOptions, Tenanted, Traced } from "../millrace.ts";
 import { encodeInput, INLINE_LIMIT } from "../payload.ts";
 import type { Records } from "../records.ts";
 import { iso } from "../run-record.ts";
@@ -102,7 +102,10 @@ export class Schedules implements SchedulesApi {
     throw busy(name);
   }
 
-  async trigger(name: string, options: Pick<StartOptions, "tenant" | "idempotency"> = {}): Promise<StartedRun> {
+  async trigger(
+    name: string,
+    options: Pick<StartOptions, "tenant" | "idempotency" | keyof Traced> = {},
+  ): Promise<StartedRun> {
     const { tenant = DEFAULT_TENANT } = options;
     const { now, schedule } = await this.#parts.schedules.read({ tenant, name });
     if (schedule === undefined) throw new NotFoundError("schedule", name);

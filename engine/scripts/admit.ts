@@ -11,8 +11,8 @@ import { tellingScript } from "./script.ts";
  * ARGV  1 run id  2 workflow  3 version  4 tenant  5 input  6 metadata ('' for none)  7 the input for entries ('' to
  *       have it read from the run)  8 event run.queued  9 `counted` if the graph is more than a chain of tasks: how many steps
  *       are at work is counted then  10 what waits for it: the beginning of a timer row, up to its entry ('' for nothing)
- *       11 priority ('' for normal)  12 how many first steps, and how many of them pass a gate  14… of each: name, and the
- *       limits' key ('' if it passes no gate)
+ *       11 priority ('' for normal)  12 the trace that it is of ('' for none)  13 how many first steps, and how many of them
+ *       pass a gate  15… of each: name, and the limits' key ('' if it passes no gate)
  *       and with options, after those: when it starts (`+MS` from now, the ms since 1970, '' for now), ttl in ms, deadline
  *       in ms ('' for none), tags as JSON ('' for none), budget ('' for none), timer row of the ttl, of the deadline, of each first step
  *       of a child run, last: the entry of what waits for it; the field of that one's record; the field that remembers the
@@ -26,7 +26,7 @@ import { tellingScript } from "./script.ts";
 export const admit = tellingScript(
   "admit",
   `
-local firsts, gated, is_child = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[10] ~= ''
+local firsts, gated, is_child = tonumber(ARGV[13]), tonumber(ARGV[14]), ARGV[10] ~= ''
 local keys, args = #KEYS - (is_child and 2 or 0), #ARGV - (is_child and 3 or 0)
 local gates_at = 4 + firsts
 local timers_at = gates_at + (gated > 0 and 2 + 7 * gated or 0) + 1
@@ -45,7 +45,7 @@ end
 
 local id, workflow, version, tenant, input, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local now = now_ms()
-local timers, delayed, options = KEYS[timers_at], KEYS[timers_at + 1], 13 + 2 * firsts
+local timers, delayed, options = KEYS[timers_at], KEYS[timers_at + 1], 14 + 2 * firsts
 local start, starts = args > options and ARGV[options + 1] or '', now
 if start ~= '' then starts = math.max(now, tonumber(start) + (string.sub(start, 1, 1) == '+' and now or 0)) end
 
@@ -55,9 +55,11 @@ local function set(field, value)
   fields[#fields + 1] = field
   fields[#fields + 1] = value
 end
+local trace = ARGV[12] ~= '' and ARGV[12]
+if trace then set('trace', trace) end
 local gates, waiting, lane = {}, 0, ARGV[11] == 'high' and 1 or ARGV[11] == 'low' and 3 or 2
 for i = 1, firsts do
-  local step, key, record, gate = ARGV[12 + 2 * i], ARGV[13 + 2 * i], nil, nil
+  local step, key, record, gate = ARGV[13 + 2 * i], ARGV[14 + 2 * i], nil, nil
   if key ~= '' then
     gate = open_gate(gates_at + 3 + 7 * #gates, workflow .. '@' .. version, step)
     gates[#gates + 1] = gate
@@ -70,12 +72,12 @@ for i = 1, firsts do
     redis.call('HINCRBY', delayed, workflow .. '@' .. version .. ':' .. step, 1)
     record = 'waiting 0 0 0 timer:' .. row .. ' - - 0'
   elseif gate then
-    local place = enter_gate(gate, lane, key, id, '', tenant, ARGV[7], '0', '0', now)
+    local place = enter_gate(gate, lane, key, id, '', tenant, ARGV[7], '0', '0', now, trace)
     local waits = string.sub(place, 1, 5) == 'gate:'
     if waits then waiting = waiting + 1 end
     record = (waits and 'waiting' or 'queued') .. ' 0 0 0 ' .. place .. ' - - 0'
   else
-    local entry = redis.call('XADD', KEYS[4 + i], '*', 'run', id, 'tenant', tenant, 'input', ARGV[7])
+    local entry = add_entry(KEYS[4 + i], trace, 'run', id, 'tenant', tenant, 'input', ARGV[7])
     record = 'queued 0 0 0 ' .. entry .. ' - - 0'
   end
   set('step:' .. step, record)

@@ -37,7 +37,7 @@ local _, any = wrong_types('hlzhsszzzz' .. string.rep('s', #steps) .. string.rep
 if any then return WRONG_TYPE end
 local pending = redis.pcall('XPENDING', KEYS[5], GROUP, entry, entry, 1, ARGV[4])
 if pending.err or not pending[1] or pending[1][4] ~= tonumber(ARGV[6]) then return NOT_OWNER end
-local got = call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'ending', 'undo:' .. step)
+local got = call('HMGET', KEYS[1], 'status', 'createdAt', 'trimmed', 'ending', 'undo:' .. step, 'trace')
 local status, was_counts, place, started, batch = match(got[5] or '', '^(%S+) (%S+ %S+ %S+) (%S+) (%S+) %S+ (%S+)$')
 local reply = DONE
 if not got[1] then reply = UNKNOWN_RUN
@@ -81,7 +81,7 @@ if kind == 'completed' then
   status, place, ended = kind, '-', now
   tell(at_now .. ARGV[more])
 elseif kind == 'released' then
-  place = call('XADD', KEYS[5], '*', 'run', id, 'tenant', tenant, 'input', '', 'failures', ARGV[more],
+  place = add_entry(KEYS[5], got[6], 'run', id, 'tenant', tenant, 'input', '', 'failures', ARGV[more],
     'crashes', ARGV[more + 1], 'wake', 'undo')
   status, started, batch = 'queued', '-', 0
 elseif kind == 'retrying' then

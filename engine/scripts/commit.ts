@@ -180,7 +180,7 @@ local function write(i, at)
     status, place, ended, settled, taken = kind, '-', now_text, true, false
     tell(at_now .. '{"type":"step.skipped","step":"' .. stream.step .. '"}')
   elseif kind == 'released' or kind == 'left' then
-    place = add(kind == 'left' and graph[stream.index].key or stream.key, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
+    place = add(kind == 'left' and graph[stream.index].key or stream.key, run, id, tenant, ARGV[more + 2], ARGV[more + 3], ARGV[more + 4], ARGV[more], ARGV[more + 1])
     if gate and kind == 'released' then keep_slot(gate, id, item, place) end
     status, started, batch = 'queued', ARGV[more + 4] == '' and '-' or started, 0
   elseif kind == 'parked' then
@@ -194,7 +194,7 @@ local function write(i, at)
       -- What it has behind it goes along, as it does where a signal or a timer wakes it.
       local failures, crashes = match(counts, '^%d+ (%d+) (%d+)$')
       if failures == '0' and crashes == '0' then failures = nil end
-      status, place, batch = 'queued', add(stream.key, id, tenant, ARGV[more + 5], ARGV[more + 4], wake, failures, crashes), 0
+      status, place, batch = 'queued', add(stream.key, run, id, tenant, ARGV[more + 5], ARGV[more + 4], wake, failures, crashes), 0
     else
       status, place = 'waiting', 'timer:' .. row
       if due_at ~= '' then
@@ -207,7 +207,7 @@ local function write(i, at)
     end
   elseif kind == 'gated' then
     local failures, crashes = match(counts, '^%d+ (%d+) (%d+)$')
-    place = enter_gate(gate, tonumber(ARGV[more + 2]), ARGV[more], id, item, tenant.name, ARGV[more + 1], failures, crashes, now)
+    place = enter_gate(gate, tonumber(ARGV[more + 2]), ARGV[more], id, item, tenant.name, ARGV[more + 1], failures, crashes, now, run.trace)
     status = string.sub(place, 1, 5) == 'gate:' and 'waiting' or 'queued'
     if status == 'waiting' and not items then delta = -1 end
   elseif kind == 'expanded' then
@@ -251,7 +251,7 @@ local function write(i, at)
     if not graph then
       over = not stream.next
       if stream.next then
-        local entry = call('XADD', stream.next, '*', 'run', id, 'tenant', tenant.name, 'input', input)
+        local entry = add_entry(stream.next, run.trace, 'run', id, 'tenant', tenant.name, 'input', input)
         fields[f + 1], fields[f + 2] = stream.next_record, 'queued 0 0 0 ' .. entry .. ' - - 0'
         f = f + 2
       end

@@ -34,7 +34,7 @@ local gates = tonumber(ARGV[6])
 local _, any = wrong_types('hlzhzzz' .. string.rep('s', #KEYS - 7 - 7 * gates) .. string.rep('hzzzsss', gates))
 if any then return WRONG_TYPE end
 local run, timers, delayed = KEYS[1], KEYS[3], KEYS[4]
-local got = redis.call('HMGET', run, 'status', 'version', 'tenant', 'createdAt', 'trimmed')
+local got = redis.call('HMGET', run, 'status', 'version', 'tenant', 'createdAt', 'trimmed', 'trace')
 if not got[1] then return UNKNOWN_RUN end
 if not LIVE[got[1]] then return RUN_ENDED end
 for i = 1, 3 do
@@ -113,7 +113,7 @@ for _ = 1, number() do
     if wake then
       entry[11], entry[12] = 'wake', wake
     end
-    place = redis.call('XADD', stream, '*', unpack(entry))
+    place = add_entry(stream, got[6], unpack(entry))
   end
   redis.call('HSET', run, field, words .. ' ' .. place .. ' ' .. take())
 end

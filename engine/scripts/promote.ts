@@ -47,7 +47,7 @@ local function wake(row)
     end
   end
   if not UNCOUNTED[reason] then redis.call('HINCRBY', KEYS[2], delayed, -1) end
-  local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', 'createdAt', 'active')
+  local got = redis.call('HMGET', KEYS[run], 'status', 'tenant', 'createdAt', 'active', 'trace')
   if not got[1] then return UNKNOWN_RUN end
   -- What had woken it before it was parked, or failed and is tried again.
   local woken = string.match(reason, '^%a+:(.+)$') or reason
@@ -67,7 +67,7 @@ local function wake(row)
     fields[#fields + 1] = 'wake'
     fields[#fields + 1] = woken
   end
-  local entry = redis.call('XADD', KEYS[stream], '*', unpack(fields))
+  local entry = add_entry(KEYS[stream], got[5], unpack(fields))
   redis.call('HSET', holder, field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
   if item == '' and was == 'waiting' and not undo then
     redis.call('HDEL', KEYS[run], 'due:' .. step)

@@ -109,8 +109,8 @@ local function reconcile_run()
   for k = first, first + 2 do
     if wrong[k] then return run, WRONG_TYPE end
   end
-  local got = call('HMGET', key, 'status', 'version', 'tenant', 'createdAt', 'active')
-  run.status, run.tenant, run.created, run.active = got[1], got[3], got[4], got[5]
+  local got = call('HMGET', key, 'status', 'version', 'tenant', 'createdAt', 'active', 'trace')
+  run.status, run.tenant, run.created, run.active, run.trace = got[1], got[3], got[4], got[5], got[6]
   run.index = { queued = KEYS[first], running = KEYS[first + 1], waiting = KEYS[first + 2] }
   local own = run.index[run.status == 'undoing' and 'running' or run.status or '']
   local reply = got[1] and ALREADY or UNKNOWN_RUN
@@ -159,7 +159,7 @@ local function put_back(run, place, crashed)
   end
   if place.item ~= '' then add('item', place.item) end
   if place.woken ~= '' then add('wake', place.woken) end
-  local entry = call('XADD', place.stream, '*', unpack(fields))
+  local entry = add_entry(place.stream, run.trace, unpack(fields))
   if place.woken == '' or place.woken == 'undo' then started = '-' end
   call('HSET', place.holder, place.field, table.concat({ 'queued', attempt, failures, crashes, entry, started, '- 0' }, ' '))
   if was ~= 'waiting' or place.item ~= '' or place.woken == 'undo' then return DONE end

@@ -22,7 +22,7 @@ local wrong, any = wrong_types('hlszzz' .. string.rep('sh', count))
 if any then return WRONG_TYPE end
 local id, letter_id = ARGV[1], ARGV[2]
 local mark = 'dead:' .. ARGV[3]
-local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'trimmed', mark, 'active', 'ending')
+local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'trimmed', mark, 'active', 'ending', 'trace')
 if not got[1] or not got[5] then return UNKNOWN_RUN end
 if got[7] then return RUN_ENDED end
 local dead_step, letter, dead_item = string.match(got[5], '^(%S+) (%S+) ?(%S*)$')
@@ -38,9 +38,9 @@ end
 local function add(stream, item)
   local entry
   if item then
-    entry = redis.call('XADD', stream, '*', 'run', id, 'tenant', got[2], 'input', '', 'item', item)
+    entry = add_entry(stream, got[8], 'run', id, 'tenant', got[2], 'input', '', 'item', item)
   else
-    entry = redis.call('XADD', stream, '*', 'run', id, 'tenant', got[2], 'input', '')
+    entry = add_entry(stream, got[8], 'run', id, 'tenant', got[2], 'input', '')
   end
   return 'queued 0 0 0 ' .. entry .. ' - - 0'
 end

@@ -108,6 +108,13 @@ local function append(run_key, log_key, trimmed, lines, n)
   return trimmed + drop
 end
 
+-- Adds a step's entry to its stream. What it has follows: names and values. It carries the trace that its run is of, if there
+-- is one: then every attempt is in it, and nobody has to read the run to know.
+local function add_entry(stream, trace, ...)
+  if trace then return redis.call('XADD', stream, '*', 'trace', trace, ...) end
+  return redis.call('XADD', stream, '*', ...)
+end
+
 ${gate}
 -- Takes a live step or item from its place.
 local function clear_place(place, stream_key, timers_key, delayed_key, parked_key, field)

@@ -15,7 +15,7 @@ local _, any = wrong_types('hzhszz')
 if any then return WRONG_TYPE end
 local id, step = ARGV[1], ARGV[2]
 local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'createdAt', 'active', 'step:' .. step, 'signalled:' .. step,
-  'version')
+  'version', 'trace')
 if not got[1] then return UNKNOWN_RUN end
 if got[6] then return got[6] == ARGV[3] and ALREADY or STALE end
 if not LIVE[got[1]] then return RUN_ENDED end
@@ -26,7 +26,7 @@ if ENDED[status] then return STALE end
 local waits = status == 'waiting' and string.match(place, '^timer:(wake|timeout|.+)$')
 if waits then
   if redis.call('ZREM', KEYS[2], waits) == 1 then redis.call('HINCRBY', KEYS[3], ARGV[5], -1) end
-  local entry = redis.call('XADD', KEYS[4], '*', 'run', id, 'tenant', got[2], 'input', '', 'failures', failures,
+  local entry = add_entry(KEYS[4], got[8], 'run', id, 'tenant', got[2], 'input', '', 'failures', failures,
     'crashes', crashes, 'wake', 'signal')
   redis.call('HDEL', KEYS[1], 'due:' .. step)
   redis.call('HSET', KEYS[1], 'step:' .. step,

@@ -20,6 +20,8 @@ export interface RerunAdmission {
   start: readonly string[];
   /** Fields of the run's hash that are kept. */
   fields: Readonly<Record<string, string>>;
+  /** The trace that it is of, as Redis holds it. */
+  trace?: string | undefined;
   /** What `expectBlobs` said; undefined where it was not called. */
   blobsDueAt: number | undefined;
 }
@@ -70,7 +72,7 @@ export class RerunStore {
         ...(blobsDueAt === undefined
           ? ["", 0]
           : [encodeTimerRow({ kind: "delete", tenant, run: id, items: "" }), blobsDueAt]),
-        ...[start.length, ...start],
+        ...[admission.trace ?? "", start.length, ...start],
         ...Object.entries(fields).flat(),
       ],
       via,

@@ -59,6 +59,8 @@ export interface Declaration<
   body?: B;
   /** Whether the body may be left out. */
   bodyOptional?: boolean;
+  /** How large a JSON body may be, if not as large as the others. */
+  bodyBytes?: number;
   raw?: RawBody;
   /** Whether `Idempotency-Key` is taken. */
   idempotent?: boolean;
@@ -67,6 +69,8 @@ export interface Declaration<
   answers: A;
   /** The statuses of problems that it answers with, beside those that follow from the rest. */
   problems?: readonly number[];
+  /** What its errors look like, where they are no problems. */
+  errors?: v.GenericSchema;
 }
 
 /** A declaration at its place. */

@@ -31,6 +31,7 @@ const PROBLEMS: Record<number, string> = {
   426: "This is for WebSockets.",
   429: "Too many requests, or the store is nearly full: ask again after `Retry-After` seconds.",
   500: "Something went wrong here.",
+  502: "A server behind this one refuses it.",
   503: "The store cannot be reached, or has not confirmed: ask again, with the same `Idempotency-Key` if there is one.",
   504: "It took too long.",
 };
@@ -73,7 +74,7 @@ export function openApi(operations: readonly Operation[], { version }: { version
 }
 
 function operationObject(path: string, declaration: Declaration): Record<string, unknown> {
-  const { id, tag, summary, description, scope, ticket, answers } = declaration;
+  const { id, tag, summary, description, scope, ticket, answers, errors } = declaration;
   const key = { key: scope === "public" ? [] : [scope] };
   const body = requestBody(declaration);
   return {
@@ -89,14 +90,19 @@ function operationObject(path: string, declaration: Declaration): Record<string,
       ...Object.fromEntries(
         problemsOf(path, declaration)
           .filter((status) => !(status in answers))
-          .map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]),
+          .map((status) => [status, problemAs(errors, status)]),
       ),
     },
   };
 }
 
+function problemAs(errors: Declaration["errors"], status: number): unknown {
+  if (errors === undefined) return { $ref: `#/components/responses/Problem${status}` };
+  return response({ description: PROBLEMS[status] ?? "An error.", schema: errors });
+}
+
 /** The statuses of problems that an operation may answer with. */
-export function problemsOf(path: string, declaration: Declaration): number[] {
+function problemsOf(path: string, declaration: Declaration): number[] {
   const { scope, query, body, raw, idempotent, problems = [] } = declaration;
   const statuses = new Set([...problems, 500, 503]);
   const add = (...more: number[]) => {

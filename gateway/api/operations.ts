@@ -47,6 +47,7 @@ export class Operations {
     handle: (asked: Asked<v.InferOutput<Q>, v.InferOutput<B>, A>) => Response | Promise<Response>,
   ): this {
     this.all.push({ method, path, declaration });
+    const limits = { ...this.#limits, jsonBytes: declaration.bodyBytes ?? this.#limits.jsonBytes };
     this.app.on(method, path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
       const caller = await this.#door.admit(c, declaration);
       c.set("caller", caller);
@@ -60,7 +61,7 @@ export class Operations {
       const { value, bytes } =
         declaration.body === undefined
           ? { value: undefined, bytes: NO_BYTES }
-          : await readJson(c, declaration.body, this.#limits, declaration.bodyOptional);
+          : await readJson(c, declaration.body, limits, declaration.bodyOptional);
       const body = value as v.InferOutput<B>;
       const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
         c.json(value, status as 200, headers);

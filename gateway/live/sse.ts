@@ -22,15 +22,35 @@ export async function sseResponse(
   { after, ended = false, headers = {} }: SseOptions,
 ): Promise<Response> {
   const abort = new AbortController();
-  const messages = gateway.millrace.watch(run, { tenant: tenantOf(c), after, signal: abort.signal });
+  const messages = encoded(gateway.millrace.watch(run, { tenant: tenantOf(c), after, signal: abort.signal }));
   const first = ended ? await messages.next() : undefined;
   if (first?.done === true) return c.body(null, 204);
-  return c.body(new ReadableStream(new EventStream(gateway, run, messages, abort, first)), 200, {
+  return streamResponse(c, gateway, run, { messages, abort, first, headers });
+}
+
+/** What is sent as Server-Sent Events, about one run. */
+export interface SseSource {
+  /** Encoded, each as one event. */
+  messages: AsyncGenerator<string>;
+  /** Aborted when the client has gone, or does not read. */
+  abort: AbortController;
+  /** A message that was read already. */
+  first?: IteratorResult<string> | undefined;
+  headers?: Record<string, string>;
+}
+
+/** Messages as Server-Sent Events: asked for only as fast as the client takes them, with heartbeats where they are quiet. */
+export function streamResponse(c: Context<Env>, gateway: Gateway, run: string, source: SseSource): Response {
+  return c.body(new ReadableStream(new EventStream(gateway, run, source)), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
-    ...headers,
+    ...source.headers,
   });
+}
+
+async function* encoded(messages: AsyncGenerator<WatchMessage>): AsyncGenerator<string> {
+  for await (const message of messages) yield encode(message);
 }
 
 const HEARTBEAT = Symbol("heartbeat");
@@ -39,19 +59,13 @@ const HEARTBEAT = Symbol("heartbeat");
 class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   readonly #gateway: Gateway;
   readonly #run: string;
-  readonly #messages: AsyncGenerator<WatchMessage>;
+  readonly #messages: AsyncGenerator<string>;
   readonly #abort: AbortController;
   readonly #encoder = new TextEncoder();
-  #next: Promise<IteratorResult<WatchMessage>> | undefined;
+  #next: Promise<IteratorResult<string>> | undefined;
   #stalled: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    gateway: Gateway,
-    run: string,
-    messages: AsyncGenerator<WatchMessage>,
-    abort: AbortController,
-    first: IteratorResult<WatchMessage> | undefined,
-  ) {
+  constructor(gateway: Gateway, run: string, { messages, abort, first }: SseSource) {
     this.#gateway = gateway;
     this.#run = run;
     this.#messages = messages;
@@ -75,7 +89,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
         controller.close();
         return this.#release();
       }
-      controller.enqueue(this.#encoder.encode(next === HEARTBEAT ? ": \n\n" : encode(next.value)));
+      controller.enqueue(this.#encoder.encode(next === HEARTBEAT ? ": \n\n" : next.value));
       this.#watchReader(controller);
     } catch (error) {
       if (this.#abort.signal.aborted) return;
@@ -102,7 +116,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
     this.#gateway.log.warn("the event stream of {run} ended early: {error}", { run: this.#run, error });
   }
 
-  async #nextOrHeartbeat(): Promise<IteratorResult<WatchMessage> | typeof HEARTBEAT> {
+  async #nextOrHeartbeat(): Promise<IteratorResult<string> | typeof HEARTBEAT> {
     this.#next ??= this.#messages.next();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const heartbeat = new Promise<typeof HEARTBEAT>((resolve) => {

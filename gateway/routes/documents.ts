@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { BlobInfo, StartedRun } from "../../engine/index.ts";
+import type { BlobInfo, StartedRun, StartOptions } from "../../engine/index.ts";
 import { ConflictError, NotFoundError, UnavailableError, UnconfirmedError } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
 import { demand, startFor } from "../access/caller.ts";
@@ -8,6 +8,7 @@ import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError } from "../problem.ts";
+import { traceOf } from "../trace.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
 import { acceptedRun } from "../views/common.ts";
@@ -64,7 +65,7 @@ export function documentOperations(operations: Operations, { millrace, limits, l
       const document = viewOf(blob);
       if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
 
-      const started = await startFor(caller, () => startWith(workflow, document, tenant, key));
+      const started = await startFor(caller, () => startWith(workflow, document, key, { tenant, ...traceOf(c) }));
       if (started.created) return accepted(c, started, { document });
       await blobs.delete(tenant, document.id);
       const first = await millrace.runs.get(started.id, { tenant });
@@ -75,12 +76,13 @@ export function documentOperations(operations: Operations, { millrace, limits, l
   async function startWith(
     workflow: string,
     document: DocumentView,
-    tenant: string,
     key: string | undefined,
+    options: StartOptions & { tenant: string },
   ): Promise<StartedRun> {
+    const { tenant } = options;
     const same = await idempotency(key, "documents", [workflow, document.name, document.sha256]);
     try {
-      return await millrace.runs.start(workflow, { document }, { tenant, ...same });
+      return await millrace.runs.start(workflow, { document }, { ...options, ...same });
     } catch (error) {
       const isOthers = error instanceof UnconfirmedError && (await isOf(error.run, tenant, document)) === false;
       // The run may be stored although Redis did not say so: then it needs its document.

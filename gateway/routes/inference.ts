@@ -1,28 +1,23 @@
-import type { Context } from "hono";
 import * as v from "valibot";
+import { inferenceFields } from "../../workflows/inference/input.ts";
 import { accepted, runLinks } from "../accepted.ts";
 import { startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
+import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
 import { sseResponse } from "../live/sse.ts";
+import { checkInference } from "../openai/models.ts";
 import { priority } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 import { acceptedRun } from "../views/common.ts";
 import { runView } from "../views/runs.ts";
+import { endsWithin } from "../waiting.ts";
 
 const WORKFLOW = "inference";
 
-const body = v.strictObject({
-  prompt: v.string(),
-  model: v.optional(v.string()),
-  user_id: v.optional(v.string()),
-  system: v.optional(v.string()),
-  max_tokens: v.optional(v.number()),
-  cache: v.optional(v.boolean()),
-  priority,
-});
+const body = v.strictObject({ ...inferenceFields, priority });
 
-/** A prompt as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
+/** A prompt or a conversation as a run of the workflow `inference`: its id at once, its events as they come, or its end if that is soon. */
 export function inferenceOperations(operations: Operations, gateway: Gateway): void {
   const { millrace, limits } = gateway;
 
@@ -50,12 +45,15 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
           headers: { Location: "The run." },
         },
       },
-      problems: [409],
+      problems: [400, 409],
     },
     async ({ c, caller, tenant, body, bytes, key, reply }) => {
       const { priority, ...input } = body;
+      checkInference(input);
       const same = await idempotency(key, WORKFLOW, [bytes]);
-      const started = await startFor(caller, () => millrace.runs.start(WORKFLOW, input, { tenant, priority, ...same }));
+      const started = await startFor(caller, () =>
+        millrace.runs.start(WORKFLOW, input, { tenant, priority, ...traceOf(c), ...same }),
+      );
 
       if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))
         return sseResponse(c, gateway, started.id, { headers: { Location: runLinks(started.id).self } });
@@ -76,17 +74,4 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
 function preferredWait(prefer: string | undefined, maxMs: number): number | undefined {
   const match = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(prefer ?? "");
   return match === null ? undefined : Math.min(Number(match[1]), maxMs / 1_000);
-}
-
-/** Whether a run's last event comes within that time. */
-async function endsWithin(c: Context<Env>, { millrace, log }: Gateway, run: string, ms: number): Promise<boolean> {
-  const signal = AbortSignal.timeout(ms);
-  try {
-    for await (const _ of millrace.watch(run, { tenant: tenantOf(c), signal }));
-    return !signal.aborted;
-  } catch (error) {
-    // The run is accepted, whatever becomes of the waiting.
-    log.warn("the end of {run} could not be waited for: {error}", { run, error, requestId: c.get("requestId") });
-    return false;
-  }
 }

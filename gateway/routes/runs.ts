@@ -8,6 +8,7 @@ import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 import { acceptedRun, page, toldRun } from "../views/common.ts";
 import { runSummary, runView } from "../views/runs.ts";
 
@@ -57,6 +58,7 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
         metadata: body.metadata,
         priority: body.priority,
         ...termsOf(body),
+        ...traceOf(c),
         ...(await idempotency(key, "runs", [workflow, bytes])),
       };
       const started = await startFor(caller, () => millrace.runs.start(workflow, body.input, options));
@@ -134,7 +136,10 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
     async ({ c, caller, tenant, body, bytes, key }) => {
       const id = idParam(c, "run");
       const same = await idempotency(key, "reruns", [id, bytes]);
-      return accepted(c, await startFor(caller, () => millrace.runs.rerun(id, { tenant, ...body, ...same })));
+      return accepted(
+        c,
+        await startFor(caller, () => millrace.runs.rerun(id, { tenant, ...body, ...traceOf(c), ...same })),
+      );
     },
   );
 

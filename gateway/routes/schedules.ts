@@ -9,6 +9,7 @@ import { idempotency } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
 import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms } from "../schemas.ts";
+import { traceOf } from "../trace.ts";
 import { acceptedRun, page } from "../views/common.ts";
 import { scheduleSummary, scheduleView } from "../views/schedules.ts";
 
@@ -134,7 +135,7 @@ export function scheduleOperations(operations: Operations, { millrace }: Gateway
     async ({ c, caller, tenant, key }) => {
       const name = nameOf(c);
       const same = await idempotency(key, "schedules", [name]);
-      return accepted(c, await startFor(caller, () => schedules.trigger(name, { tenant, ...same })));
+      return accepted(c, await startFor(caller, () => schedules.trigger(name, { tenant, ...traceOf(c), ...same })));
     },
   );
 }

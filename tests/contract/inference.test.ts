@@ -73,10 +73,13 @@ describe("a prompt", () => {
     expect((await infer({ prompt: "other" }, headers)).status).toBe(422);
   });
 
-  test.each([{}, { prompt: 1 }, { prompt: "a", priority: "urgent" }, { prompt: "a", temperature: 1 }])(
-    "is refused: %j",
-    async (body) => {
-      expect((await infer(body)).status).toBe(422);
-    },
-  );
+  test.each([
+    {},
+    { prompt: 1 },
+    { prompt: "a", priority: "urgent" },
+    { prompt: "a", temperature: 3 },
+    { prompt: "a", top_k: 1 },
+  ])("is refused: %j", async (body) => {
+    expect((await infer(body)).status).toBe(422);
+  });
 });

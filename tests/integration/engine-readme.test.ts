@@ -224,7 +224,9 @@ describe("what Redis holds after runs of every kind", () => {
       const { lastRun } = await bench.get("often");
       return lastRun !== undefined && (await bench.redis.hexists(bench.keys.run(lastRun), "tick")) === 1;
     }, 10_000);
-    await engine.ended((await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high" })).id);
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const soon = await engine.millrace.runs.start(odd, { name: "soon" }, { priority: "high", traceparent });
+    await engine.ended(soon.id);
     const parked = await engine.millrace.runs.start(odd, { name: "later" }, { tenant: "idle" });
     for await (const { type } of engine.millrace.watch(parked.id, { tenant: "idle" }))
       if (type === "run.waiting") break;

@@ -278,9 +278,12 @@ describe("the input of inference", () => {
     ["prompt", { prompt: "" }],
     ["prompt", { prompt: "x".repeat(100_001) }],
     ["max_tokens", { prompt: "x", max_tokens: 0 }],
-    ["max_tokens", { prompt: "x", max_tokens: 32_001 }],
+    ["max_tokens", { prompt: "x", max_tokens: 128_001 }],
     ["max_tokens", { prompt: "x", max_tokens: 1.5 }],
     ["model", { prompt: "x", model: "" }],
+    ["prompt", {}],
+    ["prompt", { prompt: "x", messages: [{ role: "user", content: "x" }] }],
+    ["system", { system: "x", messages: [{ role: "user", content: "x" }] }],
   ])("refuses a bad %s", async (field, input) => {
     const error = await failure(validate(inference.input, input, "input"));
     expect(error).toBeInstanceOf(InvalidInputError);

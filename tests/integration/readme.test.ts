@@ -25,7 +25,7 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts"])
+  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts", "chat.ts"])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -158,6 +158,14 @@ describe.skipIf(noCurl)("the curl commands, with the shipped workflows", () => {
     const answer = JSON.parse(await run(command(...CURL.prompt), gateway.url));
     expect(answer).toMatchObject({ status: "completed", output: { model: "millrace-extractive-1" } });
     expect(answer.output.text).toContain("The bridge was built in 1894.");
+  });
+
+  test("and answer OpenAI's client", async () => {
+    const code = block(readme, "ts chat.ts").replace("localhost:8787", `127.0.0.1:${gateway.port}`);
+    await writeFile(`${dir}/chat-here.ts`, code);
+    const program = startFile("node", `${dir.slice(ROOT.length)}/chat-here.ts`);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toBe("The bridge was built in 1894.\n2 vectors of 512 numbers\n");
   });
 });
 

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documentPath, noDocuments } from "../support/documents.ts";
 import { TestSocket, TestStream } from "../support/live-clients.ts";
@@ -137,6 +138,25 @@ describe.skipIf(noDocuments).each(RUNTIMES)("millrace gateway and millrace worke
       expect(stream.messages.at(-1)).toMatchObject({ type: "run.completed" });
       const said = stream.messages.flatMap(({ type, data }) => (type === "step.output" ? [data.text] : []));
       expect(said.join("")).toBe(ANSWER);
+    });
+
+    test("OpenAI's client is answered, as it comes, and given vectors", async () => {
+      const client = new OpenAI({ baseURL: `${product.url}/v1`, apiKey: "none", maxRetries: 0 });
+      const messages: OpenAI.ChatCompletionMessageParam[] = [
+        { role: "user", content: `${TEXT} Which family built it?` },
+      ];
+      const asked = { model: "millrace-extractive-1", messages, stream: true as const };
+      const options = { headers: { "Idempotency-Key": "mill" } };
+      for (const _ of ["first", "again"]) {
+        let said = "";
+        for await (const { choices } of await client.chat.completions.create(asked, options))
+          said += choices[0]?.delta.content ?? "";
+        expect(said).toBe(ANSWER);
+      }
+      const { data } = await client.embeddings.create({ model: "millrace-hashing-1", input: TEXT });
+      expect(data[0]!.embedding).toHaveLength(512);
+      const error = await client.chat.completions.create({ ...asked, n: 2 }).catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(OpenAI.BadRequestError);
     });
 
     test("a running run is cancelled: its watchers hear of it, and its worker lets go of it", async () => {

@@ -9,6 +9,7 @@ import { createApp } from "../../gateway/app.ts";
 import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
+import type { RemoteModels } from "../../gateway/openai/models.ts";
 import type { WebhookPolicy } from "../../workflows/webhooks/destinations.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { channelsLike } from "./redis-client.ts";
@@ -41,6 +42,9 @@ export async function startGateway(options: {
   workflows: readonly AnyWorkflow[];
   limits?: Partial<Limits>;
   worker?: boolean;
+  /** What its worker hands to the handlers. */
+  env?: Record<string, string>;
+  remoteModels?: RemoteModels | undefined;
   /** Another Redis than the suite's. */
   url?: string;
   /** Whether it asks for keys. */
@@ -59,7 +63,7 @@ export async function startGateway(options: {
   const dir = await temporaryDir();
   const { workflows, url: redis = engineUrl, durability = "memory" } = options;
   const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
-  const worker = options.worker === false ? undefined : createWorker(millrace);
+  const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
   await worker?.start();
   const logged: TestGateway["logged"] = [];
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
@@ -74,6 +78,7 @@ export async function startGateway(options: {
         upgradeWebSocket,
         log,
         limits: options.limits ?? {},
+        remoteModels: options.remoteModels,
       }),
     { host: "127.0.0.1", port: 0 },
   );

@@ -31,6 +31,7 @@ const PURE_CORE = [
   "ids",
   "config-reader",
   "schema",
+  "trace-context",
   "usage",
   "user-key",
   "views",

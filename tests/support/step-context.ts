@@ -36,6 +36,8 @@ export function stepContext(
     signal: given.signal ?? new AbortController().signal,
     idempotencyKey: "0190b0a1f0007000800000000000000a-0/under-test",
     fence: "1-0/1",
+    traceparent: undefined,
+    tracestate: undefined,
     blobs,
     env: given.env ?? {},
     config: {

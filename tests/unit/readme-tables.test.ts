@@ -79,6 +79,8 @@ test("the README's table of variables has every setting with its default, and no
     ...ofWebhooks,
     ...ofTokens,
   ];
+  const { tracing } = readSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" });
+  defaults.push("", "", tracing!.protocol, "", "otlp", "false");
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
   expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));
 });
@@ -90,7 +92,11 @@ test("the README names no other variable than those that are read", async () => 
   const ofTests = [...(await source("tests/support/documents.ts")).matchAll(/env\.(\w+)/g)].map(([, name]) => name!);
   const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
   const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
-  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofRuntimes].filter((name) => name.includes("_"));
+  const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
+  ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
+  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofRuntimes, ...ofSdk].filter((name) =>
+    name.includes("_"),
+  );
   expect([...named].sort()).toEqual([...new Set(withUnderscore)].sort());
 });
 

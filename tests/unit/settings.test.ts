@@ -3,6 +3,8 @@ import { readSettings, requireRedis, VARIABLES } from "../../cli/settings.ts";
 import { parseSteps } from "../../cli/steps.ts";
 import { adding, waiting } from "../support/programs/definitions.ts";
 
+const sending = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
+
 describe("settings", () => {
   test("have defaults for everything but Redis", () => {
     expect(readSettings({})).toEqual({
@@ -14,6 +16,7 @@ describe("settings", () => {
       blobs: ".millrace/blobs",
       durability: "memory",
       webhooks: { allow: [], http: false },
+      tracing: undefined,
     });
     expect(() => requireRedis(readSettings({}))).toThrow(/REDIS_URL is not set/);
   });
@@ -30,6 +33,12 @@ describe("settings", () => {
       MILLRACE_DURABILITY: "replicas:2",
       MILLRACE_WEBHOOKS_ALLOW: "10.1.0.0/16, hooks.internal,",
       MILLRACE_WEBHOOKS_HTTP: "yes",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318",
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.example/v1/traces",
+      OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json",
+      OTEL_TRACES_EXPORTER: "otlp",
+      OTEL_SDK_DISABLED: "false",
     };
     expect(Object.keys(env).sort()).toEqual([...VARIABLES].sort());
     expect(readSettings(env)).toEqual({
@@ -41,7 +50,17 @@ describe("settings", () => {
       blobs: "/var/blobs",
       durability: { replicas: 2 },
       webhooks: { allow: ["10.1.0.0/16", "hooks.internal"], http: true },
+      tracing: { protocol: "http/json" },
     });
+  });
+
+  test("send spans where one says where to, unless another says not to", () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
+    expect(readSettings(env).tracing).toEqual({ protocol: "http/protobuf" });
+    expect(readSettings({ OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" }).tracing).toBeUndefined();
+    expect(readSettings({ ...env, OTEL_TRACES_EXPORTER: "none" }).tracing).toBeUndefined();
+    expect(readSettings({ ...env, OTEL_SDK_DISABLED: "True" }).tracing).toBeUndefined();
+    expect(readSettings({ ...env, OTEL_EXPORTER_OTLP_ENDPOINT: " " }).tracing).toBeUndefined();
   });
 
   test("take VALKEY_URL where REDIS_URL is not set or empty", () => {
@@ -66,12 +85,17 @@ describe("settings", () => {
     [{ MILLRACE_WEBHOOKS_HTTP: "true" }, "MILLRACE_WEBHOOKS_HTTP takes yes or no"],
     [{ REDIS_URL: "localhost:6379" }, "REDIS_URL takes a URL"],
     [{ VALKEY_URL: "http://localhost" }, "VALKEY_URL takes a URL"],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: "localhost:4318" }, "OTEL_EXPORTER_OTLP_ENDPOINT takes a URL"],
+    [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "traces" }, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a URL"],
+    [{ ...sending, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }, "OTEL_EXPORTER_OTLP_PROTOCOL takes one of http/protobuf"],
+    [{ ...sending, OTEL_TRACES_EXPORTER: "zipkin" }, "OTEL_TRACES_EXPORTER takes otlp or none"],
   ])("refuse %j", (env, message) => {
     expect(() => readSettings(env)).toThrow(message);
   });
 
   test("repeat no password", () => {
-    expect(() => readSettings({ REDIS_URL: "http://user:secret@host" })).toThrow(/^(?!.*secret)/);
+    for (const name of ["REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+      expect(() => readSettings({ [name]: "ftp://user:secret@host" })).toThrow(/^(?!.*secret)/);
   });
 });
 

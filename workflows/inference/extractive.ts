@@ -3,10 +3,10 @@ import { type Pace, pacer } from "../pace.ts";
 import { quotable } from "../text/prose.ts";
 import { rankByCentroid, rankByQuestion } from "../text/ranking.ts";
 import { wordsOf } from "../text/words.ts";
+import { askedOf } from "./conversation.ts";
+import { EXTRACTIVE_MODEL } from "./models.ts";
 import { type Task, taskOf } from "./task.ts";
 import type { InferenceInput, InferenceOutput } from "./workflow.ts";
-
-export const EXTRACTIVE_MODEL = "millrace-extractive-1";
 
 const MOST_ANSWERS = 3;
 /** A sentence that fits a question half as well as the best one is no answer to it. */
@@ -28,8 +28,9 @@ const NOT_FOUND =
  */
 export async function extractiveAnswer(input: InferenceInput, ctx: StepContext): Promise<InferenceOutput> {
   const pace = pacer(ctx.signal);
-  const task = taskOf(input.prompt, input.system);
-  const answer = (await answerTo(task, pace)).join(" ");
+  const { prompt, system } = askedOf(input);
+  const task = taskOf(prompt, system);
+  const answer = upTo((await answerTo(task, pace)).join(" "), input.stop);
   const most = input.max_tokens ?? Number.POSITIVE_INFINITY;
   let text = "";
   let outputTokens = 0;
@@ -46,9 +47,15 @@ export async function extractiveAnswer(input: InferenceInput, ctx: StepContext):
   }
   if (chunk !== "") ctx.emit(chunk);
   text += chunk;
-  const inputTokens = wordsOf(input.prompt, task.language).length + wordsOf(input.system ?? "", task.language).length;
+  const inputTokens = wordsOf(prompt, task.language).length + wordsOf(system, task.language).length;
   const finishReason = text.length < answer.length ? "length" : "stop";
   return { text, model: EXTRACTIVE_MODEL, usage: { inputTokens, outputTokens }, finishReason };
+}
+
+/** An answer as far as the first of the texts that end it. */
+function upTo(answer: string, stop: readonly string[] = []): string {
+  const ends = stop.map((each) => answer.indexOf(each)).filter((at) => at >= 0);
+  return answer.slice(0, Math.min(answer.length, ...ends));
 }
 
 async function answerTo({ question, sentences, background, language }: Task, pace: Pace): Promise<string[]> {

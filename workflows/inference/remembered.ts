@@ -16,9 +16,9 @@ export async function remembered(
   ctx: StepContext,
 ): Promise<CachedResult<InferenceOutput> | undefined> {
   if (input.cache !== true || !ctx.config.flag("inference.cache", { default: true })) return undefined;
-  const { prompt, system = null, user_id = null, max_tokens = null } = input;
+  const { cache: _, model: __, ...asked } = input;
   const where = [ctx.run.tenant, server?.baseURL ?? null, ctx.config.get(deploymentKey(model)) ?? null];
-  const key = await hexDigest("SHA-256", JSON.stringify([...where, prompt, system, user_id, max_tokens]));
+  const key = await hexDigest("SHA-256", JSON.stringify([...where, asked]));
   const result = ctx.cached<InferenceOutput>(MODELS, model, key);
   return {
     value: result.value,

@@ -49,7 +49,8 @@ function piecesOf(prompt: string, language: string | null): string[] {
   });
 }
 
-function isAsk(sentence: string): boolean {
+/** Whether a sentence asks for something, or introduces what does. */
+export function isAsk(sentence: string): boolean {
   const plain = sentence.replace(LABEL, "");
   return (
     ASKS.test(plain) ||

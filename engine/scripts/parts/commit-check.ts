@@ -28,10 +28,10 @@ local function check(i, at, stream, entry)
   local run = runs[number]
   if not run then
     local key = KEYS[number]
-    local got = redis.pcall('HMGET', key, 'status', 'createdAt', 'trimmed', field)
+    local got = redis.pcall('HMGET', key, 'status', 'createdAt', 'trimmed', field, 'trace')
     if got.err then return WRONG_TYPE end
     run = { number = number, key = key, log = KEYS[number + 1], status = got[1], created = got[2], trimmed = got[3],
-      [field] = got[4] }
+      [field] = got[4], trace = got[5] }
     runs[number] = run
   elseif run[field] == nil then
     run[field] = call('HGET', run.key, field)

@@ -33,9 +33,9 @@ local function move(run, id, from, to)
 end
 
 -- Adds an entry; 'item' and 'wake' are '' where there is none.
-local function add(key, id, tenant, input, item, wake, failures, crashes)
+local function add(key, run, id, tenant, input, item, wake, failures, crashes)
   if item == '' and wake == '' and not failures then
-    return call('XADD', key, '*', 'run', id, 'tenant', tenant.name, 'input', input)
+    return add_entry(key, run.trace, 'run', id, 'tenant', tenant.name, 'input', input)
   end
   local entry = { 'run', id, 'tenant', tenant.name, 'input', input }
   local function put(field, value)
@@ -48,7 +48,7 @@ local function add(key, id, tenant, input, item, wake, failures, crashes)
   end
   if item ~= '' then put('item', item) end
   if wake ~= '' then put('wake', wake) end
-  return call('XADD', key, '*', unpack(entry))
+  return add_entry(key, run.trace, unpack(entry))
 end
 
 -- A step is done, or is not taken: what comes after it is counted down, begins, or is not taken either.
@@ -69,7 +69,7 @@ local function settle(run, id, tenant, graph, index, taken, input)
       go, ready, given = took > 0, came == following.needs, ''
     end
     if ready and go then
-      set(following.record, 'queued 0 0 0 ' .. add(following.key, id, tenant, given, '', '') .. ' - - 0')
+      set(following.record, 'queued 0 0 0 ' .. add(following.key, run, id, tenant, given, '', '') .. ' - - 0')
       delta = delta + 1
     elseif ready then
       set(following.record, 'skipped 0 0 0 - - ' .. now_text .. ' 0')
@@ -95,7 +95,7 @@ end
 
 local function begin_item(run, id, tenant, stream, items, input)
   local item = items.started .. ''
-  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.graph[stream.index].key, id, tenant, input, item, '') .. ' - - 0')
+  call('HSET', items.live, item, 'queued 0 0 0 ' .. add(stream.graph[stream.index].key, run, id, tenant, input, item, '') .. ' - - 0')
   items.started = items.started + 1
 end
 

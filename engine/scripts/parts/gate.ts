@@ -104,13 +104,13 @@ local function place_key(gate, key, now)
 end
 
 -- Puts an entry of one that has a slot into the stream of those.
-local function give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now)
+local function give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now, trace)
   local entry, slots = nil, gate.slots[lane]
   if item == '' and failures == '0' and crashes == '0' then
-    entry = redis.call('XADD', slots, '*', 'run', run, 'tenant', tenant, 'input', input)
+    entry = add_entry(slots, trace, 'run', run, 'tenant', tenant, 'input', input)
   else
-    entry = redis.call('XADD', slots, '*', 'run', run, 'tenant', tenant, 'input', input, 'failures', failures,
-      'crashes', crashes, 'item', item)
+    entry = add_entry(slots, trace, 'run', run, 'tenant', tenant, 'input', input, 'failures', failures, 'crashes', crashes,
+      'item', item)
   end
   redis.call('HSET', gate.hash, 'h ' .. run .. ' ' .. item, key .. ' ' .. entry .. ' ' .. lane)
   redis.call('ZADD', gate.held, 0, key .. '|' .. run .. '|' .. item)
@@ -148,24 +148,24 @@ end
 
 -- Gives a slot, or a place among those that wait for one: an entry's id, or 'gate:TICKET'. What was tried before goes first;
 -- of the others of its key, what is of a higher lane passes up to a million that came before it.
-local function enter_gate(gate, lane, key, run, item, tenant, input, failures, crashes, now)
+local function enter_gate(gate, lane, key, run, item, tenant, input, failures, crashes, now, trace)
   leave_gate(gate, run, item, now)
   local mine = redis.call('ZRANGEBYLEX', gate.waiting, '[' .. key .. '|', '(' .. key .. '}', 'LIMIT', 0, 1)[1]
   if not mine and not redis.call('ZRANGEBYSCORE', gate.turns, '-inf', '(' .. LATER, 'LIMIT', 0, 1)[1]
     and gate_wait(gate, gate.own, key, now) == 0 and gate_wait(gate, gate.all, ALL_KEYS, now) == 0 then
-    local entry = give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now)
+    local entry = give_slot(gate, lane, key, run, item, tenant, input, failures, crashes, now, trace)
     place_key(gate, key, now)
     return entry
   end
   local order = (failures == '0' and crashes == '0') and 1 or 0
   local number = string.format('%d%013.0f', order, redis.call('HINCRBY', gate.hash, 'tickets', 1) + (lane - 1) * LANE_AHEAD)
-  local ticket = table.concat({ key, number, run, item, tenant, failures, crashes, lane }, '|')
+  local ticket = table.concat({ key, number, run, item, tenant, failures, crashes, lane, trace or nil }, '|')
   redis.call('ZADD', gate.waiting, 0, ticket)
   place_key(gate, key, now)
   return 'gate:' .. ticket
 end
 
-local TICKET = '^([^|]*)|%d+|([^|]+)|([^|]*)|([^|]+)|(%d+)|(%d+)|(%d)$'
+local TICKET = '^([^|]*)|%d+|([^|]+)|([^|]*)|([^|]+)|(%d+)|(%d+)|(%d)|?([^|]*)$'
 
 -- Starts those whose turn it is, round the keys, up to 100; and has a timer row look again when time alone can change
 -- something. True if that row is news.
@@ -186,8 +186,8 @@ local function turn_gate(gate, timers_key, now)
     local ticket = redis.call('ZRANGEBYLEX', gate.waiting, '[' .. key .. '|', '(' .. key .. '}', 'LIMIT', 0, 1)[1]
     if ticket and gate_wait(gate, gate.own, key, now) == 0 then
       redis.call('ZREM', gate.waiting, ticket)
-      local _, run, item, tenant, failures, crashes, lane = string.match(ticket, TICKET)
-      give_slot(gate, tonumber(lane), key, run, item, tenant, '', failures, crashes, now)
+      local _, run, item, tenant, failures, crashes, lane, trace = string.match(ticket, TICKET)
+      give_slot(gate, tonumber(lane), key, run, item, tenant, '', failures, crashes, now, trace ~= '' and trace)
     end
     place_key(gate, key, now)
   end

@@ -20,7 +20,7 @@ local function undo_next(run_key, id, tenant, steps)
     end
   end
   if not latest then return false end
-  local entry = redis.call('XADD', latest.key, '*', 'run', id, 'tenant', tenant, 'input', '', 'wake', 'undo')
+  local entry = add_entry(latest.key, redis.call('HGET', run_key, 'trace'), 'run', id, 'tenant', tenant, 'input', '', 'wake', 'undo')
   redis.call('HSET', run_key, 'undo:' .. latest.name, 'queued 0 0 0 ' .. entry .. ' - - 0')
   return true
 end

@@ -93,9 +93,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "MAXLEN on work",
-    file: scripts("admit"),
-    search: "redis.call('XADD', KEYS[4 + i], '*',",
-    replace: "redis.call('XADD', KEYS[4 + i], 'MAXLEN', '~', 1000000, '*',",
+    file: scripts("script"),
+    search: "redis.call('XADD', stream, '*', ...)",
+    replace: "redis.call('XADD', stream, 'MAXLEN', '~', 1000000, '*', ...)",
     tests: /work streams are never trimmed/,
     in: ["tests/unit/dialect.test.ts"],
   },

@@ -18,6 +18,7 @@ test("the shipped workflows are a chain of steps each", () => {
   expect(shipped.map(({ name, steps }) => [name, ...steps.map((step) => step.name)])).toEqual([
     ["document-analysis", "identify", "extract", "segment", "analyse", "report"],
     ["inference", "generate"],
+    ["embeddings", "embed"],
   ]);
 });
 

@@ -1,10 +1,12 @@
 import { FatalError, type StepContext } from "../../../engine/index.ts";
-import { EXTRACTIVE_MODEL, extractiveAnswer } from "../extractive.ts";
+import { inabilityOf } from "../abilities.ts";
+import { extractiveAnswer } from "../extractive.ts";
+import { EXTRACTIVE_MODEL } from "../models.ts";
 import { remembered } from "../remembered.ts";
 import { type ModelServer, serverOf } from "../server.ts";
 import type { InferenceInput, InferenceOutput } from "../workflow.ts";
 
-/** Answers the prompt, on the server that the environment names or else on the embedded model. */
+/** Answers the prompt or the conversation, on the server that the environment names or else on the embedded model. */
 export default async function generate(input: InferenceInput, ctx: StepContext): Promise<InferenceOutput> {
   const server = serverOf(ctx.env);
   const model = input.model ?? server?.model ?? EXTRACTIVE_MODEL;
@@ -13,13 +15,19 @@ export default async function generate(input: InferenceInput, ctx: StepContext):
     ctx.emit(known.value.text);
     return { ...known.value, cached: true };
   }
-  const answer = model === EXTRACTIVE_MODEL ? await extractiveAnswer(input, ctx) : await served(server, input, ctx);
+  const answer = model === EXTRACTIVE_MODEL ? await embedded(input, ctx) : await served(server, input, ctx);
   const tokens = answer.usage.inputTokens + answer.usage.outputTokens;
   // Not every server says how many there were.
   if (Number.isSafeInteger(tokens) && tokens > 0)
     ctx.usage(input.user_id === undefined ? { tokens } : { tokens, key: input.user_id });
   known?.keep(answer);
   return answer;
+}
+
+async function embedded(input: InferenceInput, ctx: StepContext): Promise<InferenceOutput> {
+  const inability = inabilityOf(input);
+  if (inability !== undefined) throw new FatalError(inability.message, { code: inability.code });
+  return extractiveAnswer(input, ctx);
 }
 
 async function served(
