@@ -34,6 +34,7 @@ export function ticketOperations(operations: Operations, { millrace }: Gateway):
       scope: "runs:read",
       body: ticketBody,
       answers: { 201: { description: "The ticket.", schema: issuedTicket } },
+      problems: [404],
     },
     async ({ caller, tenant, body, reply }) => {
       const { ttl: ttlMs, canSignal = false, runs, workflows } = body;

@@ -16,6 +16,8 @@ describe("settings", () => {
       blobs: ".millrace/blobs",
       durability: "memory",
       webhooks: { allow: [], http: false },
+      origins: [],
+      jwt: undefined,
       tracing: undefined,
     });
     expect(() => requireRedis(readSettings({}))).toThrow(/REDIS_URL is not set/);
@@ -33,6 +35,11 @@ describe("settings", () => {
       MILLRACE_DURABILITY: "replicas:2",
       MILLRACE_WEBHOOKS_ALLOW: "10.1.0.0/16, hooks.internal,",
       MILLRACE_WEBHOOKS_HTTP: "yes",
+      MILLRACE_ORIGINS: "https://app.example",
+      MILLRACE_JWT_ISSUER: "https://issuer.example",
+      MILLRACE_JWT_AUDIENCE: "millrace",
+      MILLRACE_JWT_TENANT_CLAIM: "org",
+      MILLRACE_JWT_SCOPES_CLAIM: "permissions",
       OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318",
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.example/v1/traces",
       OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
@@ -50,6 +57,8 @@ describe("settings", () => {
       blobs: "/var/blobs",
       durability: { replicas: 2 },
       webhooks: { allow: ["10.1.0.0/16", "hooks.internal"], http: true },
+      origins: ["https://app.example"],
+      jwt: { issuer: "https://issuer.example", audience: "millrace", tenantClaim: "org", scopesClaim: "permissions" },
       tracing: { protocol: "http/json" },
     });
   });
