@@ -1,4 +1,3 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
 import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
 import { openDoor } from "../gateway/access/open-door.ts";
@@ -38,11 +37,9 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     cleanups.push(() => tracing.stop());
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
-    const { namespace, blobs, durability } = settings;
-    const store = new FsBlobStore(blobs);
-    const options = { url: redisUrl, namespace, workflows: definitions, blobs: store, durability };
-    const millrace = await withWebhooks(settings.webhooks).connect(options);
-    cleanups.push(() => millrace.close());
+    const { durability } = settings;
+    const { millrace, close } = await withWebhooks(settings).open(redisUrl, { workflows: definitions, durability });
+    cleanups.push(close);
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());

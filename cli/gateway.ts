@@ -1,4 +1,3 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
@@ -23,12 +22,10 @@ export const CLOSE_GATEWAY_MS = 10_000;
  */
 export async function runGateway(command: GatewayCommand, settings: Settings): Promise<void> {
   const url = requireRedis(settings);
-  const { namespace, durability } = settings;
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
-  const blobs = new FsBlobStore(settings.blobs);
   const tracing = await startTracing(settings.tracing, "millrace-gateway");
-  const millrace = await withWebhooks(settings.webhooks).connect({ url, namespace, workflows, blobs, durability });
+  const { millrace, close } = await withWebhooks(settings).open(url, { workflows, durability: settings.durability });
   try {
     const gateway = await serveGateway(millrace, addressOf(command, settings), {
       door: doorOf(millrace, settings),
@@ -39,7 +36,7 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
     await stop;
     await within(gateway.close(), CLOSE_GATEWAY_MS);
   } finally {
-    await millrace.close();
+    await close();
     await tracing.stop();
   }
 }

@@ -1,5 +1,5 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
-import { type AnyWorkflow, connect, InvalidInputError, type Millrace } from "../engine/index.ts";
+import { type AnyWorkflow, InvalidInputError, type Millrace } from "../engine/index.ts";
+import { openConnection } from "./connection.ts";
 import { UsageError } from "./errors.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 
@@ -14,15 +14,14 @@ export async function operate(
   act: (millrace: Millrace) => Promise<void>,
   workflows: readonly AnyWorkflow[] = [],
 ): Promise<void> {
-  const { namespace, blobs, durability } = settings;
-  const url = requireRedis(settings);
-  const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(blobs), durability });
+  const { durability } = settings;
+  const { millrace, close } = await openConnection(settings, requireRedis(settings), { workflows, durability });
   try {
     await act(millrace);
   } catch (error) {
     throw error instanceof InvalidInputError ? new UsageError(textOf(error), { cause: error }) : error;
   } finally {
-    await millrace.close();
+    await close();
   }
 }
 

@@ -1,4 +1,5 @@
 import { type DurabilityOption, parseRedisUrl } from "../engine/index.ts";
+import { parseBlobsUrl } from "../engine/open-blobs.ts";
 import type { JwtSettings } from "../gateway/access/jwt.ts";
 import { Destinations, type WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import { UsageError } from "./errors.ts";
@@ -11,7 +12,7 @@ export interface Settings {
   host: string;
   logLevel: LogLevel;
   namespace: string;
-  /** The directory of the blob store. */
+  /** The URL of the blob store, or its directory. */
   blobs: string;
   /** How well runs are to be stored before their starts are answered. */
   durability: DurabilityOption;
@@ -83,7 +84,7 @@ export function readSettings(env: Environment): Settings {
     host: value("HOST") ?? "127.0.0.1",
     logLevel: logLevel(value("LOG_LEVEL") ?? "info"),
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
-    blobs: value("MILLRACE_BLOBS") ?? `${HOME}/blobs`,
+    blobs: blobs(value("MILLRACE_BLOBS") ?? `${HOME}/blobs`),
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
     webhooks: {
       allow: allowed(value("MILLRACE_WEBHOOKS_ALLOW") ?? ""),
@@ -145,6 +146,15 @@ function redisUrl(name: string, text: string | undefined): string | undefined {
     parseRedisUrl(text);
   } catch (error) {
     throw new UsageError(`${name} takes a URL such as redis://localhost:6379. ${(error as Error).message}`);
+  }
+  return text;
+}
+
+function blobs(text: string): string {
+  try {
+    parseBlobsUrl(text);
+  } catch (error) {
+    throw new UsageError(`MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. ${(error as Error).message}`);
   }
   return text;
 }

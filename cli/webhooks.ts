@@ -1,22 +1,28 @@
-import { type AnyWorkflow, type ConnectOptions, connect, type Millrace } from "../engine/index.ts";
-import { type WebhookPolicy, webhookDelivery } from "../workflows/webhooks/index.ts";
+import type { AnyWorkflow, Millrace } from "../engine/index.ts";
+import { webhookDelivery } from "../workflows/webhooks/index.ts";
+import { type Connection, openConnection } from "./connection.ts";
+import type { Settings } from "./settings.ts";
+
+type Options = Parameters<typeof openConnection>[2];
 
 export interface WithWebhooks {
   /** What delivers. */
   readonly workflow: AnyWorkflow;
-  /** As the engine's `connect`, with that workflow beside those of the options. To be called once. */
-  connect(options: ConnectOptions): Promise<Millrace>;
+  /** As `openConnection`, with that workflow beside those of the options. To be called once. */
+  open(url: string, options: Options): Promise<Connection>;
 }
 
 /** The workflow that delivers to webhooks, which is there whatever definitions a process is given. */
-export function withWebhooks(policy: WebhookPolicy): WithWebhooks {
+export function withWebhooks(settings: Settings): WithWebhooks {
   let millrace: Millrace;
-  const workflow = webhookDelivery({ millrace: () => millrace, policy });
+  const workflow = webhookDelivery({ millrace: () => millrace, policy: settings.webhooks });
   return {
     workflow,
-    async connect(options) {
-      millrace = await connect({ ...options, workflows: [...options.workflows, workflow] });
-      return millrace;
+    async open(url, options) {
+      const workflows = [...options.workflows, workflow];
+      const connection = await openConnection(settings, url, { ...options, workflows });
+      millrace = connection.millrace;
+      return connection;
     },
   };
 }

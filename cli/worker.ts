@@ -1,4 +1,3 @@
-import { FsBlobStore } from "../engine/blobs/fs.ts";
 import { createWorker } from "../engine/index.ts";
 import { WebhookService } from "../workflows/webhooks/index.ts";
 import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
@@ -32,18 +31,15 @@ const ORPHAN_MS = 2_000;
 export async function runWorker(command: WorkerCommand, settings: Settings): Promise<void> {
   const url = requireRedis(settings);
   const definitions = await loadDefinitions(command.workflows);
-  const webhooks = withWebhooks(settings.webhooks);
+  const webhooks = withWebhooks(settings);
   const isOther = (workflow: string) => workflow !== WEBHOOK_DELIVERY;
   const steps = command.steps === undefined ? isOther : parseSteps(command.steps, [...definitions, webhooks.workflow]);
   const { concurrency, leaseMs, drainMs } = command;
   const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
-  const { namespace } = settings;
   const tracing = await startTracing(settings.tracing, "millrace-worker");
-  const millrace = await webhooks.connect({
-    ...{ url, namespace, workflows: definitions, blobs: new FsBlobStore(settings.blobs) },
-  });
+  const { millrace, close } = await webhooks.open(url, { workflows: definitions });
   try {
     const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
     await worker.start();
@@ -54,7 +50,7 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
     const timeoutMs = await stop;
     await within(Promise.all([sender.stop(), worker.stop()]), timeoutMs);
   } finally {
-    await millrace.close();
+    await close();
     await tracing.stop();
   }
 }

@@ -9,6 +9,10 @@ import { DeadLetters } from "./dead-letters.ts";
 import { Deletion } from "./deletion.ts";
 import { givenBy, type WantedDurability, wantedOf } from "./durability.ts";
 import { DefinitionError, MillraceError, NotFoundError } from "./errors.ts";
+import type { FeedFilter } from "./firehose/feed.ts";
+import { Hub } from "./firehose/hub.ts";
+import { liveRuns } from "./firehose/live-runs.ts";
+import { watchAll } from "./firehose/watch-all.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { newId } from "./ids.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
@@ -35,6 +39,7 @@ import { BroadcastStore } from "./store/broadcast-store.ts";
 import { CollectionStore } from "./store/collection-store.ts";
 import { Confirmations } from "./store/confirmations.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
+import { FirehoseStore } from "./store/firehose-store.ts";
 import { LaneStore } from "./store/lane-store.ts";
 import { OperationStore } from "./store/operation-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
@@ -161,6 +166,12 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
   const broadcast = new Broadcast(new BroadcastStore(client, space.keys), subscriber);
   const config = new Config(broadcast);
   const cache = new ResultCache(broadcast);
+  const firehose = new FirehoseStore(client, store);
+  const watching = {
+    ...{ store, firehose, hub: new Hub(firehose, subscriber, space.keys) },
+    view: (run: string, tenant: string) => runs.get(run, { tenant }),
+    liveRuns: (filter: FeedFilter) => liveRuns(runs, filter),
+  };
   const access = accessOf(client, store, records, subscriber);
   const queuesNow = () => queues(client, space, store, records);
   const subscriptionStores = store.allPartitions.map((keys) => new SubscriptionStore(client, keys));
@@ -194,6 +205,8 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     usage: (query = {}) => usageSums(client, store.allPartitions, query),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscriber, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
+    watchAll: ({ tenant = DEFAULT_TENANT, ...rest } = {}) => watchAll(watching, { tenant, ...rest }),
+    onConnection: (listener) => subscriber().follow(listener),
     ping: () => space.ping(),
     close: async () => {
       await Promise.all([...consumers].map((consumer) => consumer.stop()));

@@ -74,6 +74,17 @@ export class ConflictError extends MillraceError {
   override readonly name = "ConflictError";
 }
 
+/** What a watcher was told waited for too long to be taken: it goes on after `cursor`. */
+export class SlowWatcherError extends MillraceError {
+  override readonly name = "SlowWatcherError";
+  readonly cursor: string;
+
+  constructor(cursor: string) {
+    super("slow_watcher", "More has come than a watcher may leave waiting: go on after the cursor.");
+    this.cursor = cursor;
+  }
+}
+
 /** Redis could not be reached or did not answer in time; the write may have happened. Every call may be made again. */
 export class UnavailableError extends MillraceError {
   override readonly name: string = "UnavailableError";

@@ -1,7 +1,17 @@
 export type * from "./access/api.ts";
 export { hasScope, lackedScopes, SCOPES, type Scope } from "./access/scopes.ts";
 export type { BatchHandler, Batching } from "./batching.ts";
-export { type BlobInfo, type BlobSource, type BlobStore, bodyOf, readBlob } from "./blobs/blob-store.ts";
+export {
+  type BlobInfo,
+  type BlobSource,
+  type BlobStore,
+  type ByteRange,
+  bodyOf,
+  type DirectUpload,
+  type DirectUploads,
+  type OpenedBlob,
+  readBlob,
+} from "./blobs/blob-store.ts";
 export type { Collection, Kept } from "./collections.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
@@ -10,6 +20,7 @@ export { hexDigest } from "./digest.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
+export { isStreamCursor } from "./firehose/position.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";
@@ -22,6 +33,7 @@ export type {
   StartOptions,
   Tenanted,
   Traced,
+  WatchAllOptions,
 } from "./millrace.ts";
 export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";

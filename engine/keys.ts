@@ -68,6 +68,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:heard:${id}`;
   }
 
+  /** Pattern of channels: those of every run, in any partition. */
+  everyRunChannel(): string {
+    return `{${this.namespace}:*}:run:*`;
+  }
+
   /** Hash: `workflow@version` that is served no more to the graph as JSON, for its ended runs. */
   retired(): string {
     return `{${this.namespace}}:retired`;
@@ -81,6 +86,21 @@ export class NamespaceKeys {
   /** Hash: whose each record of a collection is, by its id. */
   keptTenants(collection: string): string {
     return `{${this.namespace}}:kept:${collection}`;
+  }
+
+  /** Hash: the bytes of a blob by the number of their chunk. Each in a slot of its own. */
+  blobContent(tenant: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}:${id}}`;
+  }
+
+  /** Hash: what is known of a blob, in the same way. Everything of a tenant but contents is in one slot. */
+  blobRecord(tenant: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}}:record:${id}`;
+  }
+
+  /** Sorted set, all with the score 0: the names in a set of the blob store, such as the blobs of a run. */
+  blobNames(tenant: string, kind: string, id: string): string {
+    return `{${this.namespace}:blobs:${tenant}}:${kind}:${id}`;
   }
 
   partition(p: number): PartitionKeys {

@@ -31,6 +31,7 @@ import type {
   RunSummary,
   RunView,
   StartedRun,
+  StreamMessage,
   WatchMessage,
 } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -86,6 +87,19 @@ export interface RerunOptions extends Traced {
   newest?: boolean;
   /** As for `start`. */
   idempotency?: StartOptions["idempotency"];
+}
+
+export interface WatchAllOptions {
+  tenant?: string;
+  /** Only runs of one of these. */
+  workflows?: readonly string[];
+  /** Only runs that have one of these. */
+  tags?: readonly string[];
+  /** A cursor of an earlier `watchAll` with the same options. Default: from now on. */
+  after?: string;
+  /** Without `after`, begins with the runs that are live. */
+  snapshot?: boolean;
+  signal?: AbortSignal;
 }
 
 export interface Tenanted {
@@ -257,6 +271,23 @@ export interface Millrace extends PausesApi, VersionsApi {
    * @throws NotFoundError, before the first message; InvalidInputError for a bad `after`
    */
   watch(run: string, options?: Tenanted & { after?: string; signal?: AbortSignal }): AsyncGenerator<WatchMessage>;
+  /**
+   * The events of all runs of a tenant, those that start meanwhile too: of each run once and in order. About once a second
+   * comes a cursor, after which another call goes on: with all that came after it, some of which may have been told
+   * behind it; the run and the number tell. Where more than 50,000 runs are live or came since a run that was, or the cursor is
+   * of a time to come, that begins anew instead, with a `reset` of all that is live; where the log of a run does not reach
+   * back, with a `reset` of that run. Rides out lost connections by itself, likewise. Its events are shared, and frozen.
+   *
+   * @throws InvalidInputError for a bad `after`; SlowWatcherError if 4 MB were not taken
+   */
+  watchAll(options?: WatchAllOptions): AsyncGenerator<StreamMessage>;
+  /**
+   * Calls `listener` whenever what is published can no longer be heard (`false`), because the connection to Redis is lost, and
+   * when it is heard again (`true`); at once if it is lost just now. Watchers tell all the same what came meanwhile.
+   *
+   * @returns stops it
+   */
+  onConnection(listener: (isConnected: boolean) => void): () => void;
   /** Resolves if Redis answers. @throws UnavailableError */
   ping(): Promise<void>;
   /** Stops the consumers of subscriptions and ends every connection. Idempotent. */

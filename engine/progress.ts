@@ -17,11 +17,39 @@ const HEARD_LIMIT = 1_048_576;
 const BACKOFF_FROM_MS = 100;
 const BACKOFF_TO_MS = 2_000;
 
-/** A nudge: numbers up to `last` were stored; their lines from `first` on, if they came along. */
-interface Nudge {
-  first: number;
-  last: number;
-  lines: string[];
+/** A nudge: numbers up to `last` were stored; their lines from `first` on, if they came along. One for all who hear it. */
+class Nudge {
+  readonly first: number;
+  readonly last: number;
+  readonly #run: string;
+  readonly #lines: string[];
+  #events: RunEvent[] | undefined;
+
+  constructor(run: string, text: string) {
+    const [head, ...lines] = text.split("\n");
+    this.#run = run;
+    this.last = Number(head);
+    this.first = this.last - lines.length + 1;
+    this.#lines = lines;
+  }
+
+  get hasEvents(): boolean {
+    return this.#lines.length > 0;
+  }
+
+  /** The events, decoded once for all who are told of them: they are frozen. */
+  get events(): readonly RunEvent[] {
+    this.#events ??= this.#lines.map((line, i) => Object.freeze(decodeEvent(this.#run, this.first + i, line)));
+    return this.#events;
+  }
+}
+
+/** All who hear a channel are told one after the other. */
+let lastHeard: { run: string; text: string; nudge: Nudge } | undefined;
+
+function nudgeOf(run: string, text: string): Nudge {
+  if (lastHeard?.text !== text || lastHeard.run !== run) lastHeard = { run, text, nudge: new Nudge(run, text) };
+  return lastHeard.nudge;
 }
 
 export interface WatchOptions {
@@ -46,7 +74,7 @@ export async function* watch(
     throw new InvalidInputError("The cursor is not one.", [{ path: ["after"], message: "Expected SEQ or a cursor" }]);
   let seq = cursor.seq;
   let tag = cursor.at_ms;
-  const inbox = new Inbox(signal);
+  const inbox = new Inbox(run, signal);
   const { heard, leave } = subscriber().listen(store.partitionKeys(run).runChannel(run), inbox);
   // If that comes late, what was read before it is not to be trusted to be all.
   heard.then(
@@ -87,8 +115,7 @@ export async function* watch(
           continue;
         }
       } else if (nudge !== undefined) {
-        for (const [i, line] of nudge.lines.entries())
-          if (nudge.first + i > seq) events.push(decodeEvent(run, nudge.first + i, line));
+        for (const event of nudge.events) if (event.seq > seq) events.push(event);
       }
       for (const event of events) {
         seq = event.seq;
@@ -116,24 +143,25 @@ function isEnded(status: string): boolean {
 
 /** What was heard of a run and not yet handed on. */
 class Inbox {
-  #nudges: Nudge[] = [];
+  #nudges: { nudge: Nudge; size: number }[] = [];
   #held = 0;
   /** What is heard cannot be trusted to go on from where the watcher is. */
   #mustRead = true;
   #wake: (() => void) | undefined;
+  readonly #run: string;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(run: string, signal: AbortSignal | undefined) {
+    this.#run = run;
     this.#signal = signal;
   }
 
   message(text: string): void {
-    const [head, ...lines] = text.split("\n");
-    const last = Number(head);
-    if (!Number.isInteger(last)) return;
+    const nudge = nudgeOf(this.#run, text);
+    if (!Number.isInteger(nudge.last)) return;
     if (this.#held + text.length > HEARD_LIMIT) this.missed();
     else {
-      this.#nudges.push({ first: last - lines.length + 1, last, lines });
+      this.#nudges.push({ nudge, size: text.length });
       this.#held += text.length;
     }
     this.#wake?.();
@@ -156,10 +184,11 @@ class Inbox {
       this.#mustRead = false;
       return "read";
     }
-    for (let nudge = this.#nudges.shift(); nudge !== undefined; nudge = this.#nudges.shift()) {
-      this.#held -= nudge.lines.reduce((sum, line) => sum + line.length + 1, 0);
+    for (let held = this.#nudges.shift(); held !== undefined; held = this.#nudges.shift()) {
+      const { nudge, size } = held;
+      this.#held -= size;
       if (nudge.last <= seq) continue;
-      if (nudge.first <= seq + 1 && nudge.lines.length > 0) return nudge;
+      if (nudge.first <= seq + 1 && nudge.hasEvents) return nudge;
       return "read";
     }
     this.#held = 0;

@@ -215,3 +215,23 @@ export interface Reset {
 }
 
 export type WatchMessage = RunEvent | Reset;
+
+/** An event of a run among those of many: it says of which workflow. */
+export type StreamEvent = RunEvent & { workflow: string };
+
+/** Of the events of many runs: these are the live ones, up to 1,000 of them, and what else was known is void. */
+export interface StreamReset {
+  type: "reset";
+  runs: RunSummary[];
+  /** There are others. */
+  more: boolean;
+}
+
+/** Of the events of many runs: whoever comes back with this is told all that follows it. About once a second. */
+export interface StreamCursor {
+  type: "cursor";
+  cursor: string;
+}
+
+/** A `reset` with a `run` is of that run alone, as that of a watcher of one. */
+export type StreamMessage = StreamEvent | (Reset & { workflow: string }) | StreamReset | StreamCursor;

@@ -26,6 +26,7 @@ import { inferenceOperations } from "./routes/inference.ts";
 import { keyOperations } from "./routes/keys.ts";
 import { openAiOperations } from "./routes/openai.ts";
 import { pauseOperations } from "./routes/pauses.ts";
+import { presignedOperations } from "./routes/presigned.ts";
 import { runOperations } from "./routes/runs.ts";
 import { scheduleOperations } from "./routes/schedules.ts";
 import { stepOperations } from "./routes/steps.ts";
@@ -86,6 +87,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   runOperations(operations, gateway);
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
+  presignedOperations(operations, gateway);
   inferenceOperations(operations, gateway);
   openAiOperations(operations, gateway);
   eventOperations(operations, gateway);

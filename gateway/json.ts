@@ -57,16 +57,22 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, what
 }
 
 /**
- * The query of a request, checked against a schema.
+ * The query of a request, checked against a schema: what is given more than once is a list.
  *
  * @param except a parameter that is none of the schema's
- * @throws ProblemError 422 with one error per parameter that does not fit, or is given more than once
+ * @throws ProblemError 422 with one error per parameter that does not fit
  */
 export function readQuery<S extends v.GenericSchema>(c: Context<Env>, schema: S, except?: string): v.InferOutput<S> {
-  const repeated = Object.entries(c.req.queries()).filter(([, values]) => values.length > 1);
-  const given = Object.entries(c.req.query()).filter(([name]) => name !== except);
-  if (repeated.length === 0) return check(schema, Object.fromEntries(given), "query");
-  const errors = repeated.slice(0, 50).map(([name]) => ({ path: [name], message: "This is given more than once." }));
+  const given = Object.entries(c.req.queries()).filter(([name]) => name !== except);
+  const query = Object.fromEntries(given.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
+  const result = v.safeParse(schema, query);
+  if (result.success) return result.output;
+  const isList = (name: unknown) => Array.isArray(query[String(name)]);
+  const repeated = result.issues.map((issue) => issue.path?.[0]?.key).filter(isList);
+  if (repeated.length === 0) return check(schema, query, "query");
+  const errors = repeated
+    .slice(0, 50)
+    .map((name) => ({ path: [String(name)], message: "This is given more than once." }));
   throw new ProblemError(422, "invalid_input", "The query does not fit its schema.", { errors });
 }
 

@@ -20,7 +20,7 @@ export interface Limits {
   socketBufferBytes: number;
   /** A message from a client. */
   messageBytes: number;
-  /** Runs that are watched over one `/v1/live` socket. */
+  /** Runs, workflows and the like that are watched over one `/v1/live` socket. */
   subscriptions: number;
 }
 
@@ -40,3 +40,6 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** The largest message that a runtime hands to the app, which explains to the client that its own limit is lower. */
 export const MAX_PAYLOAD = 131_072;
+
+/** How often the client of a socket is pinged. It has as long to answer. */
+export const PING_MS = 15_000;

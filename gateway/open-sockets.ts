@@ -1,4 +1,6 @@
 import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
+import { PING_MS } from "./limits.ts";
+import { CLOSE } from "./live/close-codes.ts";
 
 export interface OpenSockets {
   /** The runtime's own, with its sockets counted. */
@@ -7,28 +9,66 @@ export interface OpenSockets {
   close(graceMs: number): Promise<void>;
 }
 
-/** Keeps hold of every open socket, so that a server that stops can say so to each of them. */
-export function openSockets(upgrade: UpgradeWebSocket): OpenSockets {
+/**
+ * Keeps hold of every open socket, so that a server that stops can say so to each of them, and one whose client is gone is found:
+ * a socket that has not answered one ping (RFC 6455, 5.5.2) by the next is ended. Where the runtime pings by itself, as its
+ * entry has told it to, that is left to it.
+ *
+ * @param options what the runtime is given with each socket
+ */
+export function openSockets(
+  upgrade: UpgradeWebSocket,
+  { pingMs = PING_MS, ...options }: { pingMs?: number | undefined; [option: string]: unknown } = {},
+): OpenSockets {
   // By the runtime's own object: on Bun every event comes with a new context.
   const open = new Map<unknown, WSContext>();
+  const unanswered = new Set<unknown>();
+  let pinging: ReturnType<typeof setInterval> | undefined;
   let wake = (): void => {};
   let closing = false;
 
-  const upgradeWebSocket = defineWebSocketHelper((c, events) =>
-    upgrade(c, {
+  function ping(): void {
+    for (const raw of open.keys()) {
+      if (!canPing(raw)) continue;
+      if (unanswered.has(raw)) raw.terminate();
+      else {
+        unanswered.add(raw);
+        raw.ping();
+      }
+    }
+  }
+
+  function add(ws: WSContext): void {
+    const { raw } = ws;
+    open.set(raw, ws);
+    pinging ??= setInterval(ping, pingMs);
+    if (canPing(raw)) raw.on("pong", () => unanswered.delete(raw));
+  }
+
+  function remove({ raw }: WSContext): void {
+    open.delete(raw);
+    unanswered.delete(raw);
+    if (open.size > 0) return;
+    clearInterval(pinging);
+    pinging = undefined;
+    wake();
+  }
+
+  const upgradeWebSocket = defineWebSocketHelper((c, events) => {
+    const kept = {
       ...events,
-      onOpen(event, ws) {
-        open.set(ws.raw, ws);
+      onOpen(event: Event, ws: WSContext) {
+        add(ws);
         events.onOpen?.(event, ws);
         if (closing) goAway(ws);
       },
-      onClose(event, ws) {
-        open.delete(ws.raw);
-        if (open.size === 0) wake();
+      onClose(event: CloseEvent, ws: WSContext) {
+        remove(ws);
         events.onClose?.(event, ws);
       },
-    }),
-  );
+    };
+    return upgrade(c, kept, options);
+  });
 
   async function close(graceMs: number): Promise<void> {
     closing = true;
@@ -47,8 +87,19 @@ export function openSockets(upgrade: UpgradeWebSocket): OpenSockets {
   return { upgradeWebSocket, close };
 }
 
+/** A socket of the package `ws`, which Node's entry uses. */
+interface Pinged {
+  ping(): void;
+  terminate(): void;
+  on(event: "pong", listener: () => void): void;
+}
+
+function canPing(raw: unknown): raw is Pinged {
+  return typeof raw === "object" && raw !== null && "ping" in raw && "on" in raw && "terminate" in raw;
+}
+
 function goAway(ws: WSContext): void {
-  ws.close(1001, "the server is going away");
+  ws.close(CLOSE.goingAway, "the server is going away");
 }
 
 function terminate(raw: unknown): void {

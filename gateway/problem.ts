@@ -20,8 +20,10 @@ export interface Problem {
   detail: string;
   /** Where a value does not fit: `path` is the keys from the root of what `detail` names. */
   errors?: Issue[];
-  /** On a socket of many runs: the one that it is about. */
+  /** On a socket of many runs: what it is about. */
   run?: string;
+  workflow?: string;
+  all?: true;
 }
 
 const TITLES: Record<number, string> = {
@@ -34,6 +36,7 @@ const TITLES: Record<number, string> = {
   409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
   422: "Unprocessable Content",
   426: "Upgrade Required",
   429: "Too Many Requests",
@@ -100,6 +103,8 @@ export function problemOf(thrown: unknown): ProblemError {
     });
   if (thrown instanceof MillraceError && thrown.code === "blob_too_large")
     return new ProblemError(413, thrown.code, `The document is too large. ${thrown.message}`);
+  if (thrown instanceof MillraceError && thrown.code === "upload_size")
+    return new ProblemError(422, thrown.code, thrown.message);
   return new ProblemError(500, undefined, "Something went wrong here. The request's id is in the log.", {
     cause: thrown,
   });

@@ -1,9 +1,29 @@
-import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { MillraceError, NotFoundError } from "../errors.ts";
 import { ID_PATTERN, newId } from "../ids.ts";
-import type { BlobInfo, BlobSource, BlobStore } from "./blob-store.ts";
+import {
+  type BlobInfo,
+  type BlobSource,
+  type BlobStore,
+  type ByteRange,
+  checkRange,
+  type OpenedBlob,
+} from "./blob-store.ts";
+import { counted } from "./counted.ts";
 
 /**
  * Blobs as files: `DIR/TENANT/ab/ID` holds the bytes and `ID.json` beside it what is known of them. The second is
@@ -12,6 +32,9 @@ import type { BlobInfo, BlobSource, BlobStore } from "./blob-store.ts";
  * What belongs to a run has an empty file `DIR/TENANT/runs/ab/RUN/ID`, which is there before the blob is. Where a blob
  * belongs to several runs, the directory `ID.runs` beside it has an empty file for each: the one that removes the
  * directory is the last of them.
+ *
+ * Documents with the same bytes are links to one file, of which `DIR/TENANT/same/ab/SHA256` is another name, so that the next
+ * one finds it. It goes when no document has the bytes any more. Where the file system has no links each has its own.
  */
 export class FsBlobStore implements BlobStore {
   readonly #dir: string;
@@ -25,29 +48,30 @@ export class FsBlobStore implements BlobStore {
     body: AsyncIterable<Uint8Array>,
     options: { maxBytes?: number } = {},
   ): Promise<BlobInfo> {
-    const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     const id = newId();
     const path = this.#path(source.tenant, id);
     await mkdir(join(path, ".."), { recursive: true });
     if (source.run !== undefined) await this.#mark(source.tenant, source.run, id);
-    const hash = createHash("sha256");
-    let size = 0;
+    const bytes = counted(body, options.maxBytes);
     const file = await open(path, "wx");
+    let same: string | undefined;
     try {
-      for await (const chunk of body) {
-        size += chunk.byteLength;
-        if (size > maxBytes) throw new MillraceError("blob_too_large", `More than ${maxBytes} bytes.`);
-        hash.update(chunk);
-        await file.writeFile(chunk);
-      }
+      for await (const chunk of bytes) await file.writeFile(chunk);
       await file.sync();
       await file.close();
-      const blob: BlobInfo = { ...source, id, size, sha256: hash.digest("hex"), createdAt: new Date().toISOString() };
+      const sha256 = bytes.sha256();
+      if (source.run === undefined) {
+        same = this.#samePath(source.tenant, sha256);
+        await linkToSame(path, same);
+      }
+      const blob: BlobInfo = { ...source, id, size: bytes.size, sha256, createdAt: new Date().toISOString() };
       await writeWhole(`${path}.json`, JSON.stringify(blob));
       return blob;
     } catch (error) {
       await file.close().catch(ignoreClosed);
       await rm(path, { force: true });
+      if (same !== undefined) await removeIfLast(same);
+      if (source.run !== undefined) await rm(join(this.#runPath(source.tenant, source.run), id), { force: true });
       throw error;
     }
   }
@@ -62,18 +86,27 @@ export class FsBlobStore implements BlobStore {
     }
   }
 
-  async open(tenant: string, id: string): Promise<{ blob: BlobInfo; body: ReadableStream<Uint8Array> }> {
+  async open(tenant: string, id: string, options: { range?: ByteRange | undefined } = {}): Promise<OpenedBlob> {
     const blob = await this.find(tenant, id);
     if (blob === undefined) throw new NotFoundError("document", id);
-    return { blob, body: streamOf(await open(this.#path(tenant, id))) };
+    const { range = { offset: 0, length: blob.size } } = options;
+    if (options.range !== undefined) checkRange(blob, options.range);
+    try {
+      return { blob, body: streamOf(await open(this.#path(tenant, id)), range) };
+    } catch (error) {
+      if ((error as { code?: string }).code === "ENOENT") throw new NotFoundError("document", id);
+      throw error;
+    }
   }
 
   async delete(tenant: string, id: string): Promise<void> {
     if (!ID_PATTERN.test(id)) return;
     const path = this.#path(tenant, id);
-    const run = (await this.find(tenant, id))?.run;
-    await rm(`${path}.json`, { force: true });
+    const { run, sha256 } = (await this.find(tenant, id)) ?? {};
+    // What is known of it goes last: by that, a delete that was cut is finished by the next one.
     await rm(path, { force: true });
+    if (sha256 !== undefined && run === undefined) await removeIfLast(this.#samePath(tenant, sha256));
+    await rm(`${path}.json`, { force: true });
     if (run !== undefined) await rm(join(this.#runPath(tenant, run), id), { force: true });
   }
 
@@ -112,6 +145,10 @@ export class FsBlobStore implements BlobStore {
     return join(this.#tenantPath(tenant), id.slice(-2), id);
   }
 
+  #samePath(tenant: string, sha256: string): string {
+    return join(this.#tenantPath(tenant), "same", sha256.slice(0, 2), sha256);
+  }
+
   #tenantPath(tenant: string): string {
     if (!ID_PATTERN.test(tenant))
       throw new MillraceError("bad_tenant", "A tenant's name is 1 to 64 of A-Z a-z 0-9 _ -");
@@ -119,17 +156,57 @@ export class FsBlobStore implements BlobStore {
   }
 }
 
-/** The bytes of an open file, 64 KB at a time as they are asked for. Closes it at the end or when the reader leaves. */
-function streamOf(file: FileHandle): ReadableStream<Uint8Array> {
+/** Bytes of an open file, 64 KB at a time as they are asked for. Closes it at the end or when the reader leaves. */
+function streamOf(file: FileHandle, { offset, length }: ByteRange): ReadableStream<Uint8Array> {
+  let at = offset;
+  const end = offset + length;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { bytesRead, buffer } = await file.read(new Uint8Array(65_536));
+      const { bytesRead, buffer } = await file.read(new Uint8Array(Math.min(65_536, end - at)), 0, undefined, at);
+      at += bytesRead;
       if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
       await file.close();
       controller.close();
     },
     cancel: () => file.close(),
   });
+}
+
+/** Errors of a file system that has no links, or no more for this file. */
+const NO_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"]);
+
+/**
+ * Has a file that was just written be a link to the one with the same bytes, or become that one. Whoever has a link has the
+ * bytes, so it does no harm if the other name is taken away or made meanwhile.
+ */
+async function linkToSame(path: string, same: string): Promise<void> {
+  const linked = `${path}.${randomBytes(4).toString("hex")}.part`;
+  try {
+    await link(same, linked);
+    await rename(linked, path);
+    return;
+  } catch (error) {
+    await rm(linked, { force: true });
+    const { code = "" } = error as { code?: string };
+    if (NO_LINK.has(code)) return;
+    if (code !== "ENOENT") throw error;
+  }
+  await mkdir(join(same, ".."), { recursive: true });
+  try {
+    await link(path, same);
+  } catch (error) {
+    const { code = "" } = error as { code?: string };
+    if (code !== "EEXIST" && !NO_LINK.has(code)) throw error;
+  }
+}
+
+/** Takes away a name of bytes that no document has any more. */
+async function removeIfLast(same: string): Promise<void> {
+  try {
+    if ((await stat(same)).nlink === 1) await rm(same, { force: true });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+  }
 }
 
 /** The names in a directory, one at a time; none if there is no such directory. */

@@ -48,6 +48,8 @@ export class Client implements ScriptRunner {
   readonly #shas = new Map<string, Promise<string>>();
   /** The slots of keys, by their hash tag. */
   readonly #slots = new Map<string, number>();
+  /** Of a cluster, the clients of its nodes. */
+  readonly #nodes = new WeakMap<Redis, Client>();
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
 
@@ -72,6 +74,18 @@ export class Client implements ScriptRunner {
   async call(...[name, ...args]: Call): Promise<unknown> {
     try {
       return await this.#settled(this.#link.call(name, ...args));
+    } catch (error) {
+      throw classify(name, error, this.#where());
+    }
+  }
+
+  /** As `call`, with bytes among the arguments, and a reply of bytes. */
+  async callWithBytes(name: string, ...args: (string | number | Uint8Array)[]): Promise<unknown> {
+    const given = args.map((arg) =>
+      typeof arg === "object" ? Buffer.from(arg.buffer, arg.byteOffset, arg.length) : arg,
+    );
+    try {
+      return await this.#settled(this.#link.callBuffer(name, ...given));
     } catch (error) {
       throw classify(name, error, this.#where());
     }
@@ -172,7 +186,13 @@ export class Client implements ScriptRunner {
 
   /** Every server that keys are written at: of a cluster its masters, each over the connection that calls go over. */
   masters(): Client[] {
-    return this.#link instanceof Cluster ? this.#link.nodes("master").map((node) => new Client(node)) : [this];
+    return this.#link instanceof Cluster ? this.#link.nodes("master").map((node) => this.#clientOf(node)) : [this];
+  }
+
+  #clientOf(node: Redis): Client {
+    const client = this.#nodes.get(node) ?? new Client(node);
+    this.#nodes.set(node, client);
+    return client;
   }
 
   /** The server's address, and what is known of why it does not answer. */

@@ -19,6 +19,13 @@ export interface ChannelListener {
   missed(): void;
 }
 
+/** Hears every channel that a pattern names. */
+export interface PatternListener {
+  message(channel: string, text: string): void;
+  /** As of a channel. */
+  missed(): void;
+}
+
 /** How a subscriber finds out that it is heard: by a channel of its own. */
 export interface Beat {
   channel: string;
@@ -47,6 +54,9 @@ export class Subscriber {
   #unheard = 0;
   #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
+  readonly #patterns = new Map<string, Set<PatternListener>>();
+  readonly #followers = new Set<(isHearing: boolean) => void>();
+  #isHearing = true;
   #reopening: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #isFirst = true;
@@ -68,24 +78,38 @@ export class Subscriber {
   }
 
   /**
-   * From here on the listener is told what is heard, and when something may have been missed, until `leave` is called.
+   * From here on the listener is told what is heard, and when something may have been missed, until `leave` is called. Of what
+   * comes after a loss it is told nothing before that.
    * `heard` resolves once the channel is heard. If it rejects, with an UnavailableError, it may still be later.
    */
   listen(channel: string, listener: ChannelListener): Listening {
-    let listeners = this.#listeners.get(channel);
-    if (listeners === undefined) {
-      listeners = new Set();
-      this.#listeners.set(channel, listeners);
-    }
-    listeners.add(listener);
     // Subscribing again to what is heard already costs little and makes the second listener wait for the first one's.
-    const heard = this.#redis.subscribe(channel).then(
-      () => undefined,
-      (error) => {
-        throw classify("subscribe", error);
-      },
-    );
-    return { heard, leave: () => this.#leave(channel, listener) };
+    const heard = this.#add(this.#listeners, channel, listener, (redis) => redis.subscribe(channel));
+    return {
+      heard,
+      leave: () => this.#leave(this.#listeners, channel, listener, (redis) => redis.unsubscribe(channel)),
+    };
+  }
+
+  /** The same of all channels that a pattern names, as `PSUBSCRIBE` reads it. */
+  listenPattern(pattern: string, listener: PatternListener): Listening {
+    const heard = this.#add(this.#patterns, pattern, listener, (redis) => redis.psubscribe(pattern));
+    return {
+      heard,
+      leave: () => this.#leave(this.#patterns, pattern, listener, (redis) => redis.punsubscribe(pattern)),
+    };
+  }
+
+  /**
+   * Calls `follower` whenever the connection is lost (`false`), and when all is heard again that is listened to (`true`); at once
+   * if it is lost just now.
+   *
+   * @returns stops it
+   */
+  follow(follower: (isHearing: boolean) => void): () => void {
+    this.#followers.add(follower);
+    if (!this.#isHearing) follower(false);
+    return () => this.#followers.delete(follower);
   }
 
   close(): void {
@@ -93,6 +117,8 @@ export class Subscriber {
     clearTimeout(this.#reopening);
     clearInterval(this.#beating);
     this.#listeners.clear();
+    this.#patterns.clear();
+    this.#followers.clear();
     this.#redis.disconnect();
   }
 
@@ -104,7 +130,10 @@ export class Subscriber {
     redis.on("ready", () => this.#ready());
     redis.on("end", () => this.#reopen());
     redis.on("message", (channel: string, text: string) => {
-      for (const listener of this.#listeners.get(channel) ?? []) listener.message(text);
+      for (const listener of this.#heardBy(this.#listeners, channel)) listener.message(text);
+    });
+    redis.on("pmessage", (pattern: string, channel: string, text: string) => {
+      for (const listener of this.#heardBy(this.#patterns, pattern)) listener.message(channel, text);
     });
     // What it fails with is heard as its end.
     if (redis.status === "wait") redis.connect().catch(() => {});
@@ -129,6 +158,7 @@ export class Subscriber {
 
   #reopen(): void {
     if (this.#closed) return;
+    this.#hearing(false);
     this.#isFirst = false;
     this.#failures += 1;
     const inMs = pauseMs(this.#failures, RECONNECT_FROM_MS, RECONNECT_TO_MS);
@@ -142,23 +172,58 @@ export class Subscriber {
     }, inMs);
   }
 
-  #leave(channel: string, listener: ChannelListener): void {
-    const listeners = this.#listeners.get(channel);
+  #add<T>(all: Map<string, Set<T>>, name: string, listener: T, subscribe: (redis: Redis) => Promise<unknown>) {
+    const listeners = all.get(name) ?? new Set();
+    all.set(name, listeners);
+    listeners.add(listener);
+    return subscribe(this.#redis).then(
+      () => undefined,
+      (error) => {
+        throw classify("subscribe", error);
+      },
+    );
+  }
+
+  #leave<T>(
+    all: Map<string, Set<T>>,
+    name: string,
+    listener: T,
+    unsubscribe: (redis: Redis) => Promise<unknown>,
+  ): void {
+    const listeners = all.get(name);
     if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
-    this.#listeners.delete(channel);
+    all.delete(name);
     // If this fails the connection is gone, and the subscription with it.
-    this.#redis.unsubscribe(channel).catch((error) => log.debug("unsubscribe: {error}", { error }));
+    unsubscribe(this.#redis).catch((error) => log.debug("unsubscribe: {error}", { error }));
   }
 
   #ready(): void {
     this.#failures = 0;
+    const redis = this.#redis;
+    if (this.#isFirst) return;
     const channels = [...this.#listeners.keys()];
-    if (this.#isFirst || channels.length === 0) return;
-    this.#redis.subscribe(...channels).then(
-      () => {
-        for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.missed();
-      },
-      (error) => log.debug("subscribe again: {error}", { error }),
-    );
+    const patterns = [...this.#patterns.keys()];
+    Promise.allSettled([
+      channels.length > 0 && redis.subscribe(...channels),
+      patterns.length > 0 && redis.psubscribe(...patterns),
+    ]).then((settled) => {
+      for (const each of settled)
+        if (each.status === "rejected") log.debug("subscribe again: {error}", { error: each.reason });
+      if (redis !== this.#redis || redis.status !== "ready") return;
+      this.#hearing(true);
+      for (const listeners of [...this.#listeners.values(), ...this.#patterns.values()])
+        for (const listener of listeners) listener.missed();
+    });
+  }
+
+  /** Nothing is told between a loss and the word of it: listeners would take what comes for what follows. */
+  #heardBy<T>(all: Map<string, Set<T>>, name: string): Iterable<T> {
+    return (this.#isHearing && all.get(name)) || [];
+  }
+
+  #hearing(isHearing: boolean): void {
+    if (this.#isHearing === isHearing) return;
+    this.#isHearing = isHearing;
+    for (const follower of this.#followers) follower(isHearing);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { BlobInfo, BlobSource, BlobStore } from "../blobs/blob-store.ts";
+import { type BlobInfo, type BlobSource, type BlobStore, type ByteRange, checkRange } from "../blobs/blob-store.ts";
 import { MillraceError, NotFoundError } from "../errors.ts";
 import { newId } from "../ids.ts";
 
@@ -28,10 +28,13 @@ export class MemoryBlobs implements BlobStore {
     return this.#blobs.get(keyOf(tenant, id))?.blob;
   }
 
-  async open(tenant: string, id: string) {
+  async open(tenant: string, id: string, { range }: { range?: ByteRange | undefined } = {}) {
     const found = this.#blobs.get(keyOf(tenant, id));
     if (found === undefined) throw new NotFoundError("document", id);
-    return { blob: found.blob, body: new Blob([found.bytes]).stream() };
+    const { blob, bytes } = found;
+    if (range !== undefined) checkRange(blob, range);
+    const wanted = range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+    return { blob, body: new Blob([wanted]).stream() };
   }
 
   async delete(tenant: string, id: string) {

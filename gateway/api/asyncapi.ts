@@ -16,7 +16,11 @@ export function asyncApi({ version }: { version: string }): Record<string, unkno
       runEvent,
     ),
     message("reset", "The log no longer reaches back to where the client was: begin again from the snapshot.", reset),
-    message("error", "What a client asked for cannot be done, or can no longer.", serverMessage),
+    message(
+      "notice",
+      "What a client asked for cannot be done (`error`); where to go on with many runs (`cursor`), or what to begin anew from (`reset`); Redis is lost, or is back.",
+      serverMessage,
+    ),
     message("ask", "What a client asks for.", clientMessage),
   ]);
   const refs = (channel: string, ...names: string[]) =>
@@ -31,21 +35,21 @@ export function asyncApi({ version }: { version: string }): Record<string, unkno
     info: { title: "Millrace live", version },
     defaultContentType: "application/json",
     channels: {
-      run: channel("/v1/runs/{id}/events", ["event", "reset", "error"], { id: { description: "The run's id." } }),
-      live: channel("/v1/live", ["event", "reset", "error", "ask"]),
+      run: channel("/v1/runs/{id}/events", ["event", "reset", "notice"], { id: { description: "The run's id." } }),
+      live: channel("/v1/live", ["event", "reset", "notice", "ask"]),
     },
     operations: {
       watchRun: {
         action: "send",
         summary: "One run, over a WebSocket or as Server-Sent Events.",
         channel: { $ref: "#/channels/run" },
-        messages: refs("run", "event", "reset", "error"),
+        messages: refs("run", "event", "reset", "notice"),
       },
       watchRuns: {
         action: "send",
-        summary: "Many runs over one socket.",
+        summary: "Many runs over one socket, or as Server-Sent Events.",
         channel: { $ref: "#/channels/live" },
-        messages: refs("live", "event", "reset", "error"),
+        messages: refs("live", "event", "reset", "notice"),
       },
       ask: {
         action: "receive",

@@ -1,5 +1,6 @@
 import { upgradeWebSocket } from "hono/deno";
 import { closing } from "../closing.ts";
+import { PING_MS } from "../limits.ts";
 import { openSockets } from "../open-sockets.ts";
 import type { Serve } from "./serve.ts";
 
@@ -11,8 +12,9 @@ declare const Deno: {
   ): { addr: { port: number }; shutdown(): Promise<void> };
 };
 
-export const serve: Serve = async (makeApp, { host, port }) => {
-  const sockets = openSockets(upgradeWebSocket);
+export const serve: Serve = async (makeApp, { host, port, pingMs = PING_MS }) => {
+  // It pings by itself, and ends a socket that has not answered for so many seconds.
+  const sockets = openSockets(upgradeWebSocket, { idleTimeout: (2 * pingMs) / 1_000 });
   const app = makeApp(sockets.upgradeWebSocket);
   // Deno has no way to end what is under way once it shuts down: it is left to the end of the process.
   const cut = Promise.withResolvers<void>();

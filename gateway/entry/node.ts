@@ -18,8 +18,8 @@ const SERVER_OPTIONS = {
 /** A connection on which nothing moves for so long is dropped: above the longest wait and the heartbeat of a stream. */
 const IDLE_MS = 120_000;
 
-export const serve: Serve = async (makeApp, { host, port }) => {
-  const sockets = openSockets(upgradeWebSocket);
+export const serve: Serve = async (makeApp, { host, port, pingMs }) => {
+  const sockets = openSockets(upgradeWebSocket, { pingMs });
   const server = createAdaptorServer({
     fetch: makeApp(sockets.upgradeWebSocket).fetch,
     serverOptions: SERVER_OPTIONS,

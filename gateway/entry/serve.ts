@@ -15,5 +15,12 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+export interface Address {
+  host: string;
+  port: number;
+  /** How often the clients of sockets are pinged; default 15 s. */
+  pingMs?: number;
+}
+
 /** What each runtime's entry exports. Rejects if the port is taken. */
-export type Serve = (makeApp: MakeApp, address: { host: string; port: number }) => Promise<Listening>;
+export type Serve = (makeApp: MakeApp, address: Address) => Promise<Listening>;

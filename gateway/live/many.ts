@@ -1,48 +1,82 @@
 import type { WSEvents } from "hono/ws";
+import { NAME_PATTERN, NotFoundError, SlowWatcherError } from "../../engine/index.ts";
+import { type Caller, demandRun } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { checkId } from "../ids.ts";
 import { check, parseJson } from "../json.ts";
 import { ProblemError, problemOf } from "../problem.ts";
-import { clientMessage } from "./messages.ts";
-import { LiveSocket } from "./socket.ts";
+import { CLOSE } from "./close-codes.ts";
+import { type ClientMessage, clientMessage, ofRun } from "./messages.ts";
+import { runCursor } from "./resume.ts";
+import { type About, LiveSocket } from "./socket.ts";
+import { type StreamOf, streamFor } from "./stream.ts";
 
-/** A socket that carries the events of the runs that its client asks for, until each has ended. */
-export function liveEvents(gateway: Gateway, tenant: string): WSEvents {
+/** A socket that carries the events of what its client asks for: single runs, until each has ended, workflows, or all. */
+export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
+  const { millrace, limits } = gateway;
   let socket: LiveSocket | undefined;
   const subscriptions = new Map<string, AbortController>();
 
-  async function subscribe(socket: LiveSocket, run: string, after: string | undefined): Promise<void> {
+  async function feedRun(
+    socket: LiveSocket,
+    run: string,
+    from: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { tenant } = caller;
+    const { workflow } = await millrace.runs.summary(run, { tenant });
+    demandRun(caller, { id: run, workflow });
+    const messages = millrace.watch(run, { tenant, after: from, signal });
+    await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, from)}`);
+  }
+
+  async function subscribe(socket: LiveSocket, name: string, about: About, asked: ClientMessage): Promise<void> {
     const mine = new AbortController();
-    subscriptions.set(run, mine);
+    const signal = AbortSignal.any([socket.signal, mine.signal]);
+    subscriptions.set(name, mine);
+    const { after: from, snapshot } = { after: undefined, snapshot: undefined, ...asked };
     try {
-      await socket.feed(run, { tenant, after, signal: mine.signal });
+      if (about.run !== undefined) await feedRun(socket, about.run, from, signal);
+      else {
+        const messages = streamFor(millrace, caller, about as StreamOf, { after: from, snapshot, signal });
+        await socket.feed(messages, signal, () => "resume after the last cursor");
+      }
     } catch (error) {
+      if (error instanceof SlowWatcherError) socket.close(CLOSE.slow, "slow reader; resume after the last cursor");
       const problem = problemOf(error);
-      if (problem.status >= 500) gateway.log.warn("{run} could not be watched for a socket: {error}", { run, error });
-      if (!mine.signal.aborted) socket.refuse(problem, run);
+      if (problem.status >= 500) gateway.log.warn("{name} could not be watched for a socket: {error}", { name, error });
+      if (!mine.signal.aborted) socket.refuse(problem, about);
     } finally {
-      // After an unsubscribe the same run may have been subscribed to anew.
-      if (subscriptions.get(run) === mine) subscriptions.delete(run);
+      // After an unsubscribe the same may have been subscribed to anew.
+      if (subscriptions.get(name) === mine) subscriptions.delete(name);
     }
   }
 
   function obey(socket: LiveSocket, text: string): void {
     const asked = check(clientMessage, parseJson(text, "message"), "message");
-    const run = checkId(asked.run, "run");
+    const { run, workflow } = asked;
+    if (run !== undefined) {
+      checkId(run, "run");
+      check(ofRun, asked, "message");
+    }
+    if (workflow !== undefined && !NAME_PATTERN.test(workflow))
+      throw new NotFoundError("workflow", workflow.slice(0, 48));
+    const about: About = run !== undefined ? { run } : workflow !== undefined ? { workflow } : { all: true };
+    const name = run !== undefined ? `run ${run}` : workflow !== undefined ? `workflow ${workflow}` : "all";
     if (asked.type === "unsubscribe") {
-      subscriptions.get(run)?.abort();
-      subscriptions.delete(run);
-    } else if (subscriptions.has(run))
-      socket.refuse(new ProblemError(409, "subscribed", "This socket watches that run already."), run);
-    else if (subscriptions.size >= gateway.limits.subscriptions) {
-      const detail = `One socket watches ${gateway.limits.subscriptions} runs at the most.`;
-      socket.refuse(new ProblemError(409, "too_many_subscriptions", detail), run);
-    } else void subscribe(socket, run, asked.after);
+      subscriptions.get(name)?.abort();
+      subscriptions.delete(name);
+    } else if (subscriptions.has(name))
+      socket.refuse(new ProblemError(409, "subscribed", "This socket watches that already."), about);
+    else if (subscriptions.size >= limits.subscriptions) {
+      const detail = `One socket watches ${limits.subscriptions} runs and workflows at the most.`;
+      socket.refuse(new ProblemError(409, "too_many_subscriptions", detail), about);
+    } else void subscribe(socket, name, about, asked);
   }
 
   return {
     onOpen(_, ws) {
-      socket = new LiveSocket(ws, gateway);
+      socket = new LiveSocket(ws, gateway, caller);
     },
     onMessage(event) {
       if (socket === undefined) return;

@@ -1,26 +1,31 @@
 import type { WSEvents } from "hono/ws";
+import type { Caller } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { ProblemError, problemOf } from "../problem.ts";
+import { CLOSE } from "./close-codes.ts";
+import { runCursor } from "./resume.ts";
 import { LiveSocket } from "./socket.ts";
 
 /** A socket that carries one run's events, and closes with 1000 when the run has ended. */
-export function runEvents(gateway: Gateway, tenant: string, run: string, after: string | undefined): WSEvents {
+export function runEvents(gateway: Gateway, caller: Caller, run: string, after: string | undefined): WSEvents {
   let socket: LiveSocket | undefined;
 
   async function feed(socket: LiveSocket): Promise<void> {
+    const { signal } = socket;
     try {
-      await socket.feed(run, { tenant, after, signal: socket.signal });
-      socket.close(1000, "the run has ended");
+      const messages = gateway.millrace.watch(run, { tenant: caller.tenant, after, signal });
+      await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, after)}`);
+      socket.close(CLOSE.done, "the run has ended");
     } catch (error) {
       gateway.log.warn("{run} could not be watched for a socket: {error}", { run, error });
       socket.refuse(problemOf(error));
-      socket.close(1011, "the run cannot be watched");
+      socket.close(CLOSE.failed, "the run cannot be watched");
     }
   }
 
   return {
     onOpen(_, ws) {
-      socket = new LiveSocket(ws, gateway);
+      socket = new LiveSocket(ws, gateway, caller);
       void feed(socket);
     },
     onMessage(event) {

@@ -1,21 +1,39 @@
 import type { WSContext } from "hono/ws";
-import type { WatchMessage } from "../../engine/index.ts";
+import type { Caller } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { type Problem, ProblemError } from "../problem.ts";
+import { CLOSE } from "./close-codes.ts";
+import { textOf } from "./text.ts";
 
 /** How often a full socket is looked at: there is no event for its getting empty on every runtime. */
 const DRAIN_POLL_MS = 25;
 
-/** What a client's socket is to those who write to it. Nothing is dropped: what it cannot take waits, and then it is closed. */
+/** What a message of a socket is about, where it is about one of several. */
+export type About = { run?: string; workflow?: string; all?: true };
+
+/**
+ * What a client's socket is to those who write to it. Nothing that has a number is dropped: what it cannot take waits, and then it
+ * is closed. Its client is told when the gateway has lost Redis, and when it is back.
+ */
 export class LiveSocket {
   readonly #ws: WSContext;
   readonly #gateway: Gateway;
   readonly #gone = new AbortController();
   #drained: Promise<void> | undefined;
 
-  constructor(ws: WSContext, gateway: Gateway) {
+  constructor(ws: WSContext, gateway: Gateway, caller: Caller) {
     this.#ws = ws;
     this.#gateway = gateway;
+    const revoke = () => this.close(CLOSE.refused, "the caller is no longer let in");
+    const forget = gateway.millrace.onConnection((isConnected) => this.#notice(isConnected));
+    const held = caller.hold();
+    this.signal.addEventListener("abort", () => {
+      forget();
+      held.signal.removeEventListener("abort", revoke);
+      held.release();
+    });
+    held.signal.addEventListener("abort", revoke);
+    if (held.signal.aborted) revoke();
   }
 
   /** Aborted when the socket is closed, by whichever side. */
@@ -24,30 +42,33 @@ export class LiveSocket {
   }
 
   /**
-   * Writes a run's messages to the socket until they end, the socket is closed or `signal` is aborted.
+   * Writes messages to the socket until they end, the socket is closed or `signal` is aborted.
    *
-   * @throws what the watching throws
+   * @param resume says where to go on after a message, for the client of a socket that is closed because it is full
+   * @throws what the messages throw
    */
-  async feed(run: string, options: { tenant: string; after: string | undefined; signal: AbortSignal }): Promise<void> {
-    const signal = AbortSignal.any([this.signal, options.signal]);
-    const { tenant, after } = options;
-    let last = after;
-    for await (const message of this.#gateway.millrace.watch(run, { tenant, after, signal })) {
-      while (this.#isFull() && !signal.aborted) await this.#drain(`slow reader; resume ${run} after ${last ?? 0}`);
+  async feed<T extends object>(
+    messages: AsyncIterable<T>,
+    signal: AbortSignal,
+    resume: (last: T | undefined) => string,
+  ): Promise<void> {
+    let last: T | undefined;
+    for await (const message of messages) {
+      while (this.#isFull() && !signal.aborted) await this.#drain(`slow reader; ${resume(last)}`);
       if (signal.aborted) return;
-      this.#ws.send(JSON.stringify(message));
-      last = cursorOf(message);
+      this.#ws.send(textOf(message));
+      last = message;
     }
   }
 
   /** An error that the client is told of. */
-  refuse(error: ProblemError, run?: string): void {
+  refuse(error: ProblemError, about: About = {}): void {
     if (this.signal.aborted) return;
     if (this.#isFull()) {
-      this.close(1013, "slow reader; resume each run after its last cursor");
+      this.close(CLOSE.slow, "slow reader; resume each run after its last cursor");
       return;
     }
-    const problem: Problem = { ...error.toProblem(), ...(run === undefined ? {} : { run }) };
+    const problem: Problem = { ...error.toProblem(), ...about };
     this.#ws.send(JSON.stringify({ type: "error", problem }));
   }
 
@@ -59,7 +80,7 @@ export class LiveSocket {
   textOf(data: unknown): string | undefined {
     const size = typeof data === "string" ? utf8Length(data) : data instanceof ArrayBuffer ? data.byteLength : 0;
     if (size > this.#gateway.limits.messageBytes) {
-      this.close(1009, `a message has ${this.#gateway.limits.messageBytes} bytes at the most`);
+      this.close(CLOSE.tooLarge, `a message has ${this.#gateway.limits.messageBytes} bytes at the most`);
       return undefined;
     }
     if (typeof data === "string") return data;
@@ -77,6 +98,12 @@ export class LiveSocket {
     this.#gone.abort();
   }
 
+  /** A client that does not read now sees by its next messages, or their absence, how things are. */
+  #notice(isConnected: boolean): void {
+    if (!this.signal.aborted && !this.#isFull())
+      this.#ws.send(JSON.stringify({ type: isConnected ? "connected" : "disconnected" }));
+  }
+
   #isFull(): boolean {
     return bufferedBytes(this.#ws.raw) > this.#gateway.limits.socketBufferBytes;
   }
@@ -92,14 +119,10 @@ export class LiveSocket {
   async #untilRoom(reason: string): Promise<void> {
     const deadline = Date.now() + this.#gateway.limits.stallMs;
     while (this.#isFull() && !this.signal.aborted) {
-      if (Date.now() > deadline) return this.close(1013, reason);
+      if (Date.now() > deadline) return this.close(CLOSE.slow, reason);
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
   }
-}
-
-function cursorOf(message: WatchMessage): string {
-  return message.type === "reset" ? String(message.seq) : message.cursor;
 }
 
 /** What waits in the socket: a property by the standard, a method on Bun, unknown to workerd. */

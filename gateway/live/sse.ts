@@ -1,11 +1,11 @@
 import type { Context } from "hono";
-import type { WatchMessage } from "../../engine/index.ts";
-import { type Env, type Gateway, tenantOf } from "../context.ts";
+import type { Caller } from "../access/caller.ts";
+import type { Env, Gateway } from "../context.ts";
+import { type Frame, type ManyOf, manyFrames, runFrames } from "./frames.ts";
+import { merge } from "./merge.ts";
 
 interface SseOptions {
-  /** Where to begin: `SEQ` or a cursor. */
-  after?: string | undefined;
-  /** The run has ended, so all there is to come is known. */
+  /** All there is to come is known. */
   ended?: boolean;
   headers?: Record<string, string>;
 }
@@ -14,21 +14,42 @@ interface SseOptions {
  * A run's events as Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html): read from the
  * log only as fast as the client takes them. 204, which tells a browser not to come back, if the run has ended and
  * there is nothing more to say.
+ *
+ * @param options.after where to begin: `SEQ` or a cursor
  */
-export async function sseResponse(
+export function sseResponse(
   c: Context<Env>,
   gateway: Gateway,
   run: string,
-  { after, ended = false, headers = {} }: SseOptions,
+  { after, ...options }: SseOptions & { after?: string | undefined },
 ): Promise<Response> {
   const abort = new AbortController();
-  const messages = encoded(gateway.millrace.watch(run, { tenant: tenantOf(c), after, signal: abort.signal }));
-  const first = ended ? await messages.next() : undefined;
-  if (first?.done === true) return c.body(null, 204);
-  return streamResponse(c, gateway, run, { messages, abort, first, headers });
+  const caller = c.get("caller");
+  const messages = gateway.millrace.watch(run, { tenant: caller.tenant, after, signal: abort.signal });
+  return respond(c, gateway, runFrames(messages), abort, options);
 }
 
-/** What is sent as Server-Sent Events, about one run. */
+/** The same of several runs, and of a workflow or all. */
+export function manyResponse(c: Context<Env>, gateway: Gateway, many: ManyOf, options: SseOptions): Promise<Response> {
+  const abort = new AbortController();
+  const sources = manyFrames(gateway.millrace, c.get("caller"), many, abort.signal);
+  return respond(c, gateway, merge(sources, abort.signal), abort, options);
+}
+
+async function respond(
+  c: Context<Env>,
+  gateway: Gateway,
+  frames: AsyncGenerator<Frame>,
+  abort: AbortController,
+  { ended = false, headers = {} }: SseOptions,
+): Promise<Response> {
+  const messages = encoded(frames);
+  const first = ended ? await messages.next() : undefined;
+  if (first?.done === true) return c.body(null, 204);
+  return stream(c, gateway, { messages, abort, first, headers }, true);
+}
+
+/** What is sent as Server-Sent Events. */
 export interface SseSource {
   /** Encoded, each as one event. */
   messages: AsyncGenerator<string>;
@@ -40,8 +61,13 @@ export interface SseSource {
 }
 
 /** Messages as Server-Sent Events: asked for only as fast as the client takes them, with heartbeats where they are quiet. */
-export function streamResponse(c: Context<Env>, gateway: Gateway, run: string, source: SseSource): Response {
-  return c.body(new ReadableStream(new EventStream(gateway, run, source)), 200, {
+export function streamResponse(c: Context<Env>, gateway: Gateway, _run: string, source: SseSource): Response {
+  return stream(c, gateway, source, false);
+}
+
+/** @param isTold whether the client is told when the gateway has lost Redis */
+function stream(c: Context<Env>, gateway: Gateway, source: SseSource, isTold: boolean): Response {
+  return c.body(new ReadableStream(new EventStream(gateway, c.get("caller"), source, isTold)), 200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
@@ -49,26 +75,32 @@ export function streamResponse(c: Context<Env>, gateway: Gateway, run: string, s
   });
 }
 
-async function* encoded(messages: AsyncGenerator<WatchMessage>): AsyncGenerator<string> {
-  for await (const message of messages) yield encode(message);
+async function* encoded(frames: AsyncGenerator<Frame>): AsyncGenerator<string> {
+  for await (const frame of frames) yield encode(frame);
 }
 
 const HEARTBEAT = Symbol("heartbeat");
+type Next = IteratorResult<string> | typeof HEARTBEAT;
 
 /** The source of one client's stream. */
 class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   readonly #gateway: Gateway;
-  readonly #run: string;
-  readonly #messages: AsyncGenerator<string>;
+  readonly #caller: Caller;
+  readonly #frames: AsyncGenerator<string>;
+  readonly #isTold: boolean;
   readonly #abort: AbortController;
   readonly #encoder = new TextEncoder();
   #next: Promise<IteratorResult<string>> | undefined;
+  /** What the client is yet to be told of the gateway's connection to Redis: that it was lost last, and is back. */
+  #notices: string[] = [];
+  #noticed = (): void => {};
   #stalled: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(gateway: Gateway, run: string, { messages, abort, first }: SseSource) {
+  constructor(gateway: Gateway, caller: Caller, { messages, abort, first }: SseSource, isTold: boolean) {
     this.#gateway = gateway;
-    this.#run = run;
-    this.#messages = messages;
+    this.#caller = caller;
+    this.#frames = messages;
+    this.#isTold = isTold;
     this.#abort = abort;
     this.#next = first && Promise.resolve(first);
   }
@@ -76,6 +108,24 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   /** A comment at once, so that the client and what stands between see the stream open. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     controller.enqueue(this.#encoder.encode(": open\n\n"));
+    const forget = this.#gateway.millrace.onConnection((isConnected) => {
+      if (!this.#isTold) return;
+      const event = isConnected ? "connected" : "disconnected";
+      this.#notices = [...this.#notices.slice(-1), encode({ event, data: JSON.stringify({ type: event }) })];
+      this.#noticed();
+    });
+    const refuse = () => {
+      this.#release();
+      controller.close();
+    };
+    const held = this.#caller.hold();
+    this.#abort.signal.addEventListener("abort", () => {
+      forget();
+      held.signal.removeEventListener("abort", refuse);
+      held.release();
+    });
+    held.signal.addEventListener("abort", refuse);
+    if (held.signal.aborted) refuse();
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
@@ -84,7 +134,6 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
       const next = await this.#nextOrHeartbeat();
       // The client left in the meantime, and the stream with it.
       if (this.#abort.signal.aborted) return;
-      if (next !== HEARTBEAT) this.#next = undefined;
       if (next !== HEARTBEAT && next.done) {
         controller.close();
         return this.#release();
@@ -108,22 +157,31 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   #release(): void {
     clearTimeout(this.#stalled);
     this.#abort.abort();
+    this.#noticed();
     // A watcher that is not being waited for does not see the signal.
-    this.#messages.return(undefined).catch((error: unknown) => this.#logEnd(error));
+    this.#frames.return(undefined).catch((error: unknown) => this.#logEnd(error));
   }
 
   #logEnd(error: unknown): void {
-    this.#gateway.log.warn("the event stream of {run} ended early: {error}", { run: this.#run, error });
+    this.#gateway.log.warn("an event stream ended early: {error}", { error });
   }
 
-  async #nextOrHeartbeat(): Promise<IteratorResult<string> | typeof HEARTBEAT> {
-    this.#next ??= this.#messages.next();
+  async #nextOrHeartbeat(): Promise<Next> {
+    this.#next ??= this.#frames.next();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const heartbeat = new Promise<typeof HEARTBEAT>((resolve) => {
+    const other = new Promise<typeof HEARTBEAT>((resolve) => {
       timer = setTimeout(() => resolve(HEARTBEAT), this.#gateway.limits.heartbeatMs);
+      this.#noticed = () => resolve(HEARTBEAT);
+      if (this.#notices.length > 0) this.#noticed();
     });
     try {
-      return await Promise.race([this.#next, heartbeat]);
+      const next = await Promise.race([other, this.#next]);
+      if (next !== HEARTBEAT) {
+        this.#next = undefined;
+        return next;
+      }
+      const notice = this.#notices.shift();
+      return notice === undefined ? HEARTBEAT : { done: false, value: notice };
     } finally {
       clearTimeout(timer);
     }
@@ -139,8 +197,7 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
   }
 }
 
-/** JSON has no line breaks of its own, so one data line is enough. A reset is where the next event counts from. */
-function encode(message: WatchMessage): string {
-  const id = message.type === "reset" ? message.seq : message.cursor;
-  return `id: ${id}\nevent: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`;
+/** JSON has no line breaks of its own, so one data line is enough. */
+function encode({ id, event, data }: Frame): string {
+  return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`;
 }

@@ -11,6 +11,7 @@ import { ProblemError } from "../problem.ts";
 import { traceOf } from "../trace.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
+import { answerTo, entityTag, isConditional } from "../upload/ranges.ts";
 import { acceptedRun } from "../views/common.ts";
 import { documentView } from "../views/documents.ts";
 
@@ -106,19 +107,38 @@ export function documentOperations(operations: Operations, { millrace, limits, l
       id: "getDocument",
       tag: "Documents",
       summary: "Download a document",
+      description: "All of it, or one range. Its `ETag` is its SHA-256.",
       scope: "documents:read",
-      answers: { 200: { description: "Its bytes, as an attachment.", type: "*/*" } },
+      headers: {
+        Range: "One range of bytes, such as `bytes=0-99`; several are answered with all of it.",
+        "If-Range": "The `ETag` with which the range counts.",
+        "If-None-Match": "Entity tags with which 304 will do.",
+      },
+      answers: {
+        200: { description: "Its bytes, as an attachment.", type: "*/*", headers: { ETag: "Its SHA-256, quoted." } },
+        206: { description: "Some of them.", type: "*/*", headers: { "Content-Range": "Which, and of how many." } },
+        304: { description: "The client has it." },
+      },
+      problems: [416],
     },
     async ({ c, tenant }) => {
-      const { blob, body } = await blobs.open(tenant, idParam(c, "document"));
-      return c.body(body, 200, {
-        "Content-Type": blob.type,
-        "Content-Length": String(blob.size),
-        "Content-Disposition": attachment(blob.name),
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-        ETag: `"${blob.sha256}"`,
-      });
+      const id = idParam(c, "document");
+      if (!isConditional(c)) {
+        const { blob, body } = await blobs.open(tenant, id);
+        return c.body(body, 200, { ...headersOf(blob), "Content-Length": String(blob.size) });
+      }
+      const blob = await blobs.find(tenant, id);
+      if (blob === undefined) throw new NotFoundError("document", id);
+      const answer = answerTo(c, blob);
+      if (answer.status === 304) return c.body(null, 304, { ETag: entityTag(blob) });
+      if (answer.status === 416)
+        throw new ProblemError(416, "range", `The document has ${blob.size} bytes.`, { headers: answer.headers });
+      const { range, headers } = answer.status === 206 ? answer : {};
+      const length = { "Content-Length": String(range?.length ?? blob.size) };
+      const all = { ...headersOf(blob), ...headers, ...length };
+      if (c.req.method === "HEAD") return c.body(null, answer.status, all);
+      const { body } = await blobs.open(tenant, id, { range });
+      return c.body(body, answer.status, all);
     },
   );
 
@@ -143,6 +163,17 @@ export function documentOperations(operations: Operations, { millrace, limits, l
       return c.body(null, 204);
     },
   );
+}
+
+function headersOf(blob: BlobInfo): Record<string, string> {
+  return {
+    "Content-Type": blob.type,
+    "Content-Disposition": attachment(blob.name),
+    "Accept-Ranges": "bytes",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    ETag: entityTag(blob),
+  };
 }
 
 function viewOf({ id, name, type, size, sha256 }: BlobInfo): DocumentView {

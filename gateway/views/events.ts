@@ -8,6 +8,8 @@ export const runEvent = v.strictObject({
   seq: count,
   cursor: v.string(),
   run: id,
+  /** Only among those of many runs. */
+  workflow: v.optional(v.string()),
   type: v.picklist(EVENT_TYPES),
   at: time,
   step: v.optional(v.string()),
@@ -17,4 +19,10 @@ export const runEvent = v.strictObject({
 });
 
 /** The log no longer reaches back to where the watcher was: begin again from the snapshot. */
-export const reset = v.strictObject({ type: v.literal("reset"), run: id, seq: count, snapshot: runView });
+export const reset = v.strictObject({
+  type: v.literal("reset"),
+  run: id,
+  workflow: v.optional(v.string()),
+  seq: count,
+  snapshot: runView,
+});

@@ -31,8 +31,8 @@ describe("what belongs to a run", () => {
     expect(await Promise.all(kept.map(text))).toEqual(["theirs", "uploaded"]);
     await blobs.deleteOf(tenant, mine);
     await blobs.deleteOf(tenant, other);
-    // The bytes of the uploaded one, and what is known of it.
-    expect(await files()).toHaveLength(2);
+    // The bytes of the uploaded one, their name by their digest, and what is known of it.
+    expect(await files()).toHaveLength(3);
   });
 
   test("stays until the last run is gone that it is shared with, whichever goes first", async () => {

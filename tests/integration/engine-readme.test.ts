@@ -2,12 +2,13 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import * as v from "valibot";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { FatalError, workflow } from "../../engine/index.ts";
+import { bodyOf, FatalError, workflow } from "../../engine/index.ts";
 import { NamespaceKeys, PartitionKeys } from "../../engine/keys.ts";
+import { redisBlobs } from "../../engine/redis-blobs.ts";
 import { encodeSchedule, type ScheduleRecord } from "../../engine/schedules/record.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { code, readMarkdown, table } from "../support/markdown.ts";
-import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
+import { engineUrl, leftovers, rawRedis, redisUrl } from "../support/redis.ts";
 import { ROOT } from "../support/run.ts";
 import { ScheduleBench } from "../support/schedules.ts";
 
@@ -27,6 +28,10 @@ const KEYS: Record<string, string> = {
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
+  blobContent: `${space.blobContent("TENANT", "ID")} hash`,
+  blobRecord: `${space.blobRecord("TENANT", "ID")} hash`,
+  blobNames: `${space.blobNames("TENANT", "KIND", "ID")} zset`,
+  everyRunChannel: `${space.everyRunChannel()} pattern`,
   kept: `${space.kept("COLLECTION", "TENANT")} hash`,
   keptTenants: `${space.keptTenants("COLLECTION")} hash`,
   run: `${keys.run("RUN")} hash`,
@@ -209,6 +214,10 @@ describe("what Redis holds after runs of every kind", () => {
     );
     await engine.millrace.config.set("a", 1);
     await engine.millrace.collection("webhooks").create("w", 1, { most: 1 });
+    const blobs = await redisBlobs({ url: engineUrl, namespace: engine.namespace });
+    const source = { tenant: "default", name: "a", type: "text/plain" };
+    for (const more of [{}, { run: good.id }]) await blobs.put({ ...source, ...more }, bodyOf("hello"));
+    blobs.close();
     const { access } = engine.millrace;
     await access.keys.create({ name: "ci", scopes: ["runs:read"] });
     await access.tickets.issue({ runs: [good.id] });
@@ -235,13 +244,16 @@ describe("what Redis holds after runs of every kind", () => {
     const redis = rawRedis();
     for (const key of await leftovers(redisUrl, engine.namespace)) {
       found.keys.push(`${key.replace(engine.namespace, "NS")} ${await redis.type(key)}`);
-      if (/\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
+      if (/:0\}:run:/.test(key)) for (const field of await redis.hkeys(key)) found.fields.add(field);
     }
   });
 
   test("is in the table of keys, with its type, and nothing in the table is missing", () => {
     const shown = found.keys.map((each) =>
       each
+        .replace(/\{NS:blobs:default(:?)[0-9a-f]*\}/, (_, colon) => `{NS:blobs:TENANT${colon && ":ID"}}`)
+        .replace(/(TENANT\}:record:)[0-9a-f]+/, "$1ID")
+        .replace(/(TENANT\}):(?:run|same):[0-9a-f-]+/, "$1:KIND:ID")
         .replace(/(:(?:run|log|memos):)[0-9a-f-]+ /, "$1RUN ")
         .replace(/:items:[0-9a-f-]+:\w+/, ":items:RUN:STEP")
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
@@ -260,7 +272,7 @@ describe("what Redis holds after runs of every kind", () => {
     );
     expect([...new Set(shown)].sort()).toEqual(
       Object.values(KEYS)
-        .filter((each) => !each.endsWith("channel") && !each.startsWith(keys.clock()))
+        .filter((each) => !/(channel|pattern)$/.test(each) && !each.startsWith(keys.clock()))
         .sort(),
     );
   });

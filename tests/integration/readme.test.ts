@@ -24,7 +24,16 @@ let dir: string;
 beforeAll(async () => {
   readme = await readMarkdown("README.md");
   dir = await temporaryDir();
-  for (const file of ["first.ts", "greet.ts", "flags.ts", "greet.test.ts", "nightly.ts", "keys.ts", "chat.ts"])
+  for (const file of [
+    "first.ts",
+    "greet.ts",
+    "flags.ts",
+    "greet.test.ts",
+    "nightly.ts",
+    "keys.ts",
+    "chat.ts",
+    "follow.ts",
+  ])
     await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
 });
 
@@ -71,6 +80,12 @@ describe("the first workflow", () => {
     const made = startFile("node", "cli/main.ts", { args: args!.split(" "), env });
     await made.line(/^mr_/);
     expect(await made.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test("may be followed among all", async () => {
+    const program = startFile("node", `${dir.slice(ROOT.length)}/follow.ts`, { env: { REDIS_URL: redis.url } });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.output()).toMatch(/^Go on after [0-9a-z]+\.[0-9a-z]+\.\S*\.\S*\.$/m);
   });
 
   test("may be started by the clock", async () => {
@@ -238,7 +253,7 @@ test("every command is one that a test runs, or a script of package.json", async
       ).toBe(true);
     else
       for (const part of line.split(" && ")) {
-        const [, script] = /^npm (?:run (?:-s )?)?([\w-]+)/.exec(part) ?? [];
+        const [, script] = /^(?:\w+=\S+ )*npm (?:run (?:-s )?)?([\w-]+)/.exec(part) ?? [];
         expect([...Object.keys(scripts), "ci"], line).toContain(script);
       }
   }

@@ -1,6 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
-import { type AnyWorkflow, connect, createWorker, type DurabilityOption, type Millrace } from "../../engine/index.ts";
+import {
+  type AnyWorkflow,
+  type BlobStore,
+  connect,
+  createWorker,
+  type DurabilityOption,
+  type Millrace,
+} from "../../engine/index.ts";
 import type { Door } from "../../gateway/access/caller.ts";
 import type { JwtVerifier } from "../../gateway/access/jwt.ts";
 import { keyDoor } from "../../gateway/access/key-door.ts";
@@ -21,7 +28,7 @@ export interface TestGateway {
   readonly millrace: Millrace;
   /** What was logged as a warning or an error. */
   readonly logged: { message: string; properties: Record<string, unknown> | undefined }[];
-  /** The files of the blob store: two for each document. */
+  /** The files of the blob store: two for each document, whatever bytes they share. */
   blobFiles(): Promise<string[]>;
   /** The channels of runs that somebody listens to. */
   watched(): Promise<string[]>;
@@ -54,15 +61,20 @@ export async function startGateway(options: {
   origins?: readonly string[];
   /** Of the runs that it starts. */
   durability?: DurabilityOption;
-  /** Default: everybody may do everything. */
+  /** Default: files in a directory of its own. */
+  blobs?: BlobStore;
+  /** Who lets callers in. */
   door?: Door;
+  /** How often sockets are pinged. */
+  pingMs?: number;
   /** Where webhooks may be sent beside public addresses. */
   webhooks?: WebhookPolicy;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
-  const { workflows, url: redis = engineUrl, durability = "memory" } = options;
-  const millrace = await connect({ url: redis, namespace, workflows, blobs: new FsBlobStore(dir), durability });
+  const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs } = options;
+  const { blobs = new FsBlobStore(dir) } = options;
+  const millrace = await connect({ url: redis, namespace, workflows, blobs, durability });
   const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
   await worker?.start();
   const logged: TestGateway["logged"] = [];
@@ -72,7 +84,7 @@ export async function startGateway(options: {
     (upgradeWebSocket) =>
       createApp({
         millrace,
-        door: options.door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
+        door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
         webhooks: options.webhooks,
         origins: options.origins ?? [],
         upgradeWebSocket,
@@ -80,14 +92,15 @@ export async function startGateway(options: {
         limits: options.limits ?? {},
         remoteModels: options.remoteModels,
       }),
-    { host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port: 0, pingMs },
   );
   const url = `http://127.0.0.1:${listening.port}`;
   return {
     ...{ url, port: listening.port, millrace, logged },
     async blobFiles() {
       const all = await readdir(dir, { recursive: true, withFileTypes: true });
-      return all.filter((entry) => entry.isFile()).map((entry) => entry.name);
+      const names = all.filter((entry) => entry.isFile()).map((entry) => entry.name);
+      return names.filter((name) => !/^[0-9a-f]{64}$/.test(name));
     },
     watched() {
       return channelsLike(rawRedis(), `{${namespace}:*}:run:*`);

@@ -41,7 +41,14 @@ const PURE_CORE = [
 const LOG = "engine/log.ts";
 
 const INDEX = "engine/index.ts";
-const SERVER_DOORS = ["engine/blobs/fs.ts", "engine/redis/private/index.ts"];
+const SERVER_DOORS = [
+  "engine/blobs/fs.ts",
+  "engine/blobs/s3.ts",
+  "engine/blobs/azure.ts",
+  "engine/redis-blobs.ts",
+  "engine/open-blobs.ts",
+  "engine/redis/private/index.ts",
+];
 /** The engine's door for tests of workflows. */
 const TEST_DOOR = "engine/testing/index.ts";
 const MAX_LINES = 300;

@@ -42,7 +42,16 @@ const CALLS = [
 ];
 const WITH_SUBCOMMAND = ["CLIENT", "CONFIG", "MEMORY", "XGROUP", "XINFO", "CLUSTER"];
 /** What the client library sends for us. */
-const BY_LIBRARY = ["auth", "hello", "client|setname", "subscribe", "unsubscribe", "info"];
+const BY_LIBRARY = [
+  "auth",
+  "hello",
+  "client|setname",
+  "subscribe",
+  "unsubscribe",
+  "psubscribe",
+  "punsubscribe",
+  "info",
+];
 /** Of the test kit, of clusters, and what is done without where it is refused. */
 const BESIDE = ["keys", "incrby", "get", "cluster|keyslot", "config|get", "wait", "waitaof"];
 

@@ -32,6 +32,16 @@ describe("the gateway, bundled for workerd", () => {
     expect(builtins.filter((name) => FILES.test(name))).toEqual([]);
   });
 
+  test("can have the blobs in S3 with it, at a small price", async () => {
+    const bundle = await bundleForEdge('export { s3Blobs } from "./engine/blobs/s3.ts";', true);
+    const { files, builtins } = inBundle(bundle);
+    const kilobytes = bundle.gzippedSize() / 1_024;
+    console.log(`engine/blobs/s3.ts for workerd: ${kilobytes.toFixed(0)} KB gzipped; ${builtins.join(" ")}`);
+    expect(files).toContain("engine/blobs/s3-objects.ts");
+    expect(builtins).toEqual(["node:crypto"]);
+    expect(kilobytes).toBeLessThan(20);
+  });
+
   test("would be caught with a file system in it", async () => {
     const bundle = await bundleForEdge('export * from "./gateway/app.ts"; export * from "./engine/blobs/fs.ts";');
     expect(inBundle(bundle).builtins.filter((name) => FILES.test(name))).toEqual(["node:fs/promises"]);

@@ -17,6 +17,7 @@ describe("what is answered to an error", () => {
     [new ConflictError("run_ended", "ended"), 409, "urn:millrace:problem:run-ended"],
     [new ConflictError("idempotency_mismatch", "other"), 422, "urn:millrace:problem:idempotency-mismatch"],
     [new MillraceError("blob_too_large", "More"), 413, "urn:millrace:problem:blob-too-large"],
+    [new MillraceError("upload_size", "Two"), 422, "urn:millrace:problem:upload-size"],
     [new OverloadedError("full", 1), 429, "urn:millrace:problem:overloaded"],
     [new UnavailableError("10.0.0.1:6379 refused"), 503, "urn:millrace:problem:unavailable"],
     [new UnconfirmedError("r", "Run r is stored, but"), 503, "urn:millrace:problem:unconfirmed"],

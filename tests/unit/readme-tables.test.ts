@@ -7,6 +7,7 @@ import { readSettings, SCOPES_CLAIM, TENANT_CLAIM, VARIABLES } from "../../cli/s
 import { connect } from "../../engine/index.ts";
 import { openDoor } from "../../gateway/access/open-door.ts";
 import { createApp } from "../../gateway/app.ts";
+import { CLOSE } from "../../gateway/live/close-codes.ts";
 import { startTerms, termsOf } from "../../gateway/schemas.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
 import { adding } from "../support/programs/definitions.ts";
@@ -85,16 +86,22 @@ test("the README's table of variables has every setting with its default, and no
   expect(told).toEqual(VARIABLES.map((name, i) => [name, defaults[i]]));
 });
 
+test("the README's table of close codes has those that the gateway closes sockets with, and a broken connection's", () => {
+  const told = table(readme, "closed with").map(([closed]) => Number(code(closed!)));
+  expect(told).toEqual([...Object.values(CLOSE), 1006].sort());
+});
+
 test("the README names no other variable than those that are read", async () => {
   const ofServer = [...(await source("workflows/inference/server.ts")).matchAll(/env\.(\w+)/g)].map(
     ([, name]) => name!,
   );
   const ofTests = [...(await source("tests/support/documents.ts")).matchAll(/env\.(\w+)/g)].map(([, name]) => name!);
   const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
+  const ofBlobs = [...(await source("engine/open-blobs.ts")).matchAll(/\benv\.(\w+)/g)].map(([, name]) => name!);
   const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
   const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
   ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
-  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofRuntimes, ...ofSdk].filter((name) =>
+  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofBlobs, ...ofRuntimes, ...ofSdk].filter((name) =>
     name.includes("_"),
   );
   expect([...named].sort()).toEqual([...new Set(withUnderscore)].sort());

@@ -92,6 +92,14 @@ describe("settings", () => {
       'MILLRACE_WEBHOOKS_ALLOW takes a list with commas between. "*.internal"',
     ],
     [{ MILLRACE_WEBHOOKS_HTTP: "true" }, "MILLRACE_WEBHOOKS_HTTP takes yes or no"],
+    [
+      { MILLRACE_BLOBS: "gopher://a" },
+      "MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. There is no store",
+    ],
+    [
+      { MILLRACE_BLOBS: "s3://key:secret@a" },
+      "MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. It takes no",
+    ],
     [{ REDIS_URL: "localhost:6379" }, "REDIS_URL takes a URL"],
     [{ VALKEY_URL: "http://localhost" }, "VALKEY_URL takes a URL"],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: "localhost:4318" }, "OTEL_EXPORTER_OTLP_ENDPOINT takes a URL"],

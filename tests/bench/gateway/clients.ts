@@ -1,0 +1,45 @@
+// Sockets of the bench, in a process of their own: each watches one run to its end.
+import { WebSocket } from "ws";
+
+const [port, count, stalled] = process.argv.slice(2).map(Number) as [number, number, number];
+const latencies: number[] = [];
+let received = 0;
+let missed = 0;
+let open = 0;
+let left = count - stalled;
+
+function take(data: string, last: { seq: number }): void {
+  const { seq, at, type } = JSON.parse(data) as { seq?: number; at: string; type: string };
+  if (seq === undefined) return;
+  missed += seq - last.seq - 1;
+  last.seq = seq;
+  // What was stored before it came is no measure.
+  if (type === "step.output") {
+    const ms = Math.max(0, Date.now() - Date.parse(at));
+    latencies[ms] = (latencies[ms] ?? 0) + 1;
+    received += 1;
+  }
+  if (type !== "run.completed") return;
+  left -= 1;
+  if (left === 0) process.send!({ kind: "done", missed, received, latencies: Array.from(latencies, (n) => n ?? 0) });
+}
+
+async function watch(run: string, isStalled: boolean): Promise<void> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/v1/runs/${run}/events`);
+  const last = { seq: 0 };
+  socket.on("message", (data) => take(String(data), last));
+  socket.on("close", (code) => {
+    if (code !== 1000 && !isStalled) throw new Error(`A socket was closed with ${code}.`);
+  });
+  await new Promise((resolve) => socket.once("open", resolve));
+  if (isStalled) socket.pause();
+  open += 1;
+}
+
+process.on("message", async ({ runs, from }: { runs: string[]; from: number }) => {
+  for (let i = 0; i < count; i += 50) {
+    const some = Array.from({ length: Math.min(50, count - i) }, (_, k) => i + k);
+    await Promise.all(some.map((n) => watch(runs[(from + n) % runs.length]!, n < stalled)));
+  }
+  process.send!({ kind: "open", open });
+});

@@ -1,0 +1,16 @@
+import * as v from "valibot";
+import { workflow } from "../../../engine/index.ts";
+
+/** Emits so many events a second, for so many seconds, each by itself. */
+export const talk = workflow("talk", { input: v.object({ each: v.number(), seconds: v.number() }) }).step(
+  "talk",
+  async ({ each, seconds }, ctx) => {
+    const count = Math.max(1, Math.round(each * seconds));
+    const everyMs = (1_000 * seconds) / count;
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * everyMs));
+    for (let n = 0; n < count; n += 1) {
+      ctx.emit({ n });
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  },
+);
