@@ -8,11 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workflow } from "../../engine/index.ts";
 import { isOpenAiPath } from "../../gateway/openai/errors.ts";
 import { VERSION } from "../../gateway/version.ts";
+import { webhookDelivery } from "../../workflows/webhooks/index.ts";
 import { newSeed } from "../support/faults/settings.ts";
 import { eventually, startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { Receiver } from "../support/receiver.ts";
 import { ROOT } from "../support/run.ts";
 import { broken, fitting, type Schema } from "../support/schema-arbitrary.ts";
+import { LOOPBACK } from "../support/webhooks.ts";
 
 interface Operation {
   operationId: string;
@@ -33,7 +36,23 @@ const GOOD: Record<string, object> = {
   replayDeadLetters: { workflow: "held" },
   discardDeadLetters: { workflow: "held" },
   putSchedule: { workflow: "greet", input: { name: "Ada" }, every: 60_000 },
-  putSubscription: { events: ["run.completed"], workflows: ["greet"], steps: [], maxBytes: 1_000_000 },
+  createWebhook: { url: "https://hooks.invalid/", events: ["run.failed"], workflows: ["none"], tags: ["none"] },
+  changeWebhook: {
+    url: "https://hooks.invalid/",
+    events: ["run.failed"],
+    workflows: null,
+    tags: null,
+    disabled: false,
+  },
+  createInboundHook: {
+    scheme: "standard-webhooks",
+    secret: `whsec_${btoa("x".repeat(24))}`,
+    action: { start: "greet" },
+  },
+  changeInboundHook: { action: { signal: "approve", runFrom: "run" } },
+  rotateInboundSecret: { secret: `whsec_${btoa("y".repeat(24))}` },
+  putSubscription: { events: ["run.completed"], workflows: ["greet"], maxBytes: 1_000_000 },
+  createKey: { name: "ci", scopes: ["runs:read"] },
 };
 /** Header fields that have to be right. */
 const HEADERS: Record<string, Record<string, string>> = {
@@ -43,13 +62,21 @@ const HEADERS: Record<string, Record<string, string>> = {
 /** What is not done here: others cover models, what is no JSON, sockets, and things that there are none of any more by then. */
 const NEVER_DONE = [
   ...["completeDocument", "createChatCompletion", "createEmbeddings", "discardDeadLetter", "discardUndelivered"],
-  ...["getDeadLetterOperation", "issueTicket", "presignDocument", "replayOneUndelivered", "resumeSubscription"],
+  ...[
+    "getDeadLetterOperation",
+    "issueTicket",
+    "presignDocument",
+    "receiveMessage",
+    "replayOneUndelivered",
+    "resumeSubscription",
+  ],
   ...["uploadDocument", "watchRuns"],
 ];
 const turn = (method: string, path: string) => ORDER.indexOf(path.endsWith("/cancel") ? "delete" : method);
 const half = <T>(one: fc.Arbitrary<T>, other: fc.Arbitrary<T>) => fc.oneof(one, other);
 const ORDER = ["options", "head", "get", "post", "put", "patch", "delete"];
 let gateway: TestGateway;
+let receiver: Receiver;
 // biome-ignore lint/suspicious/noExplicitAny: it is checked by a validator
 let api: any;
 const checks = new Map<string, ValidateFunction>();
@@ -60,7 +87,9 @@ const there: Record<string, string[]> = {};
 const paths: Record<string, Record<string, string>> = {};
 
 beforeAll(async () => {
-  gateway = await startGateway({ workflows: [...workflows, asking] });
+  const delivery = webhookDelivery({ millrace: () => gateway.millrace, policy: LOOPBACK });
+  gateway = await startGateway({ workflows: [...workflows, asking, delivery], webhooks: LOOPBACK });
+  receiver = await Receiver.start();
   api = (await gateway.call("GET", "/openapi.json")).body;
   const run = (await gateway.call("POST", "/v1/workflows/greet/runs", { input: { name: "Ada" } })).body.id;
   const waits = (await gateway.call("POST", "/v1/workflows/asking/runs", { input: {} })).body.id;
@@ -76,10 +105,26 @@ beforeAll(async () => {
   await gateway.call("PUT", "/v1/config/a.key", { value: 1 });
   const document = (await (await fetch(`${gateway.url}/v1/documents`, { method: "POST", body: "some text" })).json())
     .id;
+  const toldOf = { url: receiver.url(), events: ["run.failed"] };
+  const webhook = (await gateway.call("POST", "/v1/webhooks", toldOf)).body.id;
+  const hook = (await gateway.call("POST", "/v1/inbound-hooks", GOOD.createInboundHook)).body.id;
+  const told = (await gateway.call("POST", `/v1/webhooks/${webhook}/test`)).body.id;
+  await eventually(
+    () => gateway.call("GET", `/v1/runs/${told}`),
+    (answer) => answer.body.status === "completed",
+  );
+  for (const [of, id] of Object.entries({ Webhook: webhook, InboundHook: hook }))
+    for (const verb of ["get", "change", "delete"]) paths[`${verb}${of}`] = { id };
+  paths.testWebhook = paths.listDeliveries = paths.rotateWebhookSecret = { id: webhook };
+  paths.rotateInboundSecret = { id: hook };
+  paths.redeliver = { id: webhook, delivery: told };
+  there.delivery = [told];
   const begin = { method: "POST", headers: { "Tus-Resumable": "1.0.0", "Upload-Length": "5" } };
   const upload = (await fetch(`${gateway.url}/v1/uploads`, begin)).headers.get("location")!.split("/").at(-1)!;
   there.id = [run, waits, held, failed, body.data[0].id, document, upload];
   for (const each of ["resumeUpload", "getUpload", "continueUpload", "deleteUpload"]) paths[each] = { id: upload };
+  const key = (await gateway.call("POST", "/v1/keys", GOOD.createKey)).body.id;
+  for (const each of ["getKey", "rotateKey", "revokeKey"]) paths[each] = { id: key };
   paths.signalRun = { id: waits, name: "approve" };
   paths.cancelRun = { id: held };
   for (const each of ["pauseStep", "resumeStep"]) paths[each] = { workflow: "greet", step: "hello" };
@@ -111,7 +156,10 @@ beforeAll(async () => {
             );
       }
 });
-afterAll(() => gateway.close());
+afterAll(async () => {
+  await gateway.close();
+  await receiver[Symbol.asyncDispose]();
+});
 
 function closed(_: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || !("properties" in value)) return value;

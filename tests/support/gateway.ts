@@ -17,6 +17,7 @@ import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
 import type { RemoteModels } from "../../gateway/openai/models.ts";
+import type { WebhookPolicy } from "../../workflows/webhooks/destinations.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { channelsLike } from "./redis-client.ts";
 import { temporaryDir } from "./run.ts";
@@ -66,6 +67,8 @@ export async function startGateway(options: {
   door?: Door;
   /** How often sockets are pinged. */
   pingMs?: number;
+  /** Where webhooks may be sent beside public addresses. */
+  webhooks?: WebhookPolicy;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
@@ -82,6 +85,7 @@ export async function startGateway(options: {
       createApp({
         millrace,
         door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
+        webhooks: options.webhooks,
         origins: options.origins ?? [],
         upgradeWebSocket,
         log,
