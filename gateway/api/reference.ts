@@ -41,18 +41,22 @@ export function reference(api: OpenApi): string {
     const schemas = Object.entries(content ?? {}).map(
       ([type, { schema }]) => `<p><code>${text(type)}</code></p>${schemaOf(schema)}`,
     );
-    return `<dt>${text(status)}</dt><dd>${text(description ?? shared?.description ?? "")}${schemas.join("")}</dd>`;
+    return `<dt>${text(status)}</dt><dd>${prose(description ?? shared?.description)}${schemas.join("")}</dd>`;
   };
+  const answers = ({ responses }: Described, areProblems: boolean) =>
+    Object.entries(responses)
+      .filter(([, { $ref }]) => ($ref !== undefined) === areProblems)
+      .map(([status, each]) => describe(status, each))
+      .join("");
   const operation = ({ method, path, operation: of }: (typeof all)[number]) => `
 <article id="${text(of.operationId)}">
 <h3><b class="${text(method)}">${text(method.toUpperCase())}</b> <code>${text(path)}</code></h3>
-<p><strong>${text(of.summary)}.</strong> ${text(of.description ?? "")}</p>
+<p><strong>${text(of.summary)}.</strong> ${prose(of.description)}</p>
 ${rights(of)}
 ${of.parameters.length === 0 ? "" : `<h4>Parameters</h4><dl>${of.parameters.map(parameter).join("")}</dl>`}
 ${of.requestBody === undefined ? "" : body(of.requestBody)}
-<h4>Answers</h4><dl>${Object.entries(of.responses)
-    .map(([status, each]) => describe(status, each))
-    .join("")}</dl>
+<h4>Answers</h4><dl>${answers(of, false)}</dl>
+<details><summary>Problems</summary><dl>${answers(of, true)}</dl></details>
 </article>`;
 
   return `<!doctype html>
@@ -92,14 +96,14 @@ function rights({ security }: Described): string {
 
 function parameter({ name, in: place, required, description, schema }: Parameter): string {
   const kind = `${place}${required ? ", required" : ""}`;
-  return `<dt><code>${text(name)}</code> <small>${text(kind)}</small></dt><dd>${text(description ?? "")}${schemaOf(schema)}</dd>`;
+  return `<dt><code>${text(name)}</code> <small>${text(kind)}</small></dt><dd>${prose(description)}${schemaOf(schema)}</dd>`;
 }
 
 function body({ required, description = "", content }: NonNullable<Described["requestBody"]>): string {
   const kinds = Object.entries(content).map(
     ([type, { schema }]) => `<p><code>${text(type)}</code></p>${schemaOf(schema)}`,
   );
-  return `<h4>Body${required ? "" : ", if any"}</h4><p>${text(description)}</p>${kinds.join("")}`;
+  return `<h4>Body${required ? "" : ", if any"}</h4><p>${prose(description)}</p>${kinds.join("")}`;
 }
 
 /** A schema as JSON, with links to those that have names. */
@@ -116,6 +120,11 @@ function schemaOf(schema: unknown): string {
     : `<details><summary>Schema</summary><pre>${linked}</pre></details>`;
 }
 
+/** Text in which code stands between backticks. */
+function prose(raw = ""): string {
+  return text(raw).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
+}
+
 function text(raw: string): string {
   return raw.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
@@ -127,7 +136,7 @@ header{grid-area:h;padding:1rem 2rem;border-bottom:1px solid var(--line)}h1{marg
 nav{grid-area:n;padding:1rem;border-right:1px solid var(--line);position:sticky;top:0;height:100vh;overflow:auto;font-size:13px}
 nav h2{font-size:13px;margin:1rem 0 .25rem}nav ul{list-style:none;margin:0;padding:0}nav a{text-decoration:none;overflow-wrap:anywhere}
 main{grid-area:m;padding:1rem 2rem;max-width:70rem}article{border:1px solid var(--line);border-radius:8px;padding:0 1rem .5rem;margin:1rem 0}
-a{color:var(--link)}b{font-size:11px;display:inline-block;min-width:3.6em}.get{color:light-dark(#176639,#7ddba3)}.post{color:light-dark(#0b57d0,#8ab4f8)}.put,.patch{color:light-dark(#8a5a00,#e9bf6b)}.delete{color:light-dark(#b3261e,#f2a29b)}
+a{color:var(--link)}b{font-size:11px;display:inline-block;min-width:5em}.get{color:light-dark(#176639,#7ddba3)}.post{color:light-dark(#0b57d0,#8ab4f8)}.put,.patch{color:light-dark(#8a5a00,#e9bf6b)}.delete{color:light-dark(#b3261e,#f2a29b)}
 pre{background:var(--soft);padding:.5rem .75rem;border-radius:6px;overflow:auto;font-size:12.5px}h3{overflow-wrap:anywhere}h3 b{font-size:13px}
 dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem}summary{cursor:pointer}
 @media(max-width:52rem){body{display:block}nav{position:static;height:auto;border:0}main{padding:1rem}}`;
