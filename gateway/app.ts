@@ -9,6 +9,7 @@ import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { guards, type Origins, origins } from "./headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { OpenCount } from "./live/open-count.ts";
 import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
@@ -50,10 +51,12 @@ export interface AppDeps {
 
 /** The HTTP and WebSocket front of Millrace, for whichever server calls its `fetch`. */
 export function createApp(deps: AppDeps): Hono<Env> {
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   const gateway: Gateway = {
     millrace: deps.millrace,
     upgradeWebSocket: deps.upgradeWebSocket,
-    limits: { ...DEFAULT_LIMITS, ...deps.limits },
+    limits,
+    open: new OpenCount(limits),
     remoteModels: deps.remoteModels,
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };

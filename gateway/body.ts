@@ -72,6 +72,23 @@ function tooLarge(maxBytes: number): ProblemError {
   return new ProblemError(413, "body_too_large", `The body is larger than ${maxBytes} bytes.`);
 }
 
+/** A whole body as one piece. It takes twice its size at the most, however small the chunks are that it comes in. */
+export async function gather(body: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  let whole = new Uint8Array(1_024);
+  let size = 0;
+  for await (const chunk of body) {
+    const needed = size + chunk.byteLength;
+    if (needed > whole.byteLength) {
+      const larger = new Uint8Array(Math.max(needed, 2 * whole.byteLength));
+      larger.set(whole.subarray(0, size));
+      whole = larger;
+    }
+    whole.set(chunk, size);
+    size = needed;
+  }
+  return whole.subarray(0, size);
+}
+
 /** Several chunks as one. */
 export function concat(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));

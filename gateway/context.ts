@@ -4,6 +4,7 @@ import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { OpenCount } from "./live/open-count.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import type { TraceVariables } from "./trace.ts";
 
@@ -20,6 +21,7 @@ export interface Gateway {
   readonly millrace: Millrace;
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
+  readonly open: OpenCount;
   /** Undefined where the workers have no model server. */
   readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;
