@@ -107,7 +107,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
-    if (problem.status >= 500)
+    // What is waited for in vain because the client has left is nobody's failure.
+    const hasLeft = problem.status === 504 && c.req.raw.signal.aborted;
+    if (problem.status >= 500 && !hasLeft)
       gateway.log.error("{method} {path} failed: {error}", {
         requestId: c.get("requestId"),
         method: c.req.method,

@@ -7,8 +7,8 @@ import type { Limits } from "./limits.ts";
 import { ProblemError, told } from "./problem.ts";
 
 const MAX_DEPTH = 64;
-/** In all objects of a text together. */
-const MAX_KEYS = 100_000;
+/** Keys, and objects and lists, of a text: a list of 100,000 small objects is the most that a workflow takes. */
+const MAX_PARTS = 200_000;
 /** Of a body that is larger than this, the first place that does not fit is told alone: there may be as many as bytes. */
 const TELL_ALL_BYTES = 65_536;
 
@@ -105,7 +105,7 @@ function messageOf(issue: v.BaseIssue<unknown>): string {
 }
 
 /**
- * JSON from outside. Beside what JSON.parse refuses: more than 64 levels or 100,000 keys, a key twice in one object, and `__proto__`.
+ * JSON from outside. Beside what JSON.parse refuses: more than 64 levels, 200,000 keys or as many objects and lists, a key twice in one object, and `__proto__`.
  *
  * @throws ProblemError 400
  */
@@ -121,22 +121,28 @@ export function parseJson(text: string, what: string): unknown {
 
 /** Reads the text once, keeping the keys of every object that is open. Leaves syntax to JSON.parse. */
 function scan(text: string, what: string): void {
-  const open: (Set<string> | undefined)[] = [];
+  // Of an object nothing is kept before it has a key: most of what a bomb holds has none.
+  const open: (Set<string> | "object" | "list")[] = [];
+  let containers = 0;
   let count = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text[i];
     if (char === "{" || char === "[") {
-      if (open.push(char === "{" ? new Set() : undefined) > MAX_DEPTH)
+      if (open.push(char === "{" ? "object" : "list") > MAX_DEPTH)
         throw malformed(`The ${what} is nested more than ${MAX_DEPTH} levels deep.`);
+      containers += 1;
+      if (containers > MAX_PARTS) throw malformed(`The ${what} has more than ${MAX_PARTS} objects and lists.`);
     } else if (char === "}" || char === "]") open.pop();
     else if (char === '"') {
       const start = i;
       i = endOfString(text, i);
-      const keys = open[open.length - 1];
-      if (keys === undefined || !isKey(text, i)) continue;
+      const last = open[open.length - 1];
+      if (last === undefined || last === "list" || !isKey(text, i)) continue;
+      const keys = last === "object" ? new Set<string>() : last;
+      open[open.length - 1] = keys;
       addKey(keys, text.slice(start, i + 1));
       count += 1;
-      if (count > MAX_KEYS) throw malformed(`The ${what} has more than ${MAX_KEYS} keys.`);
+      if (count > MAX_PARTS) throw malformed(`The ${what} has more than ${MAX_PARTS} keys.`);
     }
   }
 }

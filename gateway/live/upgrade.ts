@@ -12,6 +12,7 @@ export function isUpgrade(c: Context<Env>): boolean {
 
 /** @throws ProblemError 400 for a handshake that the runtime refuses, 429 if there are too many sockets */
 export async function upgrade(c: Context<Env>, gateway: Gateway, events: WSEvents): Promise<Response> {
+  if (!isHandshake(c)) throw badHandshake();
   const leave = gateway.open.enter(c.get("caller"));
   const opening = setTimeout(leave, OPENING_MS);
   const counted: WSEvents = {
@@ -31,6 +32,16 @@ export async function upgrade(c: Context<Env>, gateway: Gateway, events: WSEvent
   } catch (cause) {
     clearTimeout(opening);
     leave();
-    throw new ProblemError(400, "bad_handshake", "This is not the beginning of a WebSocket.", { cause });
+    throw badHandshake(cause);
   }
+}
+
+/** Seen to here, so that what no runtime takes is not counted first (RFC 6455, 4.2.1). */
+function isHandshake(c: Context<Env>): boolean {
+  const key = c.req.header("sec-websocket-key") ?? "";
+  return /^[+/0-9A-Za-z]{22}==$/.test(key) && c.req.header("sec-websocket-version") === "13";
+}
+
+function badHandshake(cause?: unknown): ProblemError {
+  return new ProblemError(400, "bad_handshake", "This is not the beginning of a WebSocket.", { cause });
 }

@@ -1,0 +1,74 @@
+import { readdir } from "node:fs/promises";
+import { answerOf } from "../gateway.ts";
+import { leftovers, redisUrl } from "../redis.ts";
+
+/** What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, and who works. */
+const STAYS = [
+  /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
+  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused)$/,
+  /^\{[^}]+\}:(?:once|dedupe|usage):.+$/,
+];
+
+/** Deletes all that the API shows or that was told to be made, and says what is there then that should not be. */
+export class Remains {
+  readonly #url: string;
+  readonly #namespace: string;
+  readonly #dir: string;
+  /** Documents and uploads, which no list shows. */
+  readonly #made = new Set<string>();
+
+  constructor(url: string, namespace: string, dir: string) {
+    this.#url = url;
+    this.#namespace = namespace;
+    this.#dir = dir;
+  }
+
+  /** Keeps in mind what a reply says was made. */
+  learn(text: string): void {
+    for (const [path] of text.matchAll(/\/v1\/(?:documents|uploads)\/[A-Za-z0-9_-]{1,64}/g)) this.#made.add(path);
+    for (const [, id = ""] of text.matchAll(/"id":"([A-Za-z0-9_-]{1,64})","name":"(?:[^"\\]|\\.)*","type"/g))
+      this.#made.add(`/v1/documents/${id}`);
+  }
+
+  async clear(): Promise<void> {
+    for (const path of this.#made) await this.#call("DELETE", path);
+    for (const tenant of ["default", "acme"]) {
+      for (const [list, key] of [
+        ["/v1/schedules", "name"],
+        ["/v1/keys", "id"],
+        ["/v1/config", "key"],
+        ["/v1/subscriptions", "group"],
+        ["/v1/runs", "id"],
+      ] as const)
+        for (const each of await this.#all(list, tenant)) {
+          const path = `${list}/${encodeURIComponent(String(each[key]))}`;
+          if (list === "/v1/runs" && each.endedAt === undefined) await this.#call("POST", `${path}/cancel`, tenant);
+          await this.#call("DELETE", path, tenant);
+        }
+    }
+  }
+
+  /** Keys of Redis, and files of the blob store. */
+  async left(): Promise<string[]> {
+    const keys = await leftovers(redisUrl, this.#namespace);
+    const files = await readdir(this.#dir, { recursive: true, withFileTypes: true });
+    const paths = files.filter((entry) => entry.isFile()).map((entry) => `file ${entry.name}`);
+    return [...keys.filter((key) => !STAYS.some((pattern) => pattern.test(key))), ...paths].slice(0, 50);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: what lists of several kinds have
+  async #all(list: string, tenant: string): Promise<any[]> {
+    const all = [];
+    for (let cursor = ""; ; ) {
+      const { body } = await this.#call("GET", `${list}?limit=100${cursor}`, tenant).catch(() => ({ body: {} }));
+      all.push(...(body.data ?? []));
+      if (body.next === undefined) return all;
+      cursor = `&cursor=${encodeURIComponent(body.next)}`;
+    }
+  }
+
+  async #call(method: string, path: string, tenant = "default") {
+    const headers = { "Tus-Resumable": "1.0.0", "Millrace-Tenant": tenant };
+    return answerOf(await fetch(this.#url + path, { method, headers }));
+  }
+}
