@@ -95,27 +95,31 @@ test(
         frame(Buffer.from([3, 232]), { opcode: 8 }),
       ]);
 
-    await many(seeds, WARM, (random) => send(requests.next(random)));
-    await many(seeds, WARM / 10, (random) => send(randomForm(random)));
-    await many(seeds, WARM / 10, socket);
-    const before = await memory();
-    await many(seeds, REQUESTS, (random) => send(requests.next(random)));
-    await many(seeds, FORMS, (random) => send(randomForm(random)));
-    await many(seeds, GARBLED, garble, 4 * AT_ONCE);
-    await many(seeds, SOCKETS, socket, 4 * AT_ONCE);
-    console.log(`answered ${JSON.stringify(Object.fromEntries([...statuses].sort(([a], [b]) => a - b)))}`);
-    expect(failures.slice(0, 20), gateway.output().slice(-5_000)).toEqual([]);
-    expect(gateway.output()).not.toMatch(/failed:|Unhandled|Uncaught/);
-    for (const status of [101, 200, 201, 202, 400, 404, 413, 415, 422])
-      expect(statuses.get(status), `${status}`).toBeGreaterThan(0);
-    await expect.poll(memory, { timeout: 20_000 }).toBeLessThan(before + MEMORY_BYTES);
+    try {
+      await many(seeds, WARM, (random) => send(requests.next(random)));
+      await many(seeds, WARM / 10, (random) => send(randomForm(random)));
+      await many(seeds, WARM / 10, socket);
+      const before = await memory();
+      await many(seeds, REQUESTS, (random) => send(requests.next(random)));
+      await many(seeds, FORMS, (random) => send(randomForm(random)));
+      await many(seeds, GARBLED, garble, 4 * AT_ONCE);
+      await many(seeds, SOCKETS, socket, 4 * AT_ONCE);
+      console.log(`answered ${JSON.stringify(Object.fromEntries([...statuses].sort(([a], [b]) => a - b)))}`);
+      expect(failures.slice(0, 20), gateway.output().slice(-5_000)).toEqual([]);
+      expect(gateway.output()).not.toMatch(/failed:|Unhandled|Uncaught/);
+      for (const status of [101, 200, 201, 202, 400, 404, 413, 415, 422])
+        expect(statuses.get(status), `${status}`).toBeGreaterThan(0);
+      await expect.poll(memory, { timeout: 20_000 }).toBeLessThan(before + MEMORY_BYTES);
 
-    await remains.clear();
-    await expect.poll(() => remains.left(), { timeout: 20_000 }).toEqual([]);
-    kept.close();
-    expect(await gateway.stop()).toMatchObject({ code: 0 });
-    await worker.stop();
-    await millrace.close();
+      await remains.clear();
+      await expect.poll(() => remains.left(), { timeout: 20_000 }).toEqual([]);
+      expect(await gateway.stop()).toMatchObject({ code: 0 });
+    } finally {
+      kept.close();
+      await gateway.stop();
+      await worker.stop();
+      await millrace.close();
+    }
   },
   sized(240_000, 7_200_000),
 );

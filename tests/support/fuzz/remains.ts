@@ -2,11 +2,14 @@ import { readdir } from "node:fs/promises";
 import { answerOf } from "../gateway.ts";
 import { leftovers, redisUrl } from "../redis.ts";
 
-/** What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, and who works. */
+/**
+ * What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, who works, and
+ * keys that are revoked.
+ */
 const STAYS = [
   /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
   /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused)$/,
-  /^\{[^}]+\}:(?:once|dedupe|usage):.+$/,
+  /^\{[^}]+\}:(?:once|dedupe|usage|api-key|api-keys):?.*$/,
 ];
 
 /** Deletes all that the API shows or that was told to be made, and says what is there then that should not be. */
@@ -53,7 +56,9 @@ export class Remains {
     const keys = await leftovers(redisUrl, this.#namespace);
     const files = await readdir(this.#dir, { recursive: true, withFileTypes: true });
     const paths = files.filter((entry) => entry.isFile()).map((entry) => `file ${entry.name}`);
-    return [...keys.filter((key) => !STAYS.some((pattern) => pattern.test(key))), ...paths].slice(0, 50);
+    const odd = [...keys.filter((key) => !STAYS.some((pattern) => pattern.test(key))), ...paths];
+    // One of each kind tells as much as all.
+    return [...new Map(odd.map((each) => [each.split(":").slice(0, 3).join(":"), each])).values()];
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: what lists of several kinds have
