@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { answerOf } from "../gateway.ts";
-import { leftovers, redisUrl } from "../redis.ts";
+import { leftovers, rawRedis, redisUrl } from "../redis.ts";
 
 /**
  * What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, who works, and
@@ -8,8 +8,8 @@ import { leftovers, redisUrl } from "../redis.ts";
  */
 const STAYS = [
   /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
-  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused)$/,
-  /^\{[^}]+\}:(?:once|dedupe|usage|api-key|api-keys):?.*$/,
+  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers)$/,
+  /^\{[^}]+\}:(?:once|dedupe|usage|api-key|api-keys|operation):?.*$/,
 ];
 
 /** Deletes all that the API shows or that was told to be made, and says what is there then that should not be. */
@@ -17,6 +17,7 @@ export class Remains {
   readonly #url: string;
   readonly #namespace: string;
   readonly #dir: string;
+  readonly #redis = rawRedis();
   /** Documents and uploads, which no list shows. */
   readonly #made = new Set<string>();
 
@@ -56,16 +57,19 @@ export class Remains {
     const keys = await leftovers(redisUrl, this.#namespace);
     const files = await readdir(this.#dir, { recursive: true, withFileTypes: true });
     const paths = files.filter((entry) => entry.isFile()).map((entry) => `file ${entry.name}`);
-    const odd = [...keys.filter((key) => !STAYS.some((pattern) => pattern.test(key))), ...paths];
+    const odd = keys.filter((key) => !STAYS.some((pattern) => pattern.test(key)));
+    const stays = await Promise.all(odd.map((key) => isOnItsWay(this.#redis, key)));
+    const unexpected = [...odd.filter((_, i) => !stays[i]), ...paths];
     // One of each kind tells as much as all.
-    return [...new Map(odd.map((each) => [each.split(":").slice(0, 3).join(":"), each])).values()];
+    return [...new Map(unexpected.map((each) => [each.split(":").slice(0, 3).join(":"), each])).values()];
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: what lists of several kinds have
   async #all(list: string, tenant: string): Promise<any[]> {
     const all = [];
     for (let cursor = ""; ; ) {
-      const { body } = await this.#call("GET", `${list}?limit=100${cursor}`, tenant).catch(() => ({ body: {} }));
+      const query = list === "/v1/subscriptions" ? "" : `?limit=100${cursor}`;
+      const { body } = await this.#call("GET", `${list}${query}`, tenant);
       all.push(...(body.data ?? []));
       if (body.next === undefined) return all;
       cursor = `&cursor=${encodeURIComponent(body.next)}`;
@@ -76,4 +80,10 @@ export class Remains {
     const headers = { "Tus-Resumable": "1.0.0", "Millrace-Tenant": tenant };
     return answerOf(await fetch(this.#url + path, { method, headers }));
   }
+}
+
+/** Whether a key is of an upload that was deleted, which is told of it for a minute, or a stream of which all was dropped. */
+async function isOnItsWay(redis: ReturnType<typeof rawRedis>, key: string): Promise<boolean> {
+  if (/:upload:/.test(key)) return (await redis.hget(key, "state")) === "gone";
+  return /:dead:/.test(key) && (await redis.xlen(key)) === 0;
 }
