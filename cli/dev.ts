@@ -1,7 +1,7 @@
 import type { Millrace } from "../engine/index.ts";
 import { type PrivateRedis, startPrivateRedis } from "../engine/redis/private/index.ts";
 import { openDoor } from "../gateway/access/open-door.ts";
-import { openConnection } from "./connection.ts";
+import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { requireLoopback } from "./door.ts";
 import { CommandError } from "./errors.ts";
@@ -10,6 +10,7 @@ import { serveGateway } from "./serve.ts";
 import { HOME, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
 import { startTracing } from "./tracing.ts";
+import { withWebhooks } from "./webhooks.ts";
 import { WorkerChild } from "./worker-child.ts";
 
 export interface DevCommand extends GatewayCommand {
@@ -37,12 +38,13 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     const redis = settings.redisUrl === undefined ? await startRedis(cleanups) : undefined;
     const redisUrl = redis?.url ?? settings.redisUrl!;
     const { durability } = settings;
-    const { millrace, close } = await openConnection(settings, redisUrl, { workflows: definitions, durability });
+    const { millrace, close } = await withWebhooks(settings).open(redisUrl, { workflows: definitions, durability });
     cleanups.push(close);
 
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());
-    const gateway = await serveGateway(millrace, address, { door: openDoor, origins: "loopback" });
+    const { webhooks } = settings;
+    const gateway = await serveGateway(millrace, address, { door: openDoor, origins: "loopback", webhooks });
     cleanups.push(() => within(gateway.close(), CLOSE_GATEWAY_MS));
 
     const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis, worker)])]);
@@ -86,7 +88,7 @@ function greeting(url: string, redis: PrivateRedis | undefined, millrace: Millra
     redis === undefined
       ? "Redis is the one that is set in the environment"
       : `Redis is a private server, ${redis.url}, with its data in ${HOME}/redis-data`,
-    `workflows: ${[...millrace.workflows.keys()].join(", ")}`,
+    `workflows: ${[...millrace.workflows.keys()].filter((name) => name !== WEBHOOK_DELIVERY).join(", ")}`,
     "",
     "Try:",
   ];

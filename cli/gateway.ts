@@ -1,10 +1,10 @@
-import { openConnection } from "./connection.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { askedToStop, within } from "./stop.ts";
 import { startTracing } from "./tracing.ts";
+import { withWebhooks } from "./webhooks.ts";
 
 export interface GatewayCommand {
   workflows: string[];
@@ -25,11 +25,12 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
   const workflows = await loadDefinitions(command.workflows);
   const stop = askedToStop();
   const tracing = await startTracing(settings.tracing, "millrace-gateway");
-  const { millrace, close } = await openConnection(settings, url, { workflows, durability: settings.durability });
+  const { millrace, close } = await withWebhooks(settings).open(url, { workflows, durability: settings.durability });
   try {
     const gateway = await serveGateway(millrace, addressOf(command, settings), {
       door: doorOf(millrace, settings),
       origins: settings.origins,
+      webhooks: settings.webhooks,
     });
     console.log(`listening on ${gateway.url}`);
     await stop;

@@ -19,13 +19,13 @@ export interface Address {
 /**
  * Serves the gateway on the runtime that this is.
  *
- * @param access who is let in, and of which origins pages may ask
+ * @param access who is let in, of which origins pages may ask, and where webhooks may be sent
  * @throws CommandError if the address cannot be had, or that of the model server is none
  */
 export async function serveGateway(
   millrace: Millrace,
   { host, port }: Address,
-  access: Pick<AppDeps, "door" | "origins">,
+  access: Pick<AppDeps, "door" | "origins" | "webhooks">,
 ): Promise<Listening & { url: string }> {
   const { serve } = await ENTRIES[runtimeName()]();
   const remoteModels = modelServer();

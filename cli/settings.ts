@@ -1,6 +1,7 @@
 import { type DurabilityOption, parseRedisUrl } from "../engine/index.ts";
 import { parseBlobsUrl } from "../engine/open-blobs.ts";
 import type { JwtSettings } from "../gateway/access/jwt.ts";
+import { Destinations, type WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import { UsageError } from "./errors.ts";
 
 /** What the environment says, checked. */
@@ -15,6 +16,8 @@ export interface Settings {
   blobs: string;
   /** How well runs are to be stored before their starts are answered. */
   durability: DurabilityOption;
+  /** Where webhooks may be sent beside public addresses over https. */
+  webhooks: WebhookPolicy;
   /** Of which origins pages may ask the gateway. */
   origins: readonly string[];
   /** Whose tokens the gateway takes beside keys. */
@@ -47,6 +50,8 @@ export const VARIABLES = [
   "MILLRACE_NAMESPACE",
   "MILLRACE_BLOBS",
   "MILLRACE_DURABILITY",
+  "MILLRACE_WEBHOOKS_ALLOW",
+  "MILLRACE_WEBHOOKS_HTTP",
   "MILLRACE_ORIGINS",
   "MILLRACE_JWT_ISSUER",
   "MILLRACE_JWT_AUDIENCE",
@@ -81,6 +86,10 @@ export function readSettings(env: Environment): Settings {
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: blobs(value("MILLRACE_BLOBS") ?? `${HOME}/blobs`),
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
+    webhooks: {
+      allow: allowed(value("MILLRACE_WEBHOOKS_ALLOW") ?? ""),
+      http: isYes("MILLRACE_WEBHOOKS_HTTP", value("MILLRACE_WEBHOOKS_HTTP") ?? "no"),
+    },
     origins: (value("MILLRACE_ORIGINS") ?? "")
       .split(/[\s,]+/)
       .filter((origin) => origin !== "")
@@ -155,6 +164,22 @@ function durability(text: string): DurabilityOption {
   const [, replicas] = /^replicas:(\d{1,3})$/.exec(text) ?? [];
   if (replicas !== undefined) return { replicas: parseWhole("MILLRACE_DURABILITY, of replicas,", replicas, 1, 100) };
   throw new UsageError(`MILLRACE_DURABILITY takes memory, disk or replicas:N, not ${JSON.stringify(text)}.`);
+}
+
+function allowed(text: string): string[] {
+  const allow = text.split(",").map((entry) => entry.trim());
+  const given = allow.filter((entry) => entry !== "");
+  try {
+    new Destinations({ allow: given });
+  } catch (error) {
+    throw new UsageError(`MILLRACE_WEBHOOKS_ALLOW takes a list with commas between. ${(error as Error).message}.`);
+  }
+  return given;
+}
+
+function isYes(name: string, text: string): boolean {
+  if (text === "yes" || text === "no") return text === "yes";
+  throw new UsageError(`${name} takes yes or no, not ${JSON.stringify(text)}.`);
 }
 
 /** As OpenTelemetry has it: those for traces stand above those for all. */

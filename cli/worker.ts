@@ -1,10 +1,12 @@
 import { createWorker } from "../engine/index.ts";
-import { openConnection } from "./connection.ts";
+import { WebhookService } from "../workflows/webhooks/index.ts";
+import { WEBHOOK_DELIVERY } from "../workflows/webhooks/webhooks.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { requireRedis, type Settings } from "./settings.ts";
 import { parseSteps } from "./steps.ts";
 import { askedToStop, parentGone, within } from "./stop.ts";
 import { startTracing } from "./tracing.ts";
+import { withWebhooks } from "./webhooks.ts";
 
 export interface WorkerCommand {
   workflows: string[];
@@ -29,19 +31,24 @@ const ORPHAN_MS = 2_000;
 export async function runWorker(command: WorkerCommand, settings: Settings): Promise<void> {
   const url = requireRedis(settings);
   const definitions = await loadDefinitions(command.workflows);
-  const steps = command.steps === undefined ? undefined : parseSteps(command.steps, definitions);
+  const webhooks = withWebhooks(settings);
+  const isOther = (workflow: string) => workflow !== WEBHOOK_DELIVERY;
+  const steps = command.steps === undefined ? isOther : parseSteps(command.steps, [...definitions, webhooks.workflow]);
   const { concurrency, leaseMs, drainMs } = command;
   const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
   const tracing = await startTracing(settings.tracing, "millrace-worker");
-  const { millrace, close } = await openConnection(settings, url, { workflows: definitions });
+  const { millrace, close } = await webhooks.open(url, { workflows: definitions });
   try {
     const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
     await worker.start();
+    const isNamed = steps(WEBHOOK_DELIVERY, "deliver");
+    const sender = new WebhookService(millrace, { leaseMs, drainMs, deliver: !isNamed });
+    if (isNamed || command.steps === undefined) await sender.start();
     console.log(`worker ${worker.id} serves ${worker.serves.join(", ")}`);
     const timeoutMs = await stop;
-    await within(worker.stop(), timeoutMs);
+    await within(Promise.all([sender.stop(), worker.stop()]), timeoutMs);
   } finally {
     await close();
     await tracing.stop();

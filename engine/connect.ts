@@ -3,6 +3,7 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { noBlobs } from "./blobs/no-blobs.ts";
 import { Broadcast } from "./broadcast.ts";
 import type { Bulk } from "./bulk.ts";
+import { checkCollection, StoredCollection } from "./collections.ts";
 import { Config } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deletion } from "./deletion.ts";
@@ -35,6 +36,7 @@ import { Schedules } from "./schedules/schedules.ts";
 import { Ticks } from "./schedules/ticks.ts";
 import { checkSpread } from "./spread.ts";
 import { BroadcastStore } from "./store/broadcast-store.ts";
+import { CollectionStore } from "./store/collection-store.ts";
 import { Confirmations } from "./store/confirmations.ts";
 import { DeletionStore } from "./store/deletion-store.ts";
 import { FirehoseStore } from "./store/firehose-store.ts";
@@ -193,6 +195,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     invalidate: (topic, subject) => invalidate(broadcast, topic, subject),
     onInvalidate: (topic, listener) => onInvalidate(broadcast, topic, listener),
     schedules: new Schedules({ schedules, store, records, runs, workflows }),
+    collection: (name) => new StoredCollection(new CollectionStore(client, space.keys, checkCollection(name))),
     subscriptions,
     subscribe: (options, handler) => {
       const parts = { stores: subscriptionStores, subscriptions, running: consumers, connect: reader, unblock };

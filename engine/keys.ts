@@ -78,6 +78,16 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
+  /** Hash: a tenant's records of a collection, by id: `REVISION JSON`. */
+  kept(collection: string, tenant: string): string {
+    return `{${this.namespace}}:kept:${collection}:${tenant}`;
+  }
+
+  /** Hash: whose each record of a collection is, by its id. */
+  keptTenants(collection: string): string {
+    return `{${this.namespace}}:kept:${collection}`;
+  }
+
   /** Hash: the bytes of a blob by the number of their chunk. Each in a slot of its own. */
   blobContent(tenant: string, id: string): string {
     return `{${this.namespace}:blobs:${tenant}:${id}}`;

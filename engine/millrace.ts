@@ -1,5 +1,6 @@
 import type { AccessApi } from "./access/api.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
+import type { Collection } from "./collections.ts";
 import type { ConfigApi } from "./config.ts";
 import type { DurabilityOption } from "./durability.ts";
 import type { WorkerView } from "./read-health.ts";
@@ -246,6 +247,8 @@ export interface Millrace extends PausesApi, VersionsApi {
    * @returns stops it
    */
   onInvalidate(topic: string, listener: (subject: string | undefined) => unknown): () => void;
+  /** Records by id that what is built on this keeps. @param name 1 to 48 of `A-Z a-z 0-9 _ -` @throws MillraceError `bad_option` */
+  collection(name: string): Collection;
   readonly subscriptions: SubscriptionsApi;
   /**
    * Stores a subscription as `subscriptions.create` does and starts a consumer of it. Each event that is stored after this

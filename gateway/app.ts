@@ -4,6 +4,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
+import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import type { Door } from "./access/caller.ts";
 import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
@@ -20,6 +21,8 @@ import { documentOperations } from "./routes/documents.ts";
 import { eventOperations } from "./routes/events.ts";
 import { figureOperations } from "./routes/figures.ts";
 import { healthOperations } from "./routes/health.ts";
+import { hookOperations } from "./routes/hooks.ts";
+import { inboundHookOperations } from "./routes/inbound-hooks.ts";
 import { inferenceOperations } from "./routes/inference.ts";
 import { keyOperations } from "./routes/keys.ts";
 import { openAiOperations } from "./routes/openai.ts";
@@ -31,6 +34,7 @@ import { stepOperations } from "./routes/steps.ts";
 import { subscriptionOperations } from "./routes/subscriptions.ts";
 import { ticketOperations } from "./routes/tickets.ts";
 import { uploadOperations } from "./routes/uploads.ts";
+import { webhookOperations } from "./routes/webhooks.ts";
 import { workflowOperations } from "./routes/workflows.ts";
 import { traced } from "./trace.ts";
 import { tusProtocol } from "./uploads/protocol.ts";
@@ -44,6 +48,8 @@ export interface AppDeps {
   /** Of which origins pages may ask, and open sockets. Default: none. */
   origins?: Origins;
   limits?: Partial<Limits>;
+  /** Where webhooks may be sent beside public addresses: the same as in `webhookDelivery`. */
+  webhooks?: WebhookPolicy;
   /** What the model server of the workers has. Without one, only the embedded models are taken. */
   remoteModels?: RemoteModels | undefined;
   log?: Log;
@@ -57,6 +63,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     upgradeWebSocket: deps.upgradeWebSocket,
     limits,
     open: new OpenCount(limits),
+    webhooks: deps.webhooks ?? {},
     remoteModels: deps.remoteModels,
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };
@@ -96,6 +103,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   workflowOperations(operations, gateway);
   pauseOperations(operations, gateway);
   subscriptionOperations(operations, gateway);
+  webhookOperations(operations, gateway);
+  inboundHookOperations(operations, gateway);
+  hookOperations(operations, gateway);
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
   healthOperations(operations, gateway);

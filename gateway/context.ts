@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import type { UpgradeWebSocket } from "hono/ws";
 import type { Millrace } from "../engine/index.ts";
+import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
 import type { OpenCount } from "./live/open-count.ts";
@@ -22,6 +23,8 @@ export interface Gateway {
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
   readonly open: OpenCount;
+  /** Where webhooks may be sent. */
+  readonly webhooks: WebhookPolicy;
   /** Undefined where the workers have no model server. */
   readonly remoteModels: RemoteModels | undefined;
   readonly log: Log;

@@ -29,7 +29,7 @@ export async function readJson<S extends v.GenericSchema>(
   const isNone = bytes.byteLength === 0 && c.req.header("content-type") === undefined;
   if (optional && isNone) return { value: undefined as v.InferOutput<S>, bytes };
   checkType(c);
-  const sent = parseJson(decode(bytes), "body");
+  const sent = parseJson(decodeText(bytes), "body");
   const abortEarly = bytes.byteLength > TELL_ALL_BYTES;
   const object = schema.type === "unknown" ? sent : check(plainObject, sent, "body");
   return { value: check(schema, object, "body", abortEarly), bytes };
@@ -166,7 +166,8 @@ function isKey(text: string, quote: number): boolean {
   return text[i] === ":";
 }
 
-function decode(bytes: Uint8Array): string {
+/** @throws ProblemError 400 for what is not UTF-8 */
+export function decodeText(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

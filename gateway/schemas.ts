@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Dedupe, PRIORITIES, parseCursor, START_LIMITS, type StartTerms } from "../engine/index.ts";
+import { MOST_OVERLAP_MS } from "../workflows/webhooks/secrets.ts";
 
 /** `limit` and `cursor` of every list. */
 export const pageQuery = {
@@ -25,6 +26,9 @@ const ms = (least: number, most: number) => {
   return v.pipe(v.number(message), v.integer(message), v.minValue(least, message), v.maxValue(most, message));
 };
 const { longestMs, windowMs, key, tags, tag } = START_LIMITS;
+
+/** How long the secret before a rotation stays good. */
+export const overlap = v.optional(ms(0, MOST_OVERLAP_MS));
 
 /** A run's tag. */
 export const tagName = v.pipe(v.string(), v.regex(tag, "1 to 64 of A-Z a-z 0-9 _ . : / @ = + -"));

@@ -11,6 +11,7 @@ export const TAGS = {
   Operating: "How much work waits, who does it, and holding it back.",
   Configuration: "What every process is told.",
   Subscriptions: "Other services that are told of events.",
+  Webhooks: "Requests that tell others of events, and requests of others that start something here.",
   Access: "Who may do what.",
   Health: "Whether this process works.",
 } as const;

@@ -6,6 +6,7 @@ import { readBody } from "../body.ts";
 import type { Env, Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError, problemOf } from "../problem.ts";
+import { traceOf } from "../trace.ts";
 import { cleanName } from "../upload/name.ts";
 import { checksumOf } from "../uploads/checksum.ts";
 import { finish } from "../uploads/finish.ts";
@@ -118,7 +119,10 @@ export function uploadOperations(operations: Operations, { millrace, limits }: G
       problems: [409, 410, 412, 415, 422, 423],
     },
     async ({ c, tenant }) => {
-      const view = await uploads.hold(tenant, idParam(c, "upload"), { keptMs }).then(done).catch(lockedForNow);
+      const view = await uploads
+        .hold(tenant, idParam(c, "upload"), { keptMs })
+        .then((held) => done(c, held))
+        .catch(lockedForNow);
       return c.body(null, 200, { ...headersOf(view), "Cache-Control": "no-store" });
     },
   );
@@ -204,13 +208,15 @@ export function uploadOperations(operations: Operations, { millrace, limits }: G
       if ("release" in held) await held.release();
       throw error;
     }
-    return done(held);
+    return done(c, held);
   }
 
-  async function done(held: HeldUpload | UploadView): Promise<UploadView> {
+  async function done(c: Context<Env>, held: HeldUpload | UploadView): Promise<UploadView> {
     try {
       const view = viewIn(held);
-      return view.offset === view.length ? await finish(millrace, held) : view;
+      return view.offset === view.length
+        ? await finish({ millrace, caller: c.get("caller"), trace: traceOf(c) }, held)
+        : view;
     } finally {
       if ("release" in held) await held.release();
     }

@@ -5,13 +5,22 @@ import {
   InvalidInputError,
   type Millrace,
   NotFoundError,
+  type Traced,
   type UploadView,
 } from "../../engine/index.ts";
+import { type Caller, startFor } from "../access/caller.ts";
 import { idempotency } from "../idempotency.ts";
 import { ProblemError } from "../problem.ts";
 import { identify } from "../upload/incoming.ts";
 import { cleanName } from "../upload/name.ts";
 import { describedIn, parseMetadata } from "./metadata.ts";
+
+/** For whom, and in which trace, an upload comes to its end. */
+export interface Finishing {
+  millrace: Millrace;
+  caller: Caller;
+  trace: Traced;
+}
 
 /**
  * Makes the document of an upload whose bytes are all there, and starts a run with it if its metadata say so. To be called
@@ -20,8 +29,9 @@ import { describedIn, parseMetadata } from "./metadata.ts";
  * @param held what holds it; or how it is, if it is complete
  * @throws ProblemError 415, 422 for a document that is refused, and what refuses the run: it is all gone then
  */
-export async function finish(millrace: Millrace, held: HeldUpload | UploadView): Promise<UploadView> {
-  if (!("view" in held)) return withRun(millrace, held);
+export async function finish(by: Finishing, held: HeldUpload | UploadView): Promise<UploadView> {
+  const { millrace } = by;
+  if (!("view" in held)) return withRun(by, held);
   const { tenant, id, metadata } = held.view;
   const content = held.content();
   let blob: BlobInfo;
@@ -43,16 +53,17 @@ export async function finish(millrace: Millrace, held: HeldUpload | UploadView):
     if (error instanceof ConflictError) await millrace.blobs.delete(tenant, blob.id);
     throw error;
   }
-  return withRun(millrace, held.view);
+  return withRun(by, held.view);
 }
 
-async function withRun(millrace: Millrace, view: UploadView): Promise<UploadView> {
+async function withRun({ millrace, caller, trace }: Finishing, view: UploadView): Promise<UploadView> {
   const { tenant, id, document, run, metadata } = view;
   const { workflow } = describedIn(parseMetadata(metadata));
   if (workflow === undefined || document === undefined || run !== undefined) return view;
   try {
     const same = await idempotency(id, "uploads", [workflow]);
-    const started = await millrace.runs.start(workflow, { document }, { tenant, ...same });
+    const options = { tenant, ...trace, ...same };
+    const started = await startFor(caller, () => millrace.runs.start(workflow, { document }, options));
     await millrace.uploads.noteRun(tenant, id, started.id);
     return { ...view, run: started.id };
   } catch (error) {
@@ -67,5 +78,6 @@ async function withRun(millrace: Millrace, view: UploadView): Promise<UploadView
 /** Whether trying again cannot help. */
 function isFinal(error: unknown): boolean {
   if (error instanceof ConflictError) return error.code === "upload_gone";
-  return error instanceof ProblemError || error instanceof InvalidInputError || error instanceof NotFoundError;
+  if (error instanceof ProblemError) return error.status !== 429;
+  return error instanceof InvalidInputError || error instanceof NotFoundError;
 }

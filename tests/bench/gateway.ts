@@ -1,11 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Redis } from "ioredis";
 import { connect } from "../../engine/index.ts";
-import { startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { talk } from "./gateway/definitions.ts";
+import { mb, memoryOf, said, withProcesses } from "./gateway/processes.ts";
 
 // How long events take from their commit to many sockets of one gateway process, with some that do not read.
 const SOCKETS = Number(process.env.SOCKETS ?? 10_000);
@@ -16,25 +12,6 @@ const RUNS = Number(process.env.RUNS ?? Math.min(SOCKETS, 1_000));
 /** Of a client process. */
 const SOCKETS_EACH = 2_500;
 
-const here = (name: string) => new URL(`gateway/${name}.ts`, import.meta.url).pathname;
-const dir = await mkdtemp(join(tmpdir(), "millrace-bench-"));
-const server = await startPrivateRedis({ dir, appendOnly: false, args: ["--save", ""] });
-const children: ChildProcess[] = [];
-
-function child(name: string, ...args: (string | number)[]): ChildProcess {
-  const started = fork(here(name), args.map(String), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  children.push(started);
-  return started;
-}
-
-/** The next message of this kind from a child. */
-function said<T>(from: ChildProcess, kind: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    from.on("message", (message: { kind: string } & T) => message.kind === kind && resolve(message));
-    from.once("exit", (code) => reject(new Error(`A process of the bench ended with ${code}.`)));
-  });
-}
-
 interface Figures {
   missed: number;
   received: number;
@@ -42,9 +19,10 @@ interface Figures {
   latencies: number[];
 }
 
-try {
-  const millrace = await connect({ url: server.url, workflows: [talk] });
-  const gateway = child("server", server.url);
+await withProcesses(async (processes) => {
+  const { url } = processes;
+  const millrace = await connect({ url, workflows: [talk] });
+  const gateway = processes.start("server", url, processes.dir);
   const { port, rss: before } = await said<{ port: number; rss: number }>(gateway, "listening");
   const starts = Array.from({ length: RUNS }, () =>
     millrace.runs.start(talk, { each: EVENTS / RUNS, seconds: SECONDS }),
@@ -55,21 +33,20 @@ try {
   for (let left = SOCKETS; left > 0; left -= SOCKETS_EACH) counts.push(Math.min(left, SOCKETS_EACH));
   const clients = counts.map((count, i) => {
     const stalled = Math.floor((STALLED * (i + 1)) / counts.length) - Math.floor((STALLED * i) / counts.length);
-    const client = child("clients", port, count, stalled);
+    const client = processes.start("clients", port, count, stalled);
     client.send({ runs, from: i * SOCKETS_EACH });
     return client;
   });
   await Promise.all(clients.map((client) => said(client, "open")));
-  const redis = new Redis(server.url);
+  const redis = new Redis(url);
   const list = String(await redis.client("LIST"));
   const subscribers = list
     .split("\n")
     .filter((line) => / name=millrace:millrace:subscriber /.test(line) && !/ sub=0 /.test(line));
-  const worker = child("worker", server.url, RUNS);
+  const worker = processes.start("worker", url, RUNS);
   const done = clients.map((client) => said<Figures>(client, "done"));
   const figures = await Promise.all(done);
-  gateway.send("memory");
-  const { rss, cpuS } = await said<{ rss: number; cpuS: number }>(gateway, "memory");
+  const { rss, cpuS } = await memoryOf(gateway);
   worker.kill("SIGTERM");
   redis.disconnect();
   await millrace.close();
@@ -97,12 +74,4 @@ try {
     "gateway's KB a socket": Math.round((rss - before) / SOCKETS / 1_024),
     "gateway's CPU, s": cpuS.toFixed(1),
   });
-} finally {
-  for (const each of children) each.kill("SIGKILL");
-  await server.stop();
-  await rm(dir, { recursive: true, force: true });
-}
-
-function mb(bytes: number): string {
-  return (bytes / 1_048_576).toFixed(0);
-}
+});

@@ -171,7 +171,7 @@ describe("nothing is found", () => {
     ["POST", "/v1/dead-letters/unknown/replay"],
     ["DELETE", "/v1/dead-letters/a%2fb"],
   ])("%s %s", async (method, path) => {
-    expect((await send(method, path)).status).toBe(404);
+    expect((await send(method, path, undefined, {})).status).toBe(404);
   });
 
   test.each(["unknown", "a:b", "..%2fx", "%7B1%7D"])("for a run of workflow %s", async (workflow) => {

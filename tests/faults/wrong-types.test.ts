@@ -150,6 +150,32 @@ async function live(millrace: Millrace, looking: Redis): Promise<void> {
   await millrace.retireVersion("held", 1);
 }
 
+/** The same of what stands beside runs. */
+async function serve({ access, collection, watchAll, runs }: Millrace): Promise<void> {
+  const { keys, tickets, rateLimits, quotas } = access;
+  const { id, secret } = await keys.create({ name: "a", scopes: ["runs:read"] });
+  await keys.verify(secret);
+  await keys.rotate(id);
+  await keys.revoke(id);
+  const { ticket } = await tickets.issue({ workflows: ["part"] });
+  await tickets.redeem(ticket);
+  await rateLimits.take("a", { requests: 2, windowMs: 1_000 });
+  await quotas.takeOfDay("a", 2);
+  const kept = collection("things");
+  await kept.create("a", 1, { most: 2 });
+  await kept.update("a", () => 2);
+  await kept.delete("a");
+  let after = "";
+  for await (const message of watchAll({ tenant: "default" }))
+    if (message.type === "cursor") {
+      after = message.cursor;
+      break;
+    }
+  const { id: later } = await runs.start("held", 1);
+  for await (const message of watchAll({ tenant: "default", after })) if (message.type === "run.queued") break;
+  await runs.cancel(later);
+}
+
 test("no script, whichever of its keys holds another type, is refused or breaks off after it has written", async () => {
   const home = `${ROOT}.millrace`;
   const [server, twin] = await Promise.all([startTemporaryRedis(home), startTemporaryRedis(home)]);
@@ -160,6 +186,7 @@ test("no script, whichever of its keys holds another type, is refused or breaks 
   });
   try {
     await live(millrace, rawRedis(server.url));
+    await serve(millrace);
     // No replica is there: what is to be confirmed by one is stored, and asked for again.
     const careful = await connectBy((link) => calls.client(link, server.url, NAMESPACE), {
       ...{ url: server.url, namespace: NAMESPACE, workflows: [part] },

@@ -32,6 +32,8 @@ const KEYS: Record<string, string> = {
   blobRecord: `${space.blobRecord("TENANT", "ID")} hash`,
   blobNames: `${space.blobNames("TENANT", "KIND", "ID")} zset`,
   everyRunChannel: `${space.everyRunChannel()} pattern`,
+  kept: `${space.kept("COLLECTION", "TENANT")} hash`,
+  keptTenants: `${space.keptTenants("COLLECTION")} hash`,
   run: `${keys.run("RUN")} hash`,
   runChannel: `${keys.runChannel("RUN")} channel`,
   log: `${keys.log("RUN")} list`,
@@ -213,6 +215,7 @@ describe("what Redis holds after runs of every kind", () => {
       ({ type, step, data }) => type === "step.started" && step === "first" && data !== undefined,
     );
     await engine.millrace.config.set("a", 1);
+    await engine.millrace.collection("webhooks").create("w", 1, { most: 1 });
     const blobs = await redisBlobs({ url: engineUrl, namespace: engine.namespace });
     const source = { tenant: "default", name: "a", type: "text/plain" };
     for (const more of [{}, { run: good.id }]) await blobs.put({ ...source, ...more }, bodyOf("hello"));
@@ -263,6 +266,7 @@ describe("what Redis holds after runs of every kind", () => {
           /:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules|upload|uploads):(default|idle)/,
           ":$1:TENANT",
         )
+        .replace(/:kept:webhooks(:default)?/, (_, tenant) => `:kept:COLLECTION${tenant ? ":TENANT" : ""}`)
         .replace(/:TENANT:(daily|often)/, ":TENANT:NAME")
         .replace(/:(operation|upload:TENANT):[0-9a-f]{32}/, ":$1:ID")
         .replace(/:api-key:[0-9a-f]{32}/, ":api-key:ID")

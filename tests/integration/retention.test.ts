@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { any } from "valibot";
 import { afterEach, describe, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
@@ -12,6 +11,7 @@ import {
   workflow,
 } from "../../engine/index.ts";
 import { NamespaceKeys } from "../../engine/keys.ts";
+import { blobFiles } from "../support/blob-files.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
 import { eventually } from "../support/gateway.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
@@ -70,8 +70,7 @@ async function age(id: string, days: number, name = "made"): Promise<void> {
 const left = async () => (await bench.millrace.runs.list({ limit: 100 })).data.map(({ id }) => id);
 const leftOnly = (ids: readonly string[]) =>
   eventually(left, (found) => found.sort().join() === [...ids].sort().join());
-const files = async () =>
-  (await readdir(blobDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+const files = () => blobFiles(blobDir);
 
 describe("ended runs are deleted by workers", () => {
   test("7 days after their end, and 30 where a dead letter is left; live ones never", async () => {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../engine/index.ts";
+import { adminKey } from "../support/admin-key.ts";
 import { answerOf } from "../support/gateway.ts";
 import { otlpReceiver, type ReceivedSpan } from "../support/otlp.ts";
 import { missing, RUNTIMES, type Runtime, type StartedProcess, startFile } from "../support/process.ts";
@@ -31,7 +32,7 @@ async function processes(env: Record<string, string>, runtime: Runtime = "node")
     async gateway() {
       const process = start("gateway", "--port", "0");
       const url = (await process.line(/^listening on /, 30_000)).slice("listening on ".length);
-      return { process, url };
+      return { process, url, key: await adminKey(namespace, engineUrl) };
     },
     async worker() {
       const process = start("worker", ...LEASE);
@@ -76,7 +77,7 @@ describe("one trace", () => {
     const named = (name: string) => receiver.spans.filter((span) => span.name === name);
     const [gateway, first] = await Promise.all([all.gateway(), all.worker()]);
     const traceparent = `00-${TRACE}-${CALLER}-01`;
-    const answer = await post(gateway.url, { traceparent, tracestate: "vendor=x y" }, "/nowhere");
+    const answer = await post(gateway.url, { ...gateway.key, traceparent, tracestate: "vendor=x y" }, "/nowhere");
     expect(answer.status).toBe(202);
     await first.line(/^attempt 1$/);
     // What it had sent by then is all that is heard of it.
@@ -160,10 +161,10 @@ describe("one trace", () => {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces`,
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
     });
-    const { process, url } = await all.gateway();
+    const { process, url, key } = await all.gateway();
     const traces = new Set<string>();
     for (const headers of [{}, { traceparent: `00-${TRACE}-${CALLER}-01-more`, tracestate: "a=1" }]) {
-      const answer = await post(url, headers as Record<string, string>, "/nowhere");
+      const answer = await post(url, { ...key, ...(headers as Record<string, string>) }, "/nowhere");
       expect(answer.status).toBe(202);
       traces.add(answer.headers.get("traceparent")!.slice(3, 35));
     }
@@ -191,7 +192,7 @@ describe.each(RUNTIMES)("under %s", (runtime) => {
     const [gateway, worker] = await Promise.all([all.gateway(), all.worker()]);
     const file = `${await temporaryDir()}/go`;
     await writeFile(file, "");
-    const answer = await post(gateway.url, { traceparent: `00-${TRACE}-${CALLER}-01` }, file);
+    const answer = await post(gateway.url, { ...gateway.key, traceparent: `00-${TRACE}-${CALLER}-01` }, file);
     const { traceparent, active, own } = (await ended(all.namespace, answer.body.id)).output as Record<string, string>;
     expect(traceparent).toMatch(new RegExp(`^00-${TRACE}-${active}-01$`));
     expect(own).toMatch(new RegExp(`^00-${TRACE}-(?!${active})`));
@@ -210,7 +211,7 @@ test("a collector that is away holds nothing up, and is said to be away", async 
   const [gateway, worker] = await Promise.all([all.gateway(), all.worker()]);
   const file = `${await temporaryDir()}/go`;
   await writeFile(file, "");
-  const { body } = await post(gateway.url, {}, file);
+  const { body } = await post(gateway.url, gateway.key, file);
   expect(await ended(all.namespace, body.id)).toMatchObject({ status: "completed" });
   expect(await gateway.process.stop()).toEqual({ code: 0, signal: null });
   expect(await worker.stop()).toEqual({ code: 0, signal: null });

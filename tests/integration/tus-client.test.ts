@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readdir } from "node:fs/promises";
 import { Upload, type UploadOptions } from "tus-js-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { adminKey } from "../support/admin-key.ts";
+import { blobFiles } from "../support/blob-files.ts";
 import { answerOf, eventually, startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
 import { missing, RUNTIMES, type Runtime, type StartedProcess, startFile } from "../support/process.ts";
@@ -153,8 +153,7 @@ describe.each(RUNTIMES)("a gateway under %s", (runtime) => {
       expect(sent).toEqual(["HEAD 33554432", "PATCH 60000000"]);
       const { body } = await answerOf(await fetch(url, { headers }));
       expect(body.document).toMatchObject({ id: header("Millrace-Document"), sha256: sha256(content) });
-      const files = await readdir(env.MILLRACE_BLOBS, { recursive: true, withFileTypes: true });
-      expect(files.filter((each) => each.isFile())).toHaveLength(2);
+      expect(await blobFiles(env.MILLRACE_BLOBS)).toHaveLength(2);
       await second.process.stop();
     },
     60_000,

@@ -1,10 +1,10 @@
-import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import { internalsOf } from "../../engine/connect.ts";
 import { bodyOf, type HeldUpload, type UploadView } from "../../engine/index.ts";
 import { UploadStore } from "../../engine/store/upload-store.ts";
 import { type TestKit, testKit } from "../../engine/testing/index.ts";
+import { blobFiles } from "../support/blob-files.ts";
 import { eventually } from "../support/gateway.ts";
 import { kitOptions } from "../support/kit.ts";
 import { leftovers, rawRedis, redisUrl } from "../support/redis.ts";
@@ -26,10 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit.close());
 
-async function files(): Promise<string[]> {
-  const all = await readdir(dir, { recursive: true, withFileTypes: true });
-  return all.filter((each) => each.isFile()).map((each) => each.name);
-}
+const files = () => blobFiles(dir);
 async function begun(length: number | undefined): Promise<string> {
   const { uploads } = kit.millrace;
   return (await uploads.create({ tenant, length, metadata: "", keptMs: 10 * MINUTE, most: 100 })).view.id;

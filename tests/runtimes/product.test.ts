@@ -141,7 +141,11 @@ describe.skipIf(noDocuments).each(RUNTIMES)("millrace gateway and millrace worke
     });
 
     test("OpenAI's client is answered, as it comes, and given vectors", async () => {
-      const client = new OpenAI({ baseURL: `${product.url}/v1`, apiKey: "none", maxRetries: 0 });
+      const client = new OpenAI({
+        baseURL: `${product.url}/v1`,
+        apiKey: product.key.Authorization.slice("Bearer ".length),
+        maxRetries: 0,
+      });
       const messages: OpenAI.ChatCompletionMessageParam[] = [
         { role: "user", content: `${TEXT} Which family built it?` },
       ];

@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { FsBlobStore } from "../../engine/blobs/fs.ts";
 import {
   type AnyWorkflow,
@@ -17,6 +16,8 @@ import type { Log } from "../../gateway/context.ts";
 import { serve } from "../../gateway/entry/node.ts";
 import type { Limits } from "../../gateway/limits.ts";
 import type { RemoteModels } from "../../gateway/openai/models.ts";
+import type { WebhookPolicy } from "../../workflows/webhooks/destinations.ts";
+import { blobFiles } from "./blob-files.ts";
 import { engineUrl, freshNamespace, rawRedis } from "./redis.ts";
 import { channelsLike } from "./redis-client.ts";
 import { temporaryDir } from "./run.ts";
@@ -66,6 +67,8 @@ export async function startGateway(options: {
   door?: Door;
   /** How often sockets are pinged. */
   pingMs?: number;
+  /** Where webhooks may be sent beside public addresses. */
+  webhooks?: WebhookPolicy;
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
@@ -82,6 +85,7 @@ export async function startGateway(options: {
       createApp({
         millrace,
         door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
+        webhooks: options.webhooks,
         origins: options.origins ?? [],
         upgradeWebSocket,
         log,
@@ -93,11 +97,7 @@ export async function startGateway(options: {
   const url = `http://127.0.0.1:${listening.port}`;
   return {
     ...{ url, port: listening.port, millrace, logged },
-    async blobFiles() {
-      const all = await readdir(dir, { recursive: true, withFileTypes: true });
-      const names = all.filter((entry) => entry.isFile()).map((entry) => entry.name);
-      return names.filter((name) => !/^[0-9a-f]{64}$/.test(name));
-    },
+    blobFiles: () => blobFiles(dir),
     watched() {
       return channelsLike(rawRedis(), `{${namespace}:*}:run:*`);
     },

@@ -22,6 +22,8 @@ test.each([
   [space.blobRecord("t", "D"), "{acme:blobs:t}:record:D"],
   [space.blobNames("t", "run", "R"), "{acme:blobs:t}:run:R"],
   [space.everyRunChannel(), "{acme:*}:run:*"],
+  [space.kept("webhooks", "t"), "{acme}:kept:webhooks:t"],
+  [space.keptTenants("webhooks"), "{acme}:kept:webhooks"],
   [keys.run("R"), "{acme:3}:run:R"],
   [keys.runChannel("R"), "{acme:3}:run:R"],
   [keys.log("R"), "{acme:3}:log:R"],

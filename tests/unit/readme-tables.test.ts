@@ -74,9 +74,21 @@ test("the README's table of options has every option of every command, and no ot
 });
 
 test("the README's table of variables has every setting with its default, and no other", () => {
-  const { port, host, logLevel, namespace, blobs, durability } = readSettings({});
+  const { port, host, logLevel, namespace, blobs, durability, webhooks } = readSettings({});
+  const ofWebhooks = [String(webhooks.allow), webhooks.http ? "yes" : "no"];
   const ofTokens = ["", "", "", TENANT_CLAIM, SCOPES_CLAIM];
-  const defaults = ["", "", String(port), host, logLevel, namespace, blobs, String(durability), ...ofTokens];
+  const defaults = [
+    "",
+    "",
+    String(port),
+    host,
+    logLevel,
+    namespace,
+    blobs,
+    String(durability),
+    ...ofWebhooks,
+    ...ofTokens,
+  ];
   const { tracing } = readSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" });
   defaults.push("", "", tracing!.protocol, "", "otlp", "false");
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);

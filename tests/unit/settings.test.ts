@@ -15,6 +15,9 @@ describe("settings", () => {
       namespace: "millrace",
       blobs: ".millrace/blobs",
       durability: "memory",
+      webhooks: { allow: [], http: false },
+      origins: [],
+      jwt: undefined,
       tracing: undefined,
     });
     expect(() => requireRedis(readSettings({}))).toThrow(/REDIS_URL is not set/);
@@ -30,6 +33,13 @@ describe("settings", () => {
       MILLRACE_NAMESPACE: "blue-1",
       MILLRACE_BLOBS: "/var/blobs",
       MILLRACE_DURABILITY: "replicas:2",
+      MILLRACE_WEBHOOKS_ALLOW: "10.1.0.0/16, hooks.internal,",
+      MILLRACE_WEBHOOKS_HTTP: "yes",
+      MILLRACE_ORIGINS: "https://app.example",
+      MILLRACE_JWT_ISSUER: "https://issuer.example",
+      MILLRACE_JWT_AUDIENCE: "millrace",
+      MILLRACE_JWT_TENANT_CLAIM: "org",
+      MILLRACE_JWT_SCOPES_CLAIM: "permissions",
       OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318",
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.example/v1/traces",
       OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
@@ -46,6 +56,9 @@ describe("settings", () => {
       namespace: "blue-1",
       blobs: "/var/blobs",
       durability: { replicas: 2 },
+      webhooks: { allow: ["10.1.0.0/16", "hooks.internal"], http: true },
+      origins: ["https://app.example"],
+      jwt: { issuer: "https://issuer.example", audience: "millrace", tenantClaim: "org", scopesClaim: "permissions" },
       tracing: { protocol: "http/json" },
     });
   });
@@ -74,6 +87,11 @@ describe("settings", () => {
     [{ MILLRACE_NAMESPACE: "x".repeat(41) }, "MILLRACE_NAMESPACE takes"],
     [{ MILLRACE_DURABILITY: "replicated" }, "MILLRACE_DURABILITY takes memory, disk or replicas:N"],
     [{ MILLRACE_DURABILITY: "replicas:0" }, "MILLRACE_DURABILITY, of replicas, takes a whole number from 1"],
+    [
+      { MILLRACE_WEBHOOKS_ALLOW: "10.0.0.0/8,*.internal" },
+      'MILLRACE_WEBHOOKS_ALLOW takes a list with commas between. "*.internal"',
+    ],
+    [{ MILLRACE_WEBHOOKS_HTTP: "true" }, "MILLRACE_WEBHOOKS_HTTP takes yes or no"],
     [
       { MILLRACE_BLOBS: "gopher://a" },
       "MILLRACE_BLOBS takes a directory or a URL such as s3://bucket. There is no store",

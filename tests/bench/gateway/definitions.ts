@@ -14,3 +14,14 @@ export const talk = workflow("talk", { input: v.object({ each: v.number(), secon
     }
   },
 );
+
+/** Three steps that take a while, so that more is asked for than is done. */
+export const work = workflow("work", { input: v.object({ n: v.number() }) })
+  .step("one", ({ n }) => later(n))
+  .step("two", later)
+  .step("three", later);
+
+async function later(n: number): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return n;
+}

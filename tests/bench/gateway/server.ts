@@ -1,11 +1,13 @@
 // The gateway of the bench, in a process of its own.
+import { FsBlobStore } from "../../../engine/blobs/fs.ts";
 import { connect } from "../../../engine/index.ts";
 import { openDoor } from "../../../gateway/access/open-door.ts";
 import { createApp } from "../../../gateway/app.ts";
 import { serve } from "../../../gateway/entry/node.ts";
-import { talk } from "./definitions.ts";
+import { talk, work } from "./definitions.ts";
 
-const millrace = await connect({ url: process.argv[2]!, workflows: [talk] });
+const [, , url, dir] = process.argv;
+const millrace = await connect({ url: url!, workflows: [talk, work], blobs: new FsBlobStore(`${dir}/blobs`) });
 const limits = { stallMs: 3_600_000 };
 const listening = await serve((upgradeWebSocket) => createApp({ millrace, door: openDoor, upgradeWebSocket, limits }), {
   host: "127.0.0.1",
@@ -13,8 +15,13 @@ const listening = await serve((upgradeWebSocket) => createApp({ millrace, door: 
   // Those that stall answer no ping either.
   pingMs: 3_600_000,
 });
+let most = 0;
+setInterval(() => {
+  most = Math.max(most, process.memoryUsage.rss());
+}, 20);
 process.on("message", () => {
   const { user, system } = process.cpuUsage();
-  process.send!({ kind: "memory", rss: process.memoryUsage.rss(), cpuS: (user + system) / 1e6 });
+  process.send!({ kind: "memory", rss: process.memoryUsage.rss(), most, cpuS: (user + system) / 1e6 });
+  most = 0;
 });
 process.send!({ kind: "listening", port: listening.port, rss: process.memoryUsage.rss() });

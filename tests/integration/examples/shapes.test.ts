@@ -5,11 +5,11 @@ import { testKit } from "../../../engine/testing/index.ts";
 import { book, bookPage } from "../../../workflows/examples/book-pages.ts";
 import { decide, expenseApproval } from "../../../workflows/examples/expense-approval.ts";
 import { linkCheck } from "../../../workflows/examples/link-check.ts";
+import { noticeDelivery } from "../../../workflows/examples/notice-delivery.ts";
 import { researchAgent } from "../../../workflows/examples/research-agent.ts";
 import { supportTickets } from "../../../workflows/examples/support-tickets.ts";
 import { trialReminder } from "../../../workflows/examples/trial-reminder.ts";
 import { trip } from "../../../workflows/examples/trip.ts";
-import { webhookDelivery } from "../../../workflows/examples/webhook-delivery.ts";
 import { kitOptions } from "../../support/kit.ts";
 
 /** A server that answers by what is asked, while `use` goes on. */
@@ -98,13 +98,13 @@ test("book-pages: a run for each page", async () => {
   expect(pages.map(({ status }) => status).sort()).toEqual(["completed", "completed", "failed"]);
 });
 
-test("webhook-delivery: the second delay is for a receiver that is busy", async () => {
-  await using kit = await testKit([webhookDelivery], kitOptions());
+test("notice-delivery: the second delay is for a receiver that is busy", async () => {
+  await using kit = await testKit([noticeDelivery], kitOptions());
   const answers = [500, 429, 200];
   await serving(
     () => answers.shift()!,
     async (url) => {
-      const run = await kit.run(webhookDelivery, { url, body: "hello" });
+      const run = await kit.run(noticeDelivery, { url, body: "hello" });
       expect(run.output).toEqual({ attempts: 3 });
       const events = await kit.events(run.id);
       const delays = events

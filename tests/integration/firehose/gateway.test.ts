@@ -127,6 +127,8 @@ describe("over one socket", () => {
   });
 
   test("a client that does not read is closed, and others are told all", async () => {
+    const never = new AbortController();
+    as = { hold: () => holding(never) };
     const [slow, quick] = [await live({ all: true }), await live({ all: true })];
     for (const socket of [slow, quick]) await socket.ofType("cursor");
     slow.pause();
@@ -134,6 +136,8 @@ describe("over one socket", () => {
     for (const run of runs) gates.open(run);
     for (const run of runs) await quick.first(ended(run));
     for (const run of runs) expect(numbers(quick, run)).toEqual(upTo(numbers(quick, run).at(-1)));
+    // The server has given it up, which it does not see before it reads on.
+    await expect.poll(() => held).toBe(1);
     slow.socket.resume();
     expect(await slow.closed).toEqual({ code: 1013, reason: "slow reader; resume after the last cursor" });
     const again = await live({ all: true, after: slow.messages.findLast(({ type }) => type === "cursor").cursor });

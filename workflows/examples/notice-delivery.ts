@@ -16,7 +16,7 @@ const MINUTE_MS = 60_000;
 const DELAYS_MS = [MINUTE_MS, 5 * MINUTE_MS, 60 * MINUTE_MS];
 
 /** Delivers a message to somebody else's server, with a backoff of its own. */
-export const webhookDelivery = workflow("webhook-delivery", {
+export const noticeDelivery = workflow("notice-delivery", {
   input: v.object({ url: v.string(), body: v.string() }),
 }).step("deliver", {
   timeoutMs: 10_000,
