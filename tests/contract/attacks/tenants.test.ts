@@ -1,9 +1,11 @@
 import * as v from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { workflow } from "../../../engine/index.ts";
+import { webhookDelivery } from "../../../workflows/webhooks/index.ts";
 import { eventually, startGateway, type TestGateway } from "../../support/gateway.ts";
 import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
 import { TestSocket } from "../../support/live-clients.ts";
+import { LOOPBACK } from "../../support/webhooks.ts";
 
 const asking = workflow("asking", { input: v.object({}) }).waitFor("approve", { schema: v.any() });
 const mapped = workflow("mapped", { input: v.object({}) })
@@ -22,15 +24,19 @@ const BODIES: Record<string, unknown> = {
   rerunRun: { from: "hello" },
   replayDeadLetter: {},
   rotateKey: {},
+  rotateInboundSecret: { secret: `whsec_${btoa("y".repeat(24))}` },
+  changeInboundHook: { action: { start: "greet" } },
+  changeWebhook: { disabled: true },
 };
 /**
  * What is of no tenant: workflows and their pauses, the configuration, models and subscriptions are for operators and the same to
  * all; a name of one's own is made by PUT; tenants are paused by who may do everything.
  */
-const OF_NO_TENANT = /^\/v1\/(?:workflows|config|models|subscriptions|tenants)\//;
+const OF_NO_TENANT = /^\/v1\/(?:workflows|config|models|subscriptions|tenants|hooks)\//;
 
 beforeAll(async () => {
-  gateway = await startGateway({ workflows: [...workflows, asking, mapped], keys: true });
+  const delivery = webhookDelivery({ millrace: () => gateway.millrace, policy: LOOPBACK });
+  gateway = await startGateway({ workflows: [...workflows, asking, mapped, delivery], keys: true, webhooks: LOOPBACK });
   const keyOf = async (tenant: string) => {
     const { id, secret } = await gateway.millrace.access.keys.create({ tenant, name: "a", scopes: ["admin"] });
     return { id, headers: { Authorization: `Bearer ${secret}` } };
@@ -67,7 +73,21 @@ beforeAll(async () => {
     mine,
   );
   const operation = await gateway.call("POST", "/v1/dead-letters/discard", { workflow: "none" }, mine);
+  const hook = await gateway.call(
+    "POST",
+    "/v1/inbound-hooks",
+    { scheme: "standard-webhooks", action: { start: "greet" } },
+    mine,
+  );
+  const webhook = await gateway.call(
+    "POST",
+    "/v1/webhooks",
+    { url: "http://127.0.0.1:9/", events: ["run.cancelled"] },
+    mine,
+  );
   Object.assign(owned, {
+    "/v1/inbound-hooks/{id}": { id: hook.body.id },
+    "/v1/webhooks/{id}": { id: webhook.body.id, delivery: done },
     "/v1/runs/{id}": { id: waits, name: "approve" },
     "/v1/runs/{id}/rerun": { id: done },
     "/v1/runs/{id}/steps/{name}/items": { id: items, name: "each" },
@@ -105,7 +125,9 @@ test("another tenant's id is 404 on every route that takes one", async () => {
       const url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids![name]!);
       const isJson = requestBody?.content["application/json"] !== undefined;
       const patch: Record<string, string> =
-        method === "patch" ? { "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0" } : {};
+        method === "patch" && !isJson
+          ? { "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0" }
+          : {};
       const response = await fetch(gateway.url + url, {
         method: method.toUpperCase(),
         headers: { ...theirs, ...TUS, ...(isJson ? { "Content-Type": "application/json" } : {}), ...patch },

@@ -40,6 +40,8 @@ export class Remains {
       for (const [list, key] of [
         ["/v1/schedules", "name"],
         ["/v1/keys", "id"],
+        ["/v1/inbound-hooks", "id"],
+        ["/v1/webhooks", "id"],
         ["/v1/config", "key"],
         ["/v1/subscriptions", "group"],
         ["/v1/runs", "id"],
