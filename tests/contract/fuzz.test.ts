@@ -111,7 +111,8 @@ test(
         expect(statuses.get(status), `${status}`).toBeGreaterThan(0);
       await expect.poll(memory, { timeout: 20_000 }).toBeLessThan(before + MEMORY_BYTES);
 
-      await remains.clear();
+      // A connection that the server ended may have taken a reply with it.
+      expect(await remains.clear()).toBeLessThanOrEqual(statuses.get(0) ?? 0);
       await expect.poll(() => remains.left(), { timeout: 20_000 }).toEqual([]);
       expect(await gateway.stop()).toMatchObject({ code: 0 });
     } finally {

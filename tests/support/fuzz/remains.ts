@@ -8,7 +8,7 @@ import { leftovers, rawRedis, redisUrl } from "../redis.ts";
  */
 const STAYS = [
   /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
-  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers)$/,
+  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers|subscriptions)$/,
   /^\{[^}]+\}:(?:once|dedupe|usage|api-key|api-keys|operation):?.*$/,
 ];
 
@@ -34,8 +34,14 @@ export class Remains {
       this.#made.add(`/v1/documents/${id}`);
   }
 
-  async clear(): Promise<void> {
+  /** @returns how many documents were there of which no reply told */
+  async clear(): Promise<number> {
     for (const path of this.#made) await this.#call("DELETE", path);
+    let untold = 0;
+    for (const name of await readdir(this.#dir, { recursive: true })) {
+      const id = /([0-9a-f]{32})\.json$/.exec(name)?.[1];
+      if (id !== undefined && (await this.#call("DELETE", `/v1/documents/${id}`)).status === 204) untold += 1;
+    }
     for (const tenant of ["default", "acme"]) {
       for (const [list, key] of [
         ["/v1/schedules", "name"],
@@ -52,6 +58,7 @@ export class Remains {
           await this.#call("DELETE", path, tenant);
         }
     }
+    return untold;
   }
 
   /** Keys of Redis, and files of the blob store. */
