@@ -10,6 +10,7 @@ import { Operations } from "./api/operations.ts";
 import type { Env, Gateway, Log } from "./context.ts";
 import { guards, type Origins, origins } from "./headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { OpenCount } from "./live/open-count.ts";
 import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
@@ -56,10 +57,12 @@ export interface AppDeps {
 
 /** The HTTP and WebSocket front of Millrace, for whichever server calls its `fetch`. */
 export function createApp(deps: AppDeps): Hono<Env> {
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   const gateway: Gateway = {
     millrace: deps.millrace,
     upgradeWebSocket: deps.upgradeWebSocket,
-    limits: { ...DEFAULT_LIMITS, ...deps.limits },
+    limits,
+    open: new OpenCount(limits),
     webhooks: deps.webhooks ?? {},
     remoteModels: deps.remoteModels,
     log: deps.log ?? getLogger(["millrace", "gateway"]),
@@ -114,7 +117,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
-    if (problem.status >= 500)
+    // What is waited for in vain because the client has left is nobody's failure.
+    const hasLeft = problem.status === 504 && c.req.raw.signal.aborted;
+    if (problem.status >= 500 && !hasLeft)
       gateway.log.error("{method} {path} failed: {error}", {
         requestId: c.get("requestId"),
         method: c.req.method,

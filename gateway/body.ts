@@ -5,7 +5,8 @@ import { ProblemError } from "./problem.ts";
  * believed when it already says too much.
  *
  * @param options.signal ends it with its reason
- * @throws ProblemError 413 past `maxBytes`, 408 after `idleMs` of silence, 400 if it was cut, 415 if it is compressed
+ * @throws ProblemError 413 past `maxBytes`, 408 after `idleMs` of silence, 400 if it was cut or comes in
+ *   another coding than chunks, 415 if it is compressed
  */
 export async function* readBody(
   request: Request,
@@ -14,6 +15,9 @@ export async function* readBody(
   const encoding = request.headers.get("content-encoding");
   if (encoding !== null && encoding.toLowerCase() !== "identity")
     throw new ProblemError(415, "content_encoding", "Send the body without a Content-Encoding.");
+  const coding = request.headers.get("transfer-encoding");
+  if (coding !== null && coding.trim().toLowerCase() !== "chunked")
+    throw new ProblemError(400, "transfer_encoding", "Send the body with a Content-Length, or chunked and no more.");
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
   if (request.body === null) return;
@@ -70,6 +74,23 @@ function cut(cause?: unknown): ProblemError {
 
 function tooLarge(maxBytes: number): ProblemError {
   return new ProblemError(413, "body_too_large", `The body is larger than ${maxBytes} bytes.`);
+}
+
+/** A whole body as one piece. It takes twice its size at the most, however small the chunks are that it comes in. */
+export async function gather(body: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  let whole = new Uint8Array(1_024);
+  let size = 0;
+  for await (const chunk of body) {
+    const needed = size + chunk.byteLength;
+    if (needed > whole.byteLength) {
+      const larger = new Uint8Array(Math.max(needed, 2 * whole.byteLength));
+      larger.set(whole.subarray(0, size));
+      whole = larger;
+    }
+    whole.set(chunk, size);
+    size = needed;
+  }
+  return whole.subarray(0, size);
 }
 
 /** Several chunks as one. */

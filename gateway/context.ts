@@ -5,6 +5,7 @@ import type { Millrace } from "../engine/index.ts";
 import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+import type { OpenCount } from "./live/open-count.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import type { TraceVariables } from "./trace.ts";
 
@@ -21,6 +22,7 @@ export interface Gateway {
   readonly millrace: Millrace;
   readonly upgradeWebSocket: UpgradeWebSocket;
   readonly limits: Limits;
+  readonly open: OpenCount;
   /** Where webhooks may be sent. */
   readonly webhooks: WebhookPolicy;
   /** Undefined where the workers have no model server. */

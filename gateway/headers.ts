@@ -19,6 +19,8 @@ const GUARDS = {
 /** What every reply tells a browser not to do with it. A reply that is for browsers says more itself. */
 export const guards: MiddlewareHandler<Env> = (c, next) => {
   for (const [name, value] of Object.entries(GUARDS)) c.header(name, value);
+  // A runtime may make up the address of a Host that is none, such as `.1`.
+  if (!URL.canParse(c.req.url)) throw new ProblemError(400, "host", "The Host is not the name of one.");
   return next();
 };
 

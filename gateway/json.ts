@@ -1,12 +1,16 @@
 import type { Context } from "hono";
 import * as v from "valibot";
 import type { Issue } from "../engine/index.ts";
-import { concat, readBody } from "./body.ts";
+import { gather, readBody } from "./body.ts";
 import type { Env } from "./context.ts";
 import type { Limits } from "./limits.ts";
-import { ProblemError } from "./problem.ts";
+import { ProblemError, told } from "./problem.ts";
 
 const MAX_DEPTH = 64;
+/** Keys, and objects and lists, of a text: a list of 100,000 small objects is the most that a workflow takes. */
+const MAX_PARTS = 200_000;
+/** Of a body that is larger than this, the first place that does not fit is told alone: there may be as many as bytes. */
+const TELL_ALL_BYTES = 65_536;
 
 /**
  * The JSON body of a request, checked against a schema, and its bytes as they were sent.
@@ -26,7 +30,9 @@ export async function readJson<S extends v.GenericSchema>(
   if (optional && isNone) return { value: undefined as v.InferOutput<S>, bytes };
   checkType(c);
   const sent = parseJson(decodeText(bytes), "body");
-  return { value: check(schema, schema.type === "unknown" ? sent : check(plainObject, sent, "body"), "body"), bytes };
+  const abortEarly = bytes.byteLength > TELL_ALL_BYTES;
+  const object = schema.type === "unknown" ? sent : check(plainObject, sent, "body");
+  return { value: check(schema, object, "body", abortEarly), bytes };
 }
 
 function checkType(c: Context<Env>): void {
@@ -35,11 +41,8 @@ function checkType(c: Context<Env>): void {
     throw new ProblemError(415, "content_type", "Send JSON, with Content-Type: application/json.");
 }
 
-async function readBytes(c: Context<Env>, limits: Limits): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }))
-    chunks.push(chunk);
-  return concat(chunks);
+function readBytes(c: Context<Env>, limits: Limits): Promise<Uint8Array<ArrayBuffer>> {
+  return gather(readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }));
 }
 
 /** What valibot takes for an object may still be a list. */
@@ -48,11 +51,19 @@ export const plainObject = v.custom<Record<string, unknown>>(
   "An object is wanted.",
 );
 
-/** @throws ProblemError 422 with one error per place that does not fit */
-export function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
-  const result = v.safeParse(schema, value);
+/**
+ * @param abortEarly whether to look no further than the first place that does not fit
+ * @throws ProblemError 422 with one error per place that does not fit
+ */
+export function check<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  what: string,
+  abortEarly = false,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value, { abortEarly });
   if (result.success) return result.output;
-  const errors = result.issues.slice(0, 50).map(telling);
+  const errors = result.issues.slice(0, 50).map((issue) => told(telling(issue)));
   throw new ProblemError(422, "invalid_input", `The ${what} does not fit its schema.`, { errors });
 }
 
@@ -94,7 +105,7 @@ function messageOf(issue: v.BaseIssue<unknown>): string {
 }
 
 /**
- * JSON from outside. Beside what JSON.parse refuses: more than 64 levels, a key twice in one object, and `__proto__`.
+ * JSON from outside. Beside what JSON.parse refuses: more than 64 levels, 200,000 keys or as many objects and lists, a key twice in one object, and `__proto__`.
  *
  * @throws ProblemError 400
  */
@@ -110,18 +121,28 @@ export function parseJson(text: string, what: string): unknown {
 
 /** Reads the text once, keeping the keys of every object that is open. Leaves syntax to JSON.parse. */
 function scan(text: string, what: string): void {
-  const open: (Set<string> | undefined)[] = [];
+  // Of an object nothing is kept before it has a key: most of what a bomb holds has none.
+  const open: (Set<string> | "object" | "list")[] = [];
+  let containers = 0;
+  let count = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text[i];
     if (char === "{" || char === "[") {
-      if (open.push(char === "{" ? new Set() : undefined) > MAX_DEPTH)
+      if (open.push(char === "{" ? "object" : "list") > MAX_DEPTH)
         throw malformed(`The ${what} is nested more than ${MAX_DEPTH} levels deep.`);
+      containers += 1;
+      if (containers > MAX_PARTS) throw malformed(`The ${what} has more than ${MAX_PARTS} objects and lists.`);
     } else if (char === "}" || char === "]") open.pop();
     else if (char === '"') {
       const start = i;
       i = endOfString(text, i);
-      const keys = open[open.length - 1];
-      if (keys !== undefined && isKey(text, i)) addKey(keys, text.slice(start, i + 1));
+      const last = open[open.length - 1];
+      if (last === undefined || last === "list" || !isKey(text, i)) continue;
+      const keys = last === "object" ? new Set<string>() : last;
+      open[open.length - 1] = keys;
+      addKey(keys, text.slice(start, i + 1));
+      count += 1;
+      if (count > MAX_PARTS) throw malformed(`The ${what} has more than ${MAX_PARTS} keys.`);
     }
   }
 }

@@ -26,6 +26,10 @@ export interface Limits {
   messageBytes: number;
   /** Runs, workflows and the like that are watched over one `/v1/live` socket. */
   subscriptions: number;
+  /** WebSockets of this process. */
+  sockets: number;
+  /** Those of one key, of one subject of an issuer, or of the tickets of one key. */
+  socketsPerCaller: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -42,6 +46,8 @@ export const DEFAULT_LIMITS: Limits = {
   socketBufferBytes: 1_048_576,
   messageBytes: 65_536,
   subscriptions: 1_000,
+  sockets: 50_000,
+  socketsPerCaller: 10_000,
 };
 
 /** The largest message that a runtime hands to the app, which explains to the client that its own limit is lower. */

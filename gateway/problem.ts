@@ -60,6 +60,8 @@ const CONFLICTS: Record<string, [status: number, retryAfter?: string]> = {
   checksum_mismatch: [460],
 };
 
+const TOLD = 500;
+
 /** Thrown anywhere below a route to answer with a problem. `code` is the last part of its type. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
@@ -97,7 +99,7 @@ export function problemOf(thrown: unknown): ProblemError {
   if (thrown instanceof ProblemError) return thrown;
   if (thrown instanceof NotFoundError) return new ProblemError(404, thrown.code, thrown.message);
   if (thrown instanceof InvalidInputError)
-    return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues });
+    return new ProblemError(422, thrown.code, thrown.message, { errors: thrown.issues.map(told) });
   if (thrown instanceof ConflictError) {
     const [status, retryAfter] = CONFLICTS[thrown.code] ?? [409];
     const headers: Record<string, string> = retryAfter === undefined ? {} : { "Retry-After": retryAfter };
@@ -125,6 +127,11 @@ export function problemOf(thrown: unknown): ProblemError {
   return new ProblemError(500, undefined, "Something went wrong here. The request's id is in the log.", {
     cause: thrown,
   });
+}
+
+/** What does not fit, and where, each shortened: both may hold as much of what was sent as was sent. */
+export function told({ path, message }: Issue): Issue {
+  return { path: path.slice(0, 70).map((key) => key.slice(0, TOLD)), message: message.slice(0, TOLD) };
 }
 
 /** A problem as the reply to a request. */

@@ -16,6 +16,8 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   const { millrace, limits } = gateway;
   let socket: LiveSocket | undefined;
   const subscriptions = new Map<string, AbortController>();
+  /** Those too that were unsubscribed and are still ending. */
+  let feeding = 0;
 
   async function feedRun(
     socket: LiveSocket,
@@ -34,6 +36,7 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
     const mine = new AbortController();
     const signal = AbortSignal.any([socket.signal, mine.signal]);
     subscriptions.set(name, mine);
+    feeding += 1;
     const { after: from, snapshot } = { after: undefined, snapshot: undefined, ...asked };
     try {
       if (about.run !== undefined) await feedRun(socket, about.run, from, signal);
@@ -47,6 +50,7 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
       if (problem.status >= 500) gateway.log.warn("{name} could not be watched for a socket: {error}", { name, error });
       if (!mine.signal.aborted) socket.refuse(problem, about);
     } finally {
+      feeding -= 1;
       // After an unsubscribe the same may have been subscribed to anew.
       if (subscriptions.get(name) === mine) subscriptions.delete(name);
     }
@@ -68,7 +72,7 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
       subscriptions.delete(name);
     } else if (subscriptions.has(name))
       socket.refuse(new ProblemError(409, "subscribed", "This socket watches that already."), about);
-    else if (subscriptions.size >= limits.subscriptions) {
+    else if (subscriptions.size >= limits.subscriptions || feeding >= 2 * limits.subscriptions) {
       const detail = `One socket watches ${limits.subscriptions} runs and workflows at the most.`;
       socket.refuse(new ProblemError(409, "too_many_subscriptions", detail), about);
     } else void subscribe(socket, name, about, asked);

@@ -1,7 +1,7 @@
 import { hexDigest } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
 import type { Operations } from "../api/operations.ts";
-import { concat, readBody } from "../body.ts";
+import { gather, readBody } from "../body.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { at, type InboundHook } from "../inbound/hook.ts";
@@ -35,10 +35,7 @@ export function hookOperations(operations: Operations, { millrace, limits }: Gat
     },
     async ({ c, reply }) => {
       const hook = await hooks.receiving(idParam(c, "inbound hook"));
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }))
-        chunks.push(chunk);
-      const bytes = concat(chunks);
+      const bytes = await gather(readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }));
       const { headers } = c.req.raw;
       const signed = await verify(hook, headers, bytes, Date.now());
       const body = parseJson(decodeText(bytes), "body");
