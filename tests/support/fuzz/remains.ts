@@ -77,7 +77,7 @@ export class Remains {
   async #all(list: string, tenant: string): Promise<any[]> {
     const all = [];
     for (let cursor = ""; ; ) {
-      const query = list === "/v1/subscriptions" ? "" : `?limit=100${cursor}`;
+      const query = /subscriptions|hooks$/.test(list) ? "" : `?limit=100${cursor}`;
       const { body } = await this.#call("GET", `${list}${query}`, tenant);
       all.push(...(body.data ?? []));
       if (body.next === undefined) return all;
