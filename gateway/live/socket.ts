@@ -3,6 +3,7 @@ import type { Caller } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
+import { holderOf } from "./room.ts";
 import { textOf } from "./text.ts";
 
 /** How often a full socket is looked at: there is no event for its getting empty on every runtime. */
@@ -19,11 +20,13 @@ export class LiveSocket {
   readonly #ws: WSContext;
   readonly #gateway: Gateway;
   readonly #gone = new AbortController();
+  readonly #sent: (message: object) => void;
   #drained: Promise<void> | undefined;
 
   constructor(ws: WSContext, gateway: Gateway, caller: Caller) {
     this.#ws = ws;
     this.#gateway = gateway;
+    this.#sent = gateway.metrics.opened("websocket", holderOf(caller), this.signal);
     const revoke = () => this.close(CLOSE.refused, "the caller is no longer let in");
     const forget = gateway.millrace.onConnection((isConnected) => this.#notice(isConnected));
     const held = caller.hold();
@@ -57,6 +60,7 @@ export class LiveSocket {
       while (this.#isFull() && !signal.aborted) await this.#drain(`slow reader; ${resume(last)}`);
       if (signal.aborted) return;
       this.#ws.send(textOf(message));
+      this.#sent(message);
       last = message;
     }
   }

@@ -3,6 +3,7 @@ import type { Caller } from "../access/caller.ts";
 import type { Env, Gateway } from "../context.ts";
 import { type Frame, type ManyOf, manyFrames, runFrames } from "./frames.ts";
 import { merge } from "./merge.ts";
+import { demandRoom, holderOf } from "./room.ts";
 
 interface SseOptions {
   /** All there is to come is known. */
@@ -43,10 +44,18 @@ async function respond(
   abort: AbortController,
   { ended = false, headers = {} }: SseOptions,
 ): Promise<Response> {
-  const messages = encoded(frames);
-  const first = ended ? await messages.next() : undefined;
-  if (first?.done === true) return c.body(null, 204);
-  return stream(c, gateway, { messages, abort, first, headers }, true);
+  demandRoom(gateway, c.get("caller"));
+  const sent = gateway.metrics.opened("sse", holderOf(c.get("caller")), abort.signal);
+  const messages = encoded(frames, sent);
+  try {
+    const first = ended ? await messages.next() : undefined;
+    if (first?.done !== true) return stream(c, gateway, { messages, abort, first, headers }, true);
+  } catch (error) {
+    abort.abort();
+    throw error;
+  }
+  abort.abort();
+  return c.body(null, 204);
 }
 
 /** What is sent as Server-Sent Events. */
@@ -62,6 +71,7 @@ export interface SseSource {
 
 /** Messages as Server-Sent Events: asked for only as fast as the client takes them, with heartbeats where they are quiet. */
 export function streamResponse(c: Context<Env>, gateway: Gateway, _run: string, source: SseSource): Response {
+  gateway.metrics.opened("sse", holderOf(c.get("caller")), source.abort.signal);
   return stream(c, gateway, source, false);
 }
 
@@ -75,8 +85,11 @@ function stream(c: Context<Env>, gateway: Gateway, source: SseSource, isTold: bo
   });
 }
 
-async function* encoded(frames: AsyncGenerator<Frame>): AsyncGenerator<string> {
-  for await (const frame of frames) yield encode(frame);
+async function* encoded(frames: AsyncGenerator<Frame>, sent: (message: object) => void): AsyncGenerator<string> {
+  for await (const frame of frames) {
+    sent(frame.message);
+    yield encode(frame);
+  }
 }
 
 const HEARTBEAT = Symbol("heartbeat");
@@ -198,6 +211,6 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
 }
 
 /** JSON has no line breaks of its own, so one data line is enough. */
-function encode({ id, event, data }: Frame): string {
+function encode({ id, event, data }: Omit<Frame, "message">): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`;
 }
