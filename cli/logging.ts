@@ -21,6 +21,5 @@ export async function configureLogging(level: LogLevel, as: LogFormat): Promise<
 
 function formatter(as: LogFormat) {
   if (as === "json") return getJsonLinesFormatter({ properties: "flatten" });
-  // What belongs to a line stands in it as the text says, but for that of requests, whose text is short.
   return process.stderr.isTTY ? getAnsiColorFormatter() : getTextFormatter();
 }

@@ -21,7 +21,7 @@ async function start(runtime: Runtime, command: string, args: readonly string[],
 const urlIn = (line: string) => line.slice(line.indexOf("http://"));
 const statusOf = async (url: string, init?: RequestInit) => (await fetch(url, init)).status;
 
-describe.concurrent.each(RUNTIMES)("under %s", (runtime) => {
+describe.each(RUNTIMES)("under %s", (runtime) => {
   test.skipIf(missing(runtime))("a port for operators has what is theirs, and the other has not", async () => {
     const gateway = await start(runtime, "gateway", ["--port", "0", "--admin-port", "0"]);
     const url = urlIn(await gateway.line(/^listening on http/));
