@@ -44,7 +44,8 @@ export async function runDev(command: DevCommand, settings: Settings): Promise<v
     worker = startWorker(command, redisUrl);
     cleanups.push(() => worker!.stop());
     const { webhooks } = settings;
-    const gateway = await serveGateway(millrace, address, { door: openDoor, origins: "loopback", webhooks });
+    const access = { door: openDoor, origins: "loopback", webhooks, limits: command.limit } as const;
+    const gateway = await serveGateway(millrace, address, access);
     cleanups.push(() => within(gateway.close(), CLOSE_GATEWAY_MS));
 
     const ended = Promise.race([stop, failure(worker), ...(redis === undefined ? [] : [redisEnded(redis, worker)])]);

@@ -1,3 +1,4 @@
+import type { Limits } from "../gateway/limits.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { doorOf } from "./door.ts";
 import { type Address, serveGateway } from "./serve.ts";
@@ -10,6 +11,9 @@ export interface GatewayCommand {
   workflows: string[];
   port?: number;
   host?: string;
+  adminPort?: number;
+  adminHost?: string;
+  limit?: Partial<Limits>;
 }
 
 /** The gateway's own bound is lower. */
@@ -30,15 +34,23 @@ export async function runGateway(command: GatewayCommand, settings: Settings): P
     const gateway = await serveGateway(millrace, addressOf(command, settings), {
       door: doorOf(millrace, settings),
       origins: settings.origins,
+      limits: command.limit,
+      admin: adminOf(command, settings),
       webhooks: settings.webhooks,
     });
     console.log(`listening on ${gateway.url}`);
+    if (gateway.adminUrl !== undefined) console.log(`for operators on ${gateway.adminUrl}`);
     await stop;
     await within(gateway.close(), CLOSE_GATEWAY_MS);
   } finally {
     await close();
     await tracing.stop();
   }
+}
+
+function adminOf(command: GatewayCommand, { adminPort, adminHost }: Settings): Address | undefined {
+  const port = command.adminPort ?? adminPort;
+  return port === undefined ? undefined : { host: command.adminHost ?? adminHost, port };
 }
 
 /** Options stand above variables. */

@@ -26,7 +26,7 @@ const program = makeProgram({
 
 async function start(command: (settings: Settings) => Promise<void>, quiet = false): Promise<void> {
   const settings = readSettings(process.env);
-  await configureLogging(quiet && !process.env.LOG_LEVEL ? "warning" : settings.logLevel);
+  await configureLogging(quiet && !process.env.LOG_LEVEL ? "warning" : settings.logLevel, settings.logFormat);
   await command(settings);
 }
 

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MISSED_POLICIES, OVERLAP_POLICIES, PRIORITIES, type ScheduleOptions } from "../engine/index.ts";
+import { type Limits, parseLimit } from "../gateway/limits.ts";
 import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import type { GatewayCommand } from "./gateway.ts";
@@ -43,6 +44,13 @@ export function makeProgram(actions: Actions): Command {
 
   listensTo(program.command("gateway"))
     .description("serve HTTP and WebSockets; runs are done by workers")
+    .addOption(
+      new Option(
+        "--admin-port <port>",
+        "instead of MILLRACE_ADMIN_PORT: serve what is for operators there, and no longer on the other port",
+      ).argParser(checked(parsePort)),
+    )
+    .option("--admin-host <address>", "instead of MILLRACE_ADMIN_HOST: the address of that port")
     .action((options: GatewayCommand) => actions.gateway(options));
 
   program
@@ -60,6 +68,12 @@ export function makeProgram(actions: Actions): Command {
       ),
     )
     .addOption(whole("--drain-ms <ms>", "how long handlers may go on once asked to stop", 0, DAY_MS).default(10_000))
+    .addOption(
+      new Option("--metrics-port <port>", "serve /metrics, /livez and /readyz of this worker there").argParser(
+        checked(parsePort),
+      ),
+    )
+    .option("--host <address>", "the address of that port (default: 127.0.0.1)")
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
 
@@ -189,7 +203,21 @@ function listensTo(command: Command): Command {
   return command
     .addOption(workflows())
     .addOption(new Option("--port <port>", "instead of PORT; 0 for any free one").argParser(checked(parsePort)))
-    .option("--host <address>", "instead of HOST: the address to listen on");
+    .option("--host <address>", "instead of HOST: the address to listen on")
+    .addOption(limits());
+}
+
+function limits(): Option {
+  const add = (text: string, earlier: Partial<Limits> = {}) => {
+    try {
+      return { ...earlier, ...parseLimit(text) };
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+  return new Option("--limit <name=value>", "another value for one of the limits of requests; repeatable").argParser(
+    add,
+  );
 }
 
 function concurrency(): Option {

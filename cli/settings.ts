@@ -10,7 +10,11 @@ export interface Settings {
   redisUrl: string | undefined;
   port: number;
   host: string;
+  /** The port that operators are served on apart; undefined where they are not. */
+  adminPort: number | undefined;
+  adminHost: string;
   logLevel: LogLevel;
+  logFormat: LogFormat;
   namespace: string;
   /** The URL of the blob store, or its directory. */
   blobs: string;
@@ -34,6 +38,8 @@ export interface Tracing {
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** The value of a variable; undefined if it is not set. */
@@ -46,7 +52,10 @@ export const VARIABLES = [
   "VALKEY_URL",
   "PORT",
   "HOST",
+  "MILLRACE_ADMIN_PORT",
+  "MILLRACE_ADMIN_HOST",
   "LOG_LEVEL",
+  "LOG_FORMAT",
   "MILLRACE_NAMESPACE",
   "MILLRACE_BLOBS",
   "MILLRACE_DURABILITY",
@@ -78,11 +87,15 @@ export const HOME = ".millrace";
  */
 export function readSettings(env: Environment): Settings {
   const value: Reader = (name) => env[name]?.trim() || undefined;
+  const adminPort = value("MILLRACE_ADMIN_PORT");
   return {
     redisUrl: redisUrl("REDIS_URL", value("REDIS_URL")) ?? redisUrl("VALKEY_URL", value("VALKEY_URL")),
     port: parsePort("PORT", value("PORT") ?? "8787"),
     host: value("HOST") ?? "127.0.0.1",
+    adminPort: adminPort === undefined ? undefined : parsePort("MILLRACE_ADMIN_PORT", adminPort),
+    adminHost: value("MILLRACE_ADMIN_HOST") ?? "127.0.0.1",
     logLevel: logLevel(value("LOG_LEVEL") ?? "info"),
+    logFormat: logFormat(value("LOG_FORMAT") ?? "text"),
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: blobs(value("MILLRACE_BLOBS") ?? `${HOME}/blobs`),
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
@@ -208,6 +221,13 @@ function logLevel(text: string): LogLevel {
   if (level === undefined)
     throw new UsageError(`LOG_LEVEL takes one of ${LOG_LEVELS.join(", ")}, not ${JSON.stringify(text)}.`);
   return level;
+}
+
+function logFormat(text: string): LogFormat {
+  const format = LOG_FORMATS.find((each) => each === text.toLowerCase());
+  if (format === undefined)
+    throw new UsageError(`LOG_FORMAT takes one of ${LOG_FORMATS.join(", ")}, not ${JSON.stringify(text)}.`);
+  return format;
 }
 
 function namespace(text: string): string {

@@ -14,6 +14,9 @@ export interface WorkerCommand {
   concurrency?: number;
   leaseMs?: number;
   drainMs: number;
+  metricsPort?: number;
+  /** Of that port. */
+  host?: string;
   /** End soon after standard input has: its other end was held by a process that is gone. */
   withParent?: boolean;
 }
@@ -34,21 +37,25 @@ export async function runWorker(command: WorkerCommand, settings: Settings): Pro
   const webhooks = withWebhooks(settings);
   const isOther = (workflow: string) => workflow !== WEBHOOK_DELIVERY;
   const steps = command.steps === undefined ? isOther : parseSteps(command.steps, [...definitions, webhooks.workflow]);
-  const { concurrency, leaseMs, drainMs } = command;
+  const { concurrency, leaseMs, drainMs, metricsPort, host = "127.0.0.1" } = command;
+  const metrics = metricsPort === undefined ? undefined : new (await import("./worker-metrics.ts")).WorkerMetrics();
   const asked = askedToStop().then(() => drainMs + AFTER_DRAIN_MS);
   const stop = command.withParent ? Promise.race([asked, parentGone().then(() => ORPHAN_MS)]) : asked;
 
   const tracing = await startTracing(settings.tracing, "millrace-worker");
   const { millrace, close } = await webhooks.open(url, { workflows: definitions });
   try {
-    const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs });
+    const worker = createWorker(millrace, { concurrency, steps, env: process.env, leaseMs, drainMs, ...metrics });
+    const served = await metrics?.serve(worker, { host, port: metricsPort! });
     await worker.start();
     const isNamed = steps(WEBHOOK_DELIVERY, "deliver");
     const sender = new WebhookService(millrace, { leaseMs, drainMs, deliver: !isNamed });
     if (isNamed || command.steps === undefined) await sender.start();
+    if (served !== undefined) console.log(`metrics on ${served.url}/metrics`);
     console.log(`worker ${worker.id} serves ${worker.serves.join(", ")}`);
     const timeoutMs = await stop;
     await within(Promise.all([sender.stop(), worker.stop()]), timeoutMs);
+    await served?.close();
   } finally {
     await close();
     await tracing.stop();

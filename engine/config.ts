@@ -36,9 +36,11 @@ export interface ConfigApi extends ConfigReader {
    * Stores a value, any JSON of up to 32,768 characters, and tells every process; this one has it when that resolves.
    *
    * @param key 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, the first a letter or digit
-   * @throws InvalidInputError; ConflictError `config_full` past 1,000 keys or 4 MB; UnavailableError
+   * @param options `revision`: only if the key has this one now, `*` for any, `-` for none
+   * @throws InvalidInputError; ConflictError `config_full` past 1,000 keys or 4 MB, `config_changed` if it has another revision;
+   *   UnavailableError
    */
-  set(key: string, value: unknown): Promise<ConfigEntry>;
+  set(key: string, value: unknown, options?: { revision?: number | "*" | "-" | undefined }): Promise<ConfigEntry>;
   /** False if there was none. @throws UnavailableError */
   delete(key: string): Promise<boolean>;
   /**
@@ -87,13 +89,13 @@ export class Config implements ConfigApi {
     throw new MillraceError("config_not_ready", "The configuration was not read yet: await config.ready() first.");
   }
 
-  async set(key: string, value: unknown): Promise<ConfigEntry> {
+  async set(key: string, value: unknown, { revision }: Parameters<ConfigApi["set"]>[2] = {}): Promise<ConfigEntry> {
     checkKey(key);
     if (value === undefined) throw invalid("value", "A value is wanted; delete() takes one away.");
     const json = encodeInput(value, "value");
     if (json.length > VALUE_LIMIT) throw invalid("value", `At most ${VALUE_LIMIT} characters of JSON.`);
     await this.#broadcast.ready();
-    const stored = await this.#broadcast.send({ topic: CONFIG, subject: key, act: "set", value: json });
+    const stored = await this.#broadcast.send({ topic: CONFIG, subject: key, act: "set", value: json, revision });
     return parseEntry(key, stored!.line!)!;
   }
 

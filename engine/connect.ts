@@ -28,7 +28,7 @@ import { Records } from "./records.ts";
 import { checkCapabilities } from "./redis/capabilities.ts";
 import { Client, type Link } from "./redis/client.ts";
 import { Connections } from "./redis/connections.ts";
-import type { Subscriber } from "./redis/subscriber.ts";
+import type { HearingHealth, Subscriber } from "./redis/subscriber.ts";
 import { Waits } from "./redis/waits.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
@@ -212,6 +212,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
       watch(store, subscriber, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     watchAll: ({ tenant = DEFAULT_TENANT, ...rest } = {}) => watchAll(watching, { tenant, ...rest }),
     onConnection: (listener) => subscriber().follow(listener),
+    hears: () => isHearing(subscriber().health),
     ping: () => space.ping(),
     close: async () => {
       await Promise.all([...consumers].map((consumer) => consumer.stop()));
@@ -244,6 +245,13 @@ async function queues(client: Client, space: Namespace, store: Store, records: R
   graphs.sort((a, b) => (a.workflow === b.workflow ? a.version - b.version : a.workflow < b.workflow ? -1 : 1));
   const parts = await Promise.all(store.allPartitions.map((keys) => queuesOf(client, records, graphs, keys)));
   return sumQueues(parts);
+}
+
+/** It publishes to itself every 2.5 s, and replaces a connection that does not hear that twice. */
+const HEARD_WITHIN_MS = 10_000;
+
+function isHearing({ isHearing, silentMs }: HearingHealth): boolean {
+  return isHearing && silentMs < HEARD_WITHIN_MS;
 }
 
 /** With the workflows that steps of these start. */

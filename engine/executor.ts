@@ -5,8 +5,9 @@ import { Interrupted, Unwanted } from "./interrupted.ts";
 import { logger } from "./log.ts";
 import { type Parts, perform } from "./perform.ts";
 import { Reply } from "./store.ts";
-import { beginAttempt, endAttempt, inSpan } from "./tracing.ts";
+import { beginAttempt, endAttempt, inSpan, outcomeName } from "./tracing.ts";
 import { decide, type Outcome, TimedOut, type Transition } from "./transition.ts";
+import { type ObservedStep, tell, type WorkerObserver } from "./worker-observer.ts";
 
 const log = logger("executor");
 
@@ -15,10 +16,20 @@ export class Executor {
   readonly #parts: Parts;
   readonly #committer: Commits;
   readonly #onTimer: (entry: Entry, inMs: number) => void;
+  readonly #observer: WorkerObserver | undefined;
   #refused = 0;
 
-  /** @param onTimer told when a timer was set, by what, and in how many ms it is due */
-  constructor(parts: Parts, committer: Commits, onTimer: (entry: Entry, inMs: number) => void) {
+  /**
+   * @param onTimer told when a timer was set, by what, and in how many ms it is due
+   * @param observer told of every attempt
+   */
+  constructor(
+    parts: Parts,
+    committer: Commits,
+    onTimer: (entry: Entry, inMs: number) => void,
+    observer?: WorkerObserver,
+  ) {
+    this.#observer = observer;
     this.#parts = parts;
     this.#committer = committer;
     this.#onTimer = onTimer;
@@ -37,6 +48,7 @@ export class Executor {
    */
   async run(attempt: Attempt, settled: () => void): Promise<Reply | undefined> {
     const { crashes, failures, stream } = attempt.entry;
+    const beganAt = this.#observer && performance.now();
     const span = beginAttempt(attempt);
     attempt.span = span;
     let outcome: Outcome;
@@ -62,6 +74,8 @@ export class Executor {
     const policy = isUndo(attempt.entry) ? stream.step.undo!.retry : stream.step.retry;
     const end = decide(policy, held, outcome, Math.random());
     endAttempt(span, end);
+    if (beganAt !== undefined)
+      tell(this.#observer, "attempted", stepOf(attempt), outcomeName(end), (performance.now() - beganAt) / 1_000);
     return this.#report(attempt, end);
   }
 
@@ -80,11 +94,19 @@ export class Executor {
       const inMs = timerOf(end);
       if (inMs !== undefined) this.#onTimer(attempt.entry, inMs);
     } else {
-      if (reply !== undefined) this.#refused += 1;
+      if (reply !== undefined) {
+        this.#refused += 1;
+        tell(this.#observer, "refused", stepOf(attempt));
+      }
       log.warn("the end of entry {id} of run {run} was refused: {reply}", { id, run, reply });
     }
     return reply;
   }
+}
+
+function stepOf({ entry: { stream }, step }: Attempt): ObservedStep {
+  const { workflow, version } = stream.graph;
+  return { workflow, version, step };
 }
 
 /** In how many ms the timer that an end sets is due, if it sets one and says so. */

@@ -72,4 +72,5 @@ export type {
 } from "./versions-api.ts";
 export * from "./views.ts";
 export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
+export type { AttemptOutcome, ObservedStep, WorkerObserver } from "./worker-observer.ts";
 export { type AnyWorkflow, type Workflow, workflow } from "./workflow.ts";

@@ -291,6 +291,8 @@ export interface Millrace extends PausesApi, VersionsApi {
    * @returns stops it
    */
   onConnection(listener: (isConnected: boolean) => void): () => void;
+  /** Whether what is published is heard; not so if for 10 s what this process publishes to itself was not. */
+  hears(): boolean;
   /** Resolves if Redis answers. @throws UnavailableError */
   ping(): Promise<void>;
   /** Stops the consumers of subscriptions and ends every connection. Idempotent. */

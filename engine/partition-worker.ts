@@ -20,6 +20,7 @@ import { ReconcileStore } from "./store/reconcile-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
 import { TimerStore } from "./store/timer-store.ts";
 import { Timers } from "./timers.ts";
+import type { WorkerObserver } from "./worker-observer.ts";
 
 const log = logger("worker");
 
@@ -38,6 +39,7 @@ export interface PartitionWorkerOptions {
   leaseMs: number;
   /** Whether it looks for what is lost. */
   reconcile: boolean;
+  observer: WorkerObserver | undefined;
   /** Begins the work on entries, or gives back those for which there is no slot. */
   begin(entries: Entry[]): void;
 }
@@ -58,7 +60,7 @@ export class PartitionWorker {
 
   constructor(options: PartitionWorkerOptions) {
     this.#options = options;
-    const { millrace, keys, consumer, streams, held, gates, leaseMs, begin } = options;
+    const { millrace, keys, consumer, streams, held, gates, leaseMs, observer, begin } = options;
     const internals = internalsOf(millrace);
     const { client, store, lanes, records, deletion } = internals;
     const pauses = new PauseStore(client, keys);
@@ -68,7 +70,7 @@ export class PartitionWorker {
     this.parker = new Parker(pauses, consumer);
     this.timers = new Timers(new TimerStore(client, keys), continuations({ ...internals, pauses, gates, keys }));
     this.heartbeat = new Heartbeat(store, consumer, sources, held, leaseMs, () => this.health);
-    this.#reclaimer = new Reclaimer({ store, records, keys, consumer, sources, held, leaseMs, begin });
+    this.#reclaimer = new Reclaimer({ store, records, keys, consumer, sources, held, leaseMs, observer, begin });
     this.#retention = new Retention({
       ...{ deletion, graphs: internals.allGraphs, owner: consumer, partitions: store.partitions.count },
       store: new RetentionStore(client, store.keys, keys),

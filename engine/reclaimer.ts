@@ -6,6 +6,7 @@ import type { Records } from "./records.ts";
 import { Loop, type Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
 import type { Store } from "./store.ts";
+import { tell, type WorkerObserver } from "./worker-observer.ts";
 
 const log = logger("reclaimer");
 
@@ -24,6 +25,7 @@ export interface ReclaimerOptions {
   sources: Sources;
   held: HeldAttempts;
   leaseMs: number;
+  observer?: WorkerObserver | undefined;
   begin(entries: Entry[]): void;
 }
 
@@ -70,7 +72,7 @@ export class Reclaimer implements Service {
 
   /** Whether some were left that are on their last chance. */
   async #takeOver(stream: StepStream, lastChances: number): Promise<boolean> {
-    const { store, consumer, held, leaseMs, begin } = this.#options;
+    const { store, consumer, held, leaseMs, observer, begin } = this.#options;
     let isLeft = false;
     const left = () => {
       isLeft = true;
@@ -78,6 +80,10 @@ export class Reclaimer implements Service {
     const free = held.freeOf(stream);
     const taken = await store.reclaim(stream, consumer, "expired", leaseMs, free, held.of(stream), lastChances, left);
     for (const entry of taken) log.info("took over {step} of run {run}", { step: stream.step.name, run: entry.run });
+    if (taken.length > 0 && observer !== undefined) {
+      const { workflow, version } = stream.graph;
+      tell(observer, "reclaimed", { workflow, version, step: stream.step.name }, taken.length);
+    }
     begin(taken);
     return isLeft;
   }

@@ -20,6 +20,7 @@ import { logger } from "./log.ts";
 import { encodeTrace, parseTraceContext, type TraceContext } from "./trace-context.ts";
 import type { Transition } from "./transition.ts";
 import type { StartedRun } from "./views.ts";
+import type { AttemptOutcome } from "./worker-observer.ts";
 
 const NAME = "millrace";
 const log = logger("tracing");
@@ -149,7 +150,7 @@ function messaging(type: string, operation: string, destination: string, more: A
   };
 }
 
-const OUTCOMES: Record<Transition["kind"], string> = {
+const OUTCOMES: Record<Transition["kind"], AttemptOutcome> = {
   ...{
     complete: "completed",
     skip: "skipped",
@@ -161,11 +162,16 @@ const OUTCOMES: Record<Transition["kind"], string> = {
   ...{ retry: "retrying", collect: "failed", dead: "failed", release: "released" },
 };
 
+/** What has come of an attempt, in a word; undefined: another attempt has taken its place. */
+export function outcomeName(end: Transition | undefined): AttemptOutcome {
+  return end === undefined ? "released" : OUTCOMES[end.kind];
+}
+
 /** Ends the span of an attempt with what has come of it; undefined: another attempt has taken its place. */
 export function endAttempt(span: Span | undefined, end: Transition | undefined): void {
   if (span === undefined) return;
   const error = end !== undefined && "error" in end ? end.error : undefined;
-  endSpan(span, { "millrace.outcome": end === undefined ? "released" : OUTCOMES[end.kind] }, error);
+  endSpan(span, { "millrace.outcome": outcomeName(end) }, error);
 }
 
 /** Calls a handler for several attempts: what is traced in there goes on from the first, and the others link to that. */

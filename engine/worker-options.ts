@@ -1,3 +1,5 @@
+import type { WorkerObserver } from "./worker-observer.ts";
+
 /** How a worker is set. */
 export interface WorkerOptions {
   /** How many attempts this process runs at once. Default 32. */
@@ -12,4 +14,6 @@ export interface WorkerOptions {
   drainMs?: number;
   /** Whether it looks for steps that are lost, and puts them back. Default true: somebody has to. */
   reconcile?: boolean;
+  /** Is told of attempts, refused ends and what is taken over. Default: nobody is, which costs nothing. */
+  observer?: WorkerObserver;
 }

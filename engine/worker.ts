@@ -39,7 +39,7 @@ const LAST_COMMITS_MS = 5_000;
 export class Worker {
   /** Unique for every start of a process: its name in the consumer groups. */
   readonly id = newId();
-  readonly #options: Required<Omit<WorkerOptions, "steps">>;
+  readonly #options: Required<Omit<WorkerOptions, "steps" | "observer">>;
   readonly #streams: StepStream[];
   readonly #held: HeldAttempts;
   readonly #partitions: readonly PartitionWorker[];
@@ -58,7 +58,7 @@ export class Worker {
 
   constructor(millrace: Millrace, options: WorkerOptions = {}) {
     const { concurrency = 32, steps = () => true, env = {}, leaseMs = 10_000, drainMs = 10_000 } = options;
-    const { reconcile = true } = options;
+    const { reconcile = true, observer } = options;
     if (!(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 10_000))
       throw new MillraceError("bad_option", "concurrency must be a whole number from 1 to 10000");
     if (!(leaseMs >= 100)) throw new MillraceError("bad_option", "leaseMs must be 100 or more");
@@ -79,7 +79,7 @@ export class Worker {
     this.#partitions = store.allPartitions.map(
       (keys) =>
         new PartitionWorker({
-          ...{ millrace, keys, consumer, leaseMs, reconcile, held: this.#held, gates: this.#gates },
+          ...{ millrace, keys, consumer, leaseMs, reconcile, observer, held: this.#held, gates: this.#gates },
           streams: this.#streams.filter((stream) => stream.keys === keys),
           begin: (entries) => this.#begin(entries),
         }),
@@ -88,7 +88,8 @@ export class Worker {
     const batches = this.#batches;
     const parts = { store, lanes, values, inputs: new Inputs(store, values), consumer, handlers: new Map(), batches };
     const committer = { submit: (item: CommitItem) => this.#of(item.entry).committer.submit(item) };
-    this.#executor = new Executor(parts, committer, (entry, inMs) => this.#of(entry).timers.wake(inMs));
+    const wake = (entry: Entry, inMs: number) => this.#of(entry).timers.wake(inMs);
+    this.#executor = new Executor(parts, committer, wake, observer);
     const lost = (attempt: Attempt) => abortLost(attempt, store);
     this.#setting = {
       ...{ committer, blobs, env, config, cache, lost },

@@ -11,6 +11,8 @@ import type { Env, Gateway, Log } from "./context.ts";
 import { guards, type Origins, origins } from "./headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { OpenCount } from "./live/open-count.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { observed } from "./metrics/observed.ts";
 import { isOpenAiPath, openAiErrorResponse } from "./openai/errors.ts";
 import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
@@ -25,6 +27,7 @@ import { hookOperations } from "./routes/hooks.ts";
 import { inboundHookOperations } from "./routes/inbound-hooks.ts";
 import { inferenceOperations } from "./routes/inference.ts";
 import { keyOperations } from "./routes/keys.ts";
+import { metricsOperations } from "./routes/metrics.ts";
 import { openAiOperations } from "./routes/openai.ts";
 import { pauseOperations } from "./routes/pauses.ts";
 import { presignedOperations } from "./routes/presigned.ts";
@@ -52,6 +55,12 @@ export interface AppDeps {
   webhooks?: WebhookPolicy;
   /** What the model server of the workers has. Without one, only the embedded models are taken. */
   remoteModels?: RemoteModels | undefined;
+  /** Where its figures are counted, for a process that serves several apps. Default: by itself. */
+  metrics?: Metrics;
+  /** Which operations there are: `public` leaves out those that are for operators. Default: all. */
+  serves?: "all" | "public";
+  /** Whether `/metrics` is for everybody who reaches it. Default: for keys that may read the queues. */
+  openMetrics?: boolean;
   log?: Log;
 }
 
@@ -65,10 +74,12 @@ export function createApp(deps: AppDeps): Hono<Env> {
     open: new OpenCount(limits),
     webhooks: deps.webhooks ?? {},
     remoteModels: deps.remoteModels,
+    metrics: deps.metrics ?? new Metrics(deps.millrace),
     log: deps.log ?? getLogger(["millrace", "gateway"]),
   };
   const app = new Hono<Env>();
   app.use(requestId());
+  app.use(observed(gateway));
   app.use(guards);
   app.use(origins(deps.origins ?? []));
   app.use("/v1/*", traced());
@@ -89,7 +100,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     if (c.req.method === "HEAD") await c.res.body?.cancel();
   });
 
-  const operations = new Operations(deps.door, gateway.limits);
+  const operations = new Operations(deps.door, gateway.limits, deps.serves ?? "all");
   runOperations(operations, gateway);
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);
@@ -108,6 +119,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   hookOperations(operations, gateway);
   configOperations(operations, gateway);
   figureOperations(operations, gateway);
+  metricsOperations(operations, gateway, deps.openMetrics ?? false);
   healthOperations(operations, gateway);
   keyOperations(operations, gateway);
   ticketOperations(operations, gateway);
@@ -117,6 +129,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
+    if (problem.status === 429 || problem.status === 503) gateway.metrics.refused(problem.status, problem.code);
     // What is waited for in vain because the client has left is nobody's failure.
     const hasLeft = problem.status === 504 && c.req.raw.signal.aborted;
     if (problem.status >= 500 && !hasLeft)

@@ -5,7 +5,11 @@ import type { Millrace } from "../engine/index.ts";
 import type { WebhookPolicy } from "../workflows/webhooks/destinations.ts";
 import type { Caller } from "./access/caller.ts";
 import type { Limits } from "./limits.ts";
+
 import type { OpenCount } from "./live/open-count.ts";
+
+import type { Metrics } from "./metrics/metrics.ts";
+
 import type { RemoteModels } from "./openai/models.ts";
 import type { TraceVariables } from "./trace.ts";
 
@@ -27,6 +31,7 @@ export interface Gateway {
   readonly webhooks: WebhookPolicy;
   /** Undefined where the workers have no model server. */
   readonly remoteModels: RemoteModels | undefined;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 

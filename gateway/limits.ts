@@ -26,10 +26,10 @@ export interface Limits {
   messageBytes: number;
   /** Runs, workflows and the like that are watched over one `/v1/live` socket. */
   subscriptions: number;
-  /** WebSockets of this process. */
+  /** Sockets and event streams that are open at once. */
   sockets: number;
-  /** Those of one key, of one subject of an issuer, or of the tickets of one key. */
-  socketsPerCaller: number;
+  /** The same of one key, or of one subject of tokens. */
+  socketsPerKey: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -47,7 +47,7 @@ export const DEFAULT_LIMITS: Limits = {
   messageBytes: 65_536,
   subscriptions: 1_000,
   sockets: 50_000,
-  socketsPerCaller: 10_000,
+  socketsPerKey: 20_000,
 };
 
 /** The largest message that a runtime hands to the app, which explains to the client that its own limit is lower. */
@@ -55,3 +55,20 @@ export const MAX_PAYLOAD = 131_072;
 
 /** How often the client of a socket is pinged. It has as long to answer. */
 export const PING_MS = 15_000;
+
+/**
+ * A limit as a command takes it: `uploadBytes=1048576`.
+ *
+ * @throws RangeError for one that is not known, or a value that is no whole number from 1 on
+ */
+export function parseLimit(text: string): Partial<Limits> {
+  const [, name = "", value = ""] = /^(\w+)=(\d{1,15})$/.exec(text) ?? [];
+  if (!Object.hasOwn(DEFAULT_LIMITS, name))
+    throw new RangeError(`It takes NAME=NUMBER, with one of ${Object.keys(DEFAULT_LIMITS).join(", ")}.`);
+  if (Number(value) < 1 || (name.endsWith("Ms") && Number(value) > MAX_MS))
+    throw new RangeError(`${name} takes a whole number from 1 on${name.endsWith("Ms") ? ` to ${MAX_MS}` : ""}.`);
+  return { [name]: Number(value) };
+}
+
+/** What a timer of a runtime can take. */
+const MAX_MS = 2_147_483_647;

@@ -54,6 +54,7 @@ const TITLES: Record<number, string> = {
 const CONFLICTS: Record<string, [status: number, retryAfter?: string]> = {
   idempotency_mismatch: [422],
   upload_gone: [410],
+  config_changed: [412],
   upload_busy: [423, "1"],
   too_many_uploads: [429, "60"],
   too_many_parts: [413],

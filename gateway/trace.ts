@@ -17,7 +17,7 @@ export interface TraceVariables {
   trace?: TraceContext | undefined;
 }
 
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /**
  * Takes a request's place in a trace from its header `traceparent`, and says in the response where that has gone on: at a span
@@ -63,7 +63,7 @@ function beginRequest(c: Context<Env>, from: TraceContext | undefined): Span | u
 }
 
 /** The route that answers, in the notation of OpenAPI: `/v1/runs/{id}`; undefined if none does. */
-function routeOf(c: Context<Env>): string | undefined {
+export function routeOf(c: Context<Env>): string | undefined {
   const route = matchedRoutes(c).findLast(({ method }) => method !== "ALL");
   return route?.path.replace(/:(\w+)(?:\{[^/]*\})?\??/g, "{$1}");
 }

@@ -35,6 +35,12 @@ export interface Beat {
   everyMs?: number;
 }
 
+/** How the connection that hears what is published is doing. */
+export interface HearingHealth {
+  isHearing: boolean;
+  silentMs: number;
+}
+
 export interface Listening {
   heard: Promise<void>;
   leave(): void;
@@ -52,6 +58,7 @@ export class Subscriber {
   readonly #beating: ReturnType<typeof setInterval> | undefined;
   /** How many beats were published over other connections since it heard one. */
   #unheard = 0;
+  #heardAt = performance.now();
   #redis: Redis;
   readonly #listeners = new Map<string, Set<ChannelListener>>();
   readonly #patterns = new Map<string, Set<PatternListener>>();
@@ -70,6 +77,7 @@ export class Subscriber {
     if (beat === undefined) return;
     const heard = () => {
       this.#unheard = 0;
+      this.#heardAt = performance.now();
     };
     this.listen(beat.channel, { message: heard, missed: heard }).heard.catch((error) =>
       log.debug("beat: {error}", { error }),
@@ -110,6 +118,12 @@ export class Subscriber {
     this.#followers.add(follower);
     if (!this.#isHearing) follower(false);
     return () => this.#followers.delete(follower);
+  }
+
+  /** Whether it is connected, and how long ago it last heard itself, in ms; 0 where it does not look. */
+  get health(): HearingHealth {
+    const silentMs = this.#beating === undefined ? 0 : Math.round(performance.now() - this.#heardAt);
+    return { isHearing: this.#isHearing, silentMs };
   }
 
   close(): void {

@@ -9,8 +9,10 @@ import { script } from "./script.ts";
  * KEYS  1 generations  2 config
  * ARGV  1 channel  2 topic  3 subject ('' for all of the topic)  4 `set`, `delete` or `drop`  5 the value, for `set`
  *       6 how many topics and 7 keys there may be  8 how many bytes the configuration may take
+ *       9 for `set`: which revision the key must have now: a number, `*` any, `-` none; '' or nothing: as it may be
  * Returns  {Done, the generation before or '-', the generation now}; {Already} where there is nothing to delete;
- *          {Full, `topics`, `keys` or `bytes`}; {WrongType}
+ *          {Full, `topics`, `keys` or `bytes`}; {Stale} where the
+ *          revision is another; {WrongType}
  * Publishes  the line `TOPIC BEFORE NOW ACT`, the subject, and for `set` the line as stored; past 8 KB the act is `read`
  */
 export const broadcast = script(
@@ -19,6 +21,12 @@ export const broadcast = script(
 local wrong, any = wrong_types('hh')
 if any then return { WRONG_TYPE } end
 local topic, subject, act, value = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local wanted = ARGV[9] or ''
+if wanted ~= '' then
+  local revision = string.match(redis.call('HGET', KEYS[2], subject) or '', '^(%d+)-')
+  local is_so = revision == wanted or (wanted == '*' and revision) or (wanted == '-' and not revision)
+  if not is_so then return { STALE } end
+end
 local before = redis.call('HGET', KEYS[1], topic)
 if not before and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return { FULL, 'topics' } end
 if act == 'delete' and redis.call('HEXISTS', KEYS[2], subject) == 0 then return { ALREADY } end

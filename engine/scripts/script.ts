@@ -28,7 +28,7 @@ export const Reply = {
   UnknownRun: -3,
   /** A key holds another type than this schema says: nothing was written. */
   WrongType: -4,
-  /** The step is at another place by now; the entry is gone. */
+  /** The step is at another place by now; the entry is gone. Or a key has another revision: nothing was written. */
   Stale: -5,
   /** The run is of another version by now: its steps are in other streams than the caller named. */
   Moved: -6,

@@ -23,6 +23,8 @@ export interface Change {
   act: "set" | "delete" | "drop";
   /** JSON, for `set`. */
   value?: string;
+  /** For `set`: which revision the key must have now; `*` any, `-` none. */
+  revision?: number | "*" | "-" | undefined;
 }
 
 /** A change that was made, as it is told to every process. */
@@ -51,14 +53,16 @@ export class BroadcastStore {
     return this.#keys.broadcast();
   }
 
-  /** Stores a change and tells it. Undefined if there was nothing to delete. @throws ConflictError `config_full` */
+  /** Stores a change and tells it. Undefined if there was nothing to delete. @throws ConflictError `config_full`, `config_changed` */
   async send(change: Change): Promise<Nudge | undefined> {
-    const { topic, subject, act, value = "" } = change;
-    const args = [this.channel, topic, subject, act, value, MOST_TOPICS, MOST_KEYS, MOST_BYTES];
+    const { topic, subject, act, value = "", revision = "" } = change;
+    const args = [this.channel, topic, subject, act, value, MOST_TOPICS, MOST_KEYS, MOST_BYTES, revision];
     const [code, before, now] = (await this.#client.run(broadcast, this.#hashes, args)) as [Reply, string, string];
     refuseWrongType(code);
     if (code === Reply.Full) throw full(before);
     if (code === Reply.Already) return undefined;
+    if (code === Reply.Stale)
+      throw new ConflictError("config_changed", `The key ${subject} has another revision by now.`);
     return { topic, before, now, act, subject, ...(act === "set" ? { line: `${now} ${value}` } : {}) };
   }
 

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { NotFoundError, type Scope } from "../../engine/index.ts";
 import type { Declaration } from "../api/declaration.ts";
-import type { Env } from "../context.ts";
+import type { Env, Gateway } from "../context.ts";
 import { ProblemError } from "../problem.ts";
 
 /** Whose request this is, and what it may do. */
@@ -10,6 +10,8 @@ export interface Caller {
   readonly tenant: string;
   /** For logs: which key, subject or ticket, never its secret. */
   readonly name: string;
+  /** Against whom its sockets count, if not itself: with a ticket, whose that is. */
+  readonly holder?: string;
   /** The key that it came with, if it came with one. */
   readonly key?: { id: string; secretNumber: number };
   may(scope: Scope): boolean;
@@ -46,7 +48,13 @@ export function demandRun(caller: Caller, run: { id: string; workflow: string })
   if (!caller.mayWatch(run)) throw new NotFoundError("run", run.id);
 }
 
-/** Starts a run for a caller. @throws ProblemError 429 if the caller has started as many as it may */
-export function startFor<T extends { created: boolean }>(caller: Caller, start: () => Promise<T>): Promise<T> {
-  return caller.counted === undefined ? start() : caller.counted(start);
+/** Starts a run for a caller, and counts it. @throws ProblemError 429 if the caller has started as many as it may */
+export async function startFor<T extends { created: boolean; workflow: string }>(
+  { metrics }: Gateway,
+  caller: Caller,
+  start: () => Promise<T>,
+): Promise<T> {
+  const started = await (caller.counted === undefined ? start() : caller.counted(start));
+  metrics.admitted(started.workflow, started.created);
+  return started;
 }

@@ -69,6 +69,7 @@ async function ofTicket(access: AccessApi, text: string): Promise<Caller> {
   return {
     tenant,
     name: key === undefined ? "a ticket" : `a ticket of key ${key.id}`,
+    ...(key === undefined ? {} : { holder: `key ${key.id}` }),
     may: (scope) => scope === "runs:read" || (scope === "signals:write" && canSignal),
     seesAll: false,
     mayWatch: ({ id, workflow }) => runs?.includes(id) === true || workflows?.includes(workflow) === true,

@@ -52,6 +52,8 @@ export interface Declaration<
   description?: string;
   /** What the caller must be allowed to do; `public` for anybody at all. */
   scope: Scope | "public";
+  /** Whether it is for operators: a gateway with a port for them has it on no other. */
+  admin?: boolean;
   /** Whether a ticket does in place of a key. */
   ticket?: "watch" | "signal";
   query?: Q;

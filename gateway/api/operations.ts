@@ -33,10 +33,13 @@ export class Operations {
   readonly all: Operation[] = [];
   readonly #door: Door;
   readonly #limits: Limits;
+  readonly #serves: "all" | "public";
 
-  constructor(door: Door, limits: Limits) {
+  /** @param serves `public` leaves out what is declared to be for operators */
+  constructor(door: Door, limits: Limits, serves: "all" | "public" = "all") {
     this.#door = door;
     this.#limits = limits;
+    this.#serves = serves;
   }
 
   /**
@@ -49,6 +52,7 @@ export class Operations {
     declaration: Declaration<Q, B, A>,
     handle: (asked: Asked<v.InferOutput<Q>, v.InferOutput<B>, A>) => Response | Promise<Response>,
   ): this {
+    if (declaration.admin && this.#serves === "public") return this;
     this.all.push({ method, path, declaration });
     const limits = { ...this.#limits, jsonBytes: declaration.bodyBytes ?? this.#limits.jsonBytes };
     // Hono looks for HEAD among the routes of GET.
@@ -70,9 +74,18 @@ export class Operations {
           : await readJson(c, declaration.body, limits, declaration.bodyOptional);
       const body = value as v.InferOutput<B>;
       const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
-        c.json(value, status as 200, headers);
+        c.json(value, status as 200, { ...nextPage(c, value), ...headers });
       return handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, reply });
     });
     return this;
   }
+}
+
+/** Where the next page of a list is (RFC 8288), if this is a page with one: the same request with its cursor. */
+function nextPage(c: Context<Env>, value: unknown): Record<string, string> {
+  const { data, next } = value as { data?: unknown; next?: unknown };
+  if (!Array.isArray(data) || typeof next !== "string") return {};
+  const { pathname, searchParams } = new URL(c.req.url);
+  searchParams.set("cursor", next);
+  return { Link: `<${pathname}?${searchParams}>; rel="next"` };
 }

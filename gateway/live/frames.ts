@@ -9,12 +9,14 @@ export interface Frame {
   id?: string;
   event: string;
   data: string;
+  /** What it was made of. */
+  message: object;
 }
 
 /** The events of one run, each with its cursor. */
 export async function* runFrames(messages: AsyncGenerator<WatchMessage>): AsyncGenerator<Frame> {
   for await (const message of messages)
-    yield { id: runCursor(message, undefined), event: message.type, data: textOf(message) };
+    yield { id: runCursor(message, undefined), event: message.type, data: textOf(message), message };
 }
 
 /** What a stream of many runs is of, and where each of its parts begins. */
@@ -56,12 +58,12 @@ export function manyFrames(
 
   async function* ofRun(run: string, from: string | undefined, i: number): AsyncGenerator<Frame> {
     for await (const message of millrace.watch(run, { tenant: caller.tenant, after: from, signal }))
-      yield { id: at(i, runCursor(message, from)), event: message.type, data: textOf(message) };
+      yield { id: at(i, runCursor(message, from)), event: message.type, data: textOf(message), message };
   }
 
   async function* ofStream(of: StreamOf, i: number): AsyncGenerator<Frame> {
     for await (const message of streamFor(millrace, caller, of, { after, signal })) {
-      const frame = { event: message.type, data: textOf(message) };
+      const frame = { event: message.type, data: textOf(message), message };
       yield message.type === "cursor" ? { ...frame, id: at(i, message.cursor) } : frame;
     }
   }

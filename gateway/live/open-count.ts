@@ -2,13 +2,13 @@ import type { Caller } from "../access/caller.ts";
 import type { Limits } from "../limits.ts";
 import { ProblemError } from "../problem.ts";
 
-/** How many sockets this process has open, in all and by caller. */
+/** How many sockets and event streams this process has open, in all and by whose they are. */
 export class OpenCount {
-  readonly #limits: Pick<Limits, "sockets" | "socketsPerCaller">;
+  readonly #limits: Pick<Limits, "sockets" | "socketsPerKey">;
   readonly #of = new Map<string, number>();
   #all = 0;
 
-  constructor(limits: Pick<Limits, "sockets" | "socketsPerCaller">) {
+  constructor(limits: Pick<Limits, "sockets" | "socketsPerKey">) {
     this.#limits = limits;
   }
 
@@ -18,12 +18,14 @@ export class OpenCount {
    * @returns counts it no more; to be called when it is closed, once or more often
    * @throws ProblemError 429 if there is no room, for this caller (one key, subject, or the tickets of one key) or in all
    */
-  enter({ name }: Pick<Caller, "name">): () => void {
-    const { sockets, socketsPerCaller } = this.#limits;
+  enter(caller: Pick<Caller, "holder" | "name">): () => void {
+    const name = caller.holder ?? caller.name;
+    const { sockets, socketsPerKey } = this.#limits;
     const mine = this.#of.get(name) ?? 0;
-    if (mine >= socketsPerCaller)
-      throw tooMany(`One caller has ${socketsPerCaller} sockets open here at the most. Close one first.`);
-    if (this.#all >= sockets) throw tooMany("There are as many sockets open here as there may be. Try again later.");
+    if (mine >= socketsPerKey)
+      throw tooMany(`One key has ${socketsPerKey} sockets and event streams open here at the most. Close one first.`);
+    if (this.#all >= sockets)
+      throw tooMany("There are as many sockets and event streams open here as there may be. Try again later.");
     this.#of.set(name, mine + 1);
     this.#all += 1;
     let isOpen = true;

@@ -19,11 +19,13 @@ export class LiveSocket {
   readonly #ws: WSContext;
   readonly #gateway: Gateway;
   readonly #gone = new AbortController();
+  readonly #sent: (message: object) => void;
   #drained: Promise<void> | undefined;
 
   constructor(ws: WSContext, gateway: Gateway, caller: Caller) {
     this.#ws = ws;
     this.#gateway = gateway;
+    this.#sent = gateway.metrics.opened("websocket", this.signal);
     const revoke = () => this.close(CLOSE.refused, "the caller is no longer let in");
     const forget = gateway.millrace.onConnection((isConnected) => this.#notice(isConnected));
     const held = caller.hold();
@@ -57,6 +59,7 @@ export class LiveSocket {
       while (this.#isFull() && !signal.aborted) await this.#drain(`slow reader; ${resume(last)}`);
       if (signal.aborted) return;
       this.#ws.send(textOf(message));
+      this.#sent(message);
       last = message;
     }
   }

@@ -43,10 +43,17 @@ async function respond(
   abort: AbortController,
   { ended = false, headers = {} }: SseOptions,
 ): Promise<Response> {
-  const messages = encoded(frames);
-  const first = ended ? await messages.next() : undefined;
-  if (first?.done === true) return c.body(null, 204);
-  return stream(c, gateway, { messages, abort, first, headers }, true);
+  const sent = opened(c, gateway, abort.signal);
+  const messages = encoded(frames, sent);
+  try {
+    const first = ended ? await messages.next() : undefined;
+    if (first?.done !== true) return stream(c, gateway, { messages, abort, first, headers }, true);
+  } catch (error) {
+    abort.abort();
+    throw error;
+  }
+  abort.abort();
+  return c.body(null, 204);
 }
 
 /** What is sent as Server-Sent Events. */
@@ -61,8 +68,15 @@ export interface SseSource {
 }
 
 /** Messages as Server-Sent Events: asked for only as fast as the client takes them, with heartbeats where they are quiet. */
-export function streamResponse(c: Context<Env>, gateway: Gateway, _run: string, source: SseSource): Response {
+export function streamResponse(c: Context<Env>, gateway: Gateway, source: SseSource): Response {
+  opened(c, gateway, source.abort.signal);
   return stream(c, gateway, source, false);
+}
+
+/** Counts a stream until the signal is aborted. @throws ProblemError 429 if there are too many */
+function opened(c: Context<Env>, gateway: Gateway, signal: AbortSignal): (message: object) => void {
+  signal.addEventListener("abort", gateway.open.enter(c.get("caller")), { once: true });
+  return gateway.metrics.opened("sse", signal);
 }
 
 /** @param isTold whether the client is told when the gateway has lost Redis */
@@ -75,8 +89,11 @@ function stream(c: Context<Env>, gateway: Gateway, source: SseSource, isTold: bo
   });
 }
 
-async function* encoded(frames: AsyncGenerator<Frame>): AsyncGenerator<string> {
-  for await (const frame of frames) yield encode(frame);
+async function* encoded(frames: AsyncGenerator<Frame>, sent: (message: object) => void): AsyncGenerator<string> {
+  for await (const frame of frames) {
+    sent(frame.message);
+    yield encode(frame);
+  }
 }
 
 const HEARTBEAT = Symbol("heartbeat");
@@ -198,6 +215,6 @@ class EventStream implements UnderlyingDefaultSource<Uint8Array> {
 }
 
 /** JSON has no line breaks of its own, so one data line is enough. */
-function encode({ id, event, data }: Frame): string {
+function encode({ id, event, data }: Omit<Frame, "message">): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`;
 }

@@ -21,7 +21,7 @@ export async function chunkResponse(
   const abort = new AbortController();
   const chunks = new ChatChunks(id, { ...options, past });
   const messages = events(gateway, { run: id, tenant: tenantOf(c), chunks, signal: abort.signal });
-  return streamResponse(c, gateway, id, { messages, abort, headers: { [RUN_HEADER]: id } });
+  return streamResponse(c, gateway, { messages, abort, headers: { [RUN_HEADER]: id } });
 }
 
 interface Streamed {

@@ -3,7 +3,9 @@ import * as v from "valibot";
 import { CONFIG_KEY_PATTERN, type ConfigEntry, NotFoundError } from "../../engine/index.ts";
 import { deploymentKey, MODELS } from "../../workflows/inference/deployments.ts";
 import type { Operations } from "../api/operations.ts";
+import { ifChanged, NOT_AGAIN, TAGGED, UNCHANGED } from "../conditional.ts";
 import type { Env, Gateway } from "../context.ts";
+import { ProblemError } from "../problem.ts";
 import { pageQuery } from "../schemas.ts";
 import { page } from "../views/common.ts";
 import { configEntry, deployment } from "../views/operator.ts";
@@ -52,13 +54,14 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         tag: "Configuration",
         summary: "See an entry of the configuration",
         scope: "config:read",
-        answers: { 200: { description: "The entry.", schema: configEntry } },
+        headers: NOT_AGAIN,
+        answers: { 200: { description: "The entry.", schema: configEntry, headers: TAGGED }, 304: UNCHANGED },
       },
       async ({ c, reply }) => {
         const key = keyParam(c);
         const entry = (await stored()).get(key);
         if (entry === undefined) throw new NotFoundError("configuration key", key);
-        return reply(200, entry);
+        return ifChanged(c, tagOf(entry), (tag) => reply(200, entry, tag));
       },
     )
     .on(
@@ -69,11 +72,19 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         tag: "Configuration",
         summary: "Set an entry of the configuration, and tell every process",
         scope: "config:write",
+        admin: true,
         body: putBody,
-        answers: { 200: { description: "The entry.", schema: configEntry } },
-        problems: [409],
+        headers: {
+          "If-Match": "Sets it only if it still has that `ETag`; `*`: only if it is there.",
+          "If-None-Match": "`*`: sets it only if it is not there.",
+        },
+        answers: { 200: { description: "The entry.", schema: configEntry, headers: TAGGED } },
+        problems: [400, 409, 412],
       },
-      async ({ c, body, reply }) => reply(200, await config.set(c.req.param("key")!, body.value)),
+      async ({ c, body, reply }) => {
+        const entry = await config.set(c.req.param("key")!, body.value, { revision: wantedRevision(c) });
+        return reply(200, entry, { ETag: tagOf(entry) });
+      },
     )
     .on(
       "delete",
@@ -83,6 +94,7 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         tag: "Configuration",
         summary: "Delete an entry of the configuration, and tell every process",
         scope: "config:write",
+        admin: true,
         answers: { 204: { description: "It is gone." } },
       },
       async ({ c }) => {
@@ -99,6 +111,7 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         tag: "Models",
         summary: "Say which version of a model is to answer from now on",
         scope: "config:write",
+        admin: true,
         body: deploymentBody,
         answers: {
           201: { description: "It is deployed.", schema: deployment, headers: { Location: "Where it is kept." } },
@@ -114,6 +127,22 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         return reply(201, { model, ...value, deployedAt: updatedAt, links: { config: self } }, { Location: self });
       },
     );
+}
+
+function tagOf({ revision }: ConfigEntry): string {
+  return `"${revision}"`;
+}
+
+/** Which revision a change is for. @throws ProblemError 400 for what is no such condition */
+function wantedRevision(c: Context<Env>): number | "*" | "-" | undefined {
+  const [match, noneMatch] = [c.req.header("if-match")?.trim(), c.req.header("if-none-match")?.trim()];
+  if (match === undefined && noneMatch === undefined) return undefined;
+  if (match === undefined && noneMatch === "*") return "-";
+  const [, revision] = /^"(\d{1,15})"$/.exec(match ?? "") ?? [];
+  if (noneMatch === undefined && match === "*") return "*";
+  if (noneMatch === undefined && revision !== undefined) return Number(revision);
+  const detail = 'This takes If-Match with one ETag, as "12", or with *; or If-None-Match with *.';
+  throw new ProblemError(400, "malformed_condition", detail);
 }
 
 /** @throws NotFoundError for one with odd characters: nothing can have it */

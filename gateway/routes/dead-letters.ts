@@ -37,6 +37,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       tag: "Dead letters",
       summary: "List dead letters, the newest first",
       scope: "dead-letters:read",
+      admin: true,
       query: listQuery,
       answers: { 200: { description: "A page of dead letters.", schema: page(deadLetter) } },
     },
@@ -52,6 +53,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
         tag: "Dead letters",
         summary: kind === "replay" ? "Replay all that fit a filter" : "Drop all that fit a filter",
         scope: "dead-letters:write",
+        admin: true,
         body: manyBody,
         answers: {
           202: {
@@ -76,6 +78,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       tag: "Dead letters",
       summary: "See how far work on many dead letters is",
       scope: "dead-letters:read",
+      admin: true,
       answers: { 200: { description: "The work.", schema: operation } },
     },
     async ({ c, tenant, reply }) => reply(200, await deadLetters.operation(idParam(c, "operation"), { tenant })),
@@ -89,6 +92,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       tag: "Dead letters",
       summary: "See a dead letter with what its step was given and how it failed",
       scope: "dead-letters:read",
+      admin: true,
       answers: { 200: { description: "The dead letter.", schema: deadLetterDetails } },
     },
     async ({ c, tenant, reply }) => reply(200, await deadLetters.get(idParam(c, "dead letter"), { tenant })),
@@ -103,6 +107,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       summary: "Let a run go on from the step that failed",
       description: "Without a body the step gets what it was given before; with `input` it gets that.",
       scope: "dead-letters:write",
+      admin: true,
       body: replayBody,
       bodyOptional: true,
       answers: { 202: { description: "The run goes on.", schema: replayed, headers: { Location: "The run." } } },
@@ -123,6 +128,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       tag: "Dead letters",
       summary: "Drop a dead letter",
       scope: "dead-letters:write",
+      admin: true,
       answers: { 204: { description: "It is gone." } },
     },
     async ({ c, tenant }) => {

@@ -21,7 +21,8 @@ const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.o
 type DocumentView = Pick<BlobInfo, "id" | "name" | "type" | "size" | "sha256">;
 
 /** Documents in, with a run of their own if wanted, and out. */
-export function documentOperations(operations: Operations, { millrace, limits, log }: Gateway): void {
+export function documentOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace, limits, log } = gateway;
   const { blobs } = millrace;
 
   operations.on(
@@ -66,7 +67,9 @@ export function documentOperations(operations: Operations, { millrace, limits, l
       const document = viewOf(blob);
       if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
 
-      const started = await startFor(caller, () => startWith(workflow, document, key, { tenant, ...traceOf(c) }));
+      const started = await startFor(gateway, caller, () =>
+        startWith(workflow, document, key, { tenant, ...traceOf(c) }),
+      );
       if (started.created) return accepted(c, started, { document });
       await blobs.delete(tenant, document.id);
       const first = await millrace.runs.get(started.id, { tenant });

@@ -14,7 +14,7 @@ import { receivedView } from "../views/webhooks.ts";
 const MOST_ID = 256;
 
 /** Messages of other services, which are let in by their signatures. */
-export function hookOperations(operations: Operations, { millrace, limits }: Gateway): void {
+export function hookOperations(operations: Operations, { millrace, limits, metrics }: Gateway): void {
   const hooks = new InboundHooks(millrace);
 
   operations.on(
@@ -45,7 +45,9 @@ export function hookOperations(operations: Operations, { millrace, limits }: Gat
         const input = action.headers === undefined ? body : { headers: named(headers, action.headers), body };
         const digest = await hexDigest("SHA-256", bytes);
         const idempotency = { scope: `hooks ${hook.id}`, key: id, digest };
-        return accepted(c, await millrace.runs.start(action.start, input, { tenant, idempotency }));
+        const started = await millrace.runs.start(action.start, input, { tenant, idempotency });
+        metrics.admitted(started.workflow, started.created);
+        return accepted(c, started);
       }
       const run = at(body, action.runFrom);
       if (typeof run !== "string")

@@ -51,7 +51,7 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
       const { priority, ...input } = body;
       checkInference(input);
       const same = await idempotency(key, WORKFLOW, [bytes]);
-      const started = await startFor(caller, () =>
+      const started = await startFor(gateway, caller, () =>
         millrace.runs.start(WORKFLOW, input, { tenant, priority, ...traceOf(c), ...same }),
       );
 

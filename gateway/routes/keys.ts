@@ -45,6 +45,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
         description:
           "Its secret is in this answer and nowhere else. Nobody makes a key that may do more than they may.",
         scope: "keys:write",
+        admin: true,
         body: createBody,
         answers: { 201: { description: "The key.", schema: keyWithSecret, headers: { Location: "The key." } } },
         problems: [409],
@@ -70,6 +71,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
         tag: "Access",
         summary: "List keys, the newest first",
         scope: "keys:read",
+        admin: true,
         query: listQuery,
         answers: { 200: { description: "A page of keys, without their secrets.", schema: page(keyView) } },
       },
@@ -78,7 +80,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
     .on(
       "get",
       "/v1/keys/{id}",
-      { id: "getKey", tag: "Access", summary: "See a key", scope: "keys:read", answers: one },
+      { id: "getKey", tag: "Access", summary: "See a key", scope: "keys:read", admin: true, answers: one },
       async ({ c, caller, reply }) => reply(200, await keys.get(idParam(c, "key"), about(caller))),
     )
     .on(
@@ -90,6 +92,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
         summary: "Give a key another secret",
         description: "The one before works for `overlapMs` more: a day, unless you say otherwise.",
         scope: "keys:write",
+        admin: true,
         body: rotateBody,
         bodyOptional: true,
         answers: { 200: { description: "The key with its new secret.", schema: keyWithSecret } },
@@ -110,6 +113,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
         summary: "Revoke a key",
         description: "It works no more, and what is open with it is closed, within 10 seconds.",
         scope: "keys:write",
+        admin: true,
         answers: { 204: { description: "It is revoked." } },
       },
       async ({ c, caller }) => {

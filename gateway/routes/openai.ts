@@ -113,14 +113,14 @@ interface Request extends Pick<Asked<unknown, unknown, Answers>, "caller" | "ten
 /** Starts a run, or finds that of the key. How the answer is to be sent is no part of what was asked. */
 async function start(
   { c, caller, tenant, key }: Request,
-  { millrace }: Gateway,
+  gateway: Gateway,
   workflow: string,
   input: object,
   metadata?: Record<string, string>,
 ): Promise<StartedRun> {
   const same = await idempotency(key, `openai.${workflow}`, [JSON.stringify([input, metadata])]);
   const options = { tenant, metadata, ...traceOf(c), ...same };
-  return startFor(caller, () => millrace.runs.start(workflow, input, options));
+  return startFor(gateway, caller, () => gateway.millrace.runs.start(workflow, input, options));
 }
 
 /** The run when it has completed. @throws ProblemError 504 if that takes too long, and as its failure is answered */

@@ -1,8 +1,9 @@
 import * as v from "valibot";
-import { RUN_STATUSES } from "../../engine/index.ts";
+import { hexDigest, RUN_STATUSES } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
 import { startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
+import { ifChanged, NOT_AGAIN, TAGGED, UNCHANGED } from "../conditional.ts";
 import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
@@ -35,7 +36,8 @@ const listQuery = v.strictObject({
 const startedRun = v.strictObject({ ...acceptedRun, created: v.optional(v.boolean()) });
 
 /** Starting, seeing, cancelling, deleting and repeating runs. */
-export function runOperations(operations: Operations, { millrace }: Gateway): void {
+export function runOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace } = gateway;
   operations.on(
     "post",
     "/v1/workflows/{workflow}/runs",
@@ -61,7 +63,7 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
         ...traceOf(c),
         ...(await idempotency(key, "runs", [workflow, bytes])),
       };
-      const started = await startFor(caller, () => millrace.runs.start(workflow, body.input, options));
+      const started = await startFor(gateway, caller, () => millrace.runs.start(workflow, body.input, options));
       // Only a deduplication may make of two requests one run that the second would not expect.
       return accepted(c, started, body.dedupe === undefined ? {} : { created: started.created });
     },
@@ -89,9 +91,15 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
       tag: "Runs",
       summary: "See a run",
       scope: "runs:read",
-      answers: { 200: { description: "The run, with its steps.", schema: runView } },
+      headers: NOT_AGAIN,
+      answers: { 200: { description: "The run, with its steps.", schema: runView, headers: TAGGED }, 304: UNCHANGED },
     },
-    async ({ c, tenant, reply }) => reply(200, await millrace.runs.get(idParam(c, "run"), { tenant })),
+    async ({ c, tenant, reply }) => {
+      const run = await millrace.runs.get(idParam(c, "run"), { tenant });
+      // Some of it changes without an event, such as what it has used and whether there is a worker for it.
+      const digest = await hexDigest("SHA-256", JSON.stringify(run));
+      return ifChanged(c, `"${run.seq}-${digest.slice(0, 16)}"`, (tag) => reply(200, run, tag));
+    },
   );
 
   operations.on(
@@ -138,7 +146,7 @@ export function runOperations(operations: Operations, { millrace }: Gateway): vo
       const same = await idempotency(key, "reruns", [id, bytes]);
       return accepted(
         c,
-        await startFor(caller, () => millrace.runs.rerun(id, { tenant, ...body, ...traceOf(c), ...same })),
+        await startFor(gateway, caller, () => millrace.runs.rerun(id, { tenant, ...body, ...traceOf(c), ...same })),
       );
     },
   );

@@ -29,7 +29,8 @@ const scheduleBody = v.strictObject({
 });
 
 /** Runs that start by the clock. */
-export function scheduleOperations(operations: Operations, { millrace }: Gateway): void {
+export function scheduleOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace } = gateway;
   const { schedules } = millrace;
 
   operations.on(
@@ -135,7 +136,10 @@ export function scheduleOperations(operations: Operations, { millrace }: Gateway
     async ({ c, caller, tenant, key }) => {
       const name = nameOf(c);
       const same = await idempotency(key, "schedules", [name]);
-      return accepted(c, await startFor(caller, () => schedules.trigger(name, { tenant, ...traceOf(c), ...same })));
+      return accepted(
+        c,
+        await startFor(gateway, caller, () => schedules.trigger(name, { tenant, ...traceOf(c), ...same })),
+      );
     },
   );
 }

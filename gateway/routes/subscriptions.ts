@@ -20,7 +20,7 @@ const SHARED = "Subscriptions are of the whole installation, and not of a tenant
 /** The subscriptions of other services to the events of runs, for those who operate them. They are the same for all tenants. */
 export function subscriptionOperations(operations: Operations, { millrace }: Gateway): void {
   const { subscriptions } = millrace;
-  const about = { tag: "Subscriptions", scope: "admin", description: SHARED } as const;
+  const about = { tag: "Subscriptions", scope: "admin", admin: true, description: SHARED } as const;
   const one = { 200: { description: "The subscription.", schema: subscription } };
   const many = { 202: { description: "They are waiting again.", schema: replayedCount } };
 

@@ -25,7 +25,8 @@ const COME_TO = {
 const BYTES = { types: [OFFSET_TYPE], description: "The bytes from its offset on." };
 
 /** Documents that come in parts, and go on after a lost connection: the tus protocol 1.0. */
-export function uploadOperations(operations: Operations, { millrace, limits }: Gateway): void {
+export function uploadOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace, limits } = gateway;
   const { uploads } = millrace;
   const keptMs = limits.uploadExpiresMs;
 
@@ -215,7 +216,7 @@ export function uploadOperations(operations: Operations, { millrace, limits }: G
     try {
       const view = viewIn(held);
       return view.offset === view.length
-        ? await finish({ millrace, caller: c.get("caller"), trace: traceOf(c) }, held)
+        ? await finish({ gateway, caller: c.get("caller"), trace: traceOf(c) }, held)
         : view;
     } finally {
       if ("release" in held) await held.release();

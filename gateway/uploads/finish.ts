@@ -3,12 +3,12 @@ import {
   ConflictError,
   type HeldUpload,
   InvalidInputError,
-  type Millrace,
   NotFoundError,
   type Traced,
   type UploadView,
 } from "../../engine/index.ts";
 import { type Caller, startFor } from "../access/caller.ts";
+import type { Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
 import { ProblemError } from "../problem.ts";
 import { identify } from "../upload/incoming.ts";
@@ -17,7 +17,7 @@ import { describedIn, parseMetadata } from "./metadata.ts";
 
 /** For whom, and in which trace, an upload comes to its end. */
 export interface Finishing {
-  millrace: Millrace;
+  gateway: Gateway;
   caller: Caller;
   trace: Traced;
 }
@@ -30,7 +30,7 @@ export interface Finishing {
  * @throws ProblemError 415, 422 for a document that is refused, and what refuses the run: it is all gone then
  */
 export async function finish(by: Finishing, held: HeldUpload | UploadView): Promise<UploadView> {
-  const { millrace } = by;
+  const { millrace } = by.gateway;
   if (!("view" in held)) return withRun(by, held);
   const { tenant, id, metadata } = held.view;
   const content = held.content();
@@ -56,14 +56,15 @@ export async function finish(by: Finishing, held: HeldUpload | UploadView): Prom
   return withRun(by, held.view);
 }
 
-async function withRun({ millrace, caller, trace }: Finishing, view: UploadView): Promise<UploadView> {
+async function withRun({ gateway, caller, trace }: Finishing, view: UploadView): Promise<UploadView> {
+  const { millrace } = gateway;
   const { tenant, id, document, run, metadata } = view;
   const { workflow } = describedIn(parseMetadata(metadata));
   if (workflow === undefined || document === undefined || run !== undefined) return view;
   try {
     const same = await idempotency(id, "uploads", [workflow]);
     const options = { tenant, ...trace, ...same };
-    const started = await startFor(caller, () => millrace.runs.start(workflow, { document }, options));
+    const started = await startFor(gateway, caller, () => millrace.runs.start(workflow, { document }, options));
     await millrace.uploads.noteRun(tenant, id, started.id);
     return { ...view, run: started.id };
   } catch (error) {

@@ -56,6 +56,20 @@ export const queue = v.strictObject({
   paused: v.boolean(),
 });
 
+/** The same of a step in all versions of its workflow together. */
+export const stepQueue = v.strictObject({
+  workflow: v.string(),
+  step: v.string(),
+  depth: count,
+  inFlight: count,
+  delayed: count,
+  limited: count,
+  dead: count,
+  oldestAgeMs: count,
+  workers: count,
+  paused: v.boolean(),
+});
+
 /** A worker process, or a consumer of a subscription. */
 export const worker = v.strictObject({
   id: v.string(),

@@ -291,7 +291,7 @@ test("health", async () => {
   const { status, body } = await gateway.call("GET", "/readyz");
   // On a cluster whose slots move reads fail now and then, and are tried again.
   const readerErrors = expect.any(Object);
-  expect([status, body]).toEqual([200, { status: "ok", workers: { alive: 1, silent: 0 }, readerErrors }]);
+  expect([status, body]).toEqual([200, { status: "ok", workers: { alive: 1, silent: 0 } }]);
   const [worker, ...others] = (await gateway.call("GET", "/v1/workers")).body.data;
   expect(worker).toMatchObject({ id: expect.any(String), alive: true, readerErrors });
   expect([worker.seenAgoMs < 10_000, worker.silentMs < 10_000, others]).toEqual([true, true, []]);

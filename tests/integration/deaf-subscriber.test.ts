@@ -36,6 +36,10 @@ test("one whose connection lives and hears nothing is replaced, and its listener
   await vi.waitFor(() => expect(told).toEqual(["missed"]), { timeout: 10_000 });
   await redis.publish(channel("news"), "hello");
   await vi.waitFor(() => expect(told).toEqual(["missed", "hello"]));
+  // What is published to it comes, so it hears itself.
+  await vi.waitFor(() =>
+    expect(subscriber!.health).toEqual({ isHearing: true, silentMs: expect.toSatisfy((ms) => ms < 1_000) }),
+  );
   const since = beats;
   await vi.waitFor(() => expect(beats).toBeGreaterThan(since + 10), { timeout: 10_000 });
   expect(opened).toEqual([alone.url, redisUrl]);

@@ -37,12 +37,20 @@ test("the README's table of a start's options has every one, with its name in th
   expect(inOrder(told.map(([, option]) => option))).toEqual(inOrder(Object.keys(taken)));
 });
 
-test("the README's table of the limits of uploads has their defaults", () => {
-  const { uploadBytes, openUploads, uploadExpiresMs } = DEFAULT_LIMITS;
-  const inWords = { uploadBytes: `${uploadBytes / 2 ** 30} GB`, openUploads: `${openUploads}` };
-  const told = table(readme, "limit of uploads").map(([name, value]) => [code(name!), value]);
-  const named = told.filter(([name]) => name! in DEFAULT_LIMITS);
-  expect(Object.fromEntries(named)).toEqual({ ...inWords, uploadExpiresMs: `${uploadExpiresMs / 3_600_000} h` });
+test("the README's table of limits has every limit with its default, and no other", () => {
+  const told = table(readme, "limit").map(([name, value]) => [code(name!), Number(value)]);
+  expect(told).toEqual(Object.entries(DEFAULT_LIMITS));
+});
+
+test("the README's table of figures has every one that is counted or read, and no other", async () => {
+  const files = ["gateway/metrics/metrics.ts", "gateway/metrics/shared.ts", "cli/worker-metrics.ts"];
+  const sources = await Promise.all([...files, "cli/process-figures.ts"].map(source));
+  const named = sources.flatMap((text) => [...text.matchAll(/"((?:millrace|process)_\w+)"/g)].map(([, name]) => name!));
+  expect(
+    table(readme, "figure")
+      .map(([name]) => code(name!))
+      .sort(),
+  ).toEqual(named.sort());
 });
 
 test("the README's table of options has every option of every command, and no other", () => {
@@ -74,21 +82,12 @@ test("the README's table of options has every option of every command, and no ot
 });
 
 test("the README's table of variables has every setting with its default, and no other", () => {
-  const { port, host, logLevel, namespace, blobs, durability, webhooks } = readSettings({});
+  const settings = readSettings({});
+  const { port, host, adminHost, logLevel, logFormat, namespace, blobs, durability, webhooks } = settings;
   const ofWebhooks = [String(webhooks.allow), webhooks.http ? "yes" : "no"];
   const ofTokens = ["", "", "", TENANT_CLAIM, SCOPES_CLAIM];
-  const defaults = [
-    "",
-    "",
-    String(port),
-    host,
-    logLevel,
-    namespace,
-    blobs,
-    String(durability),
-    ...ofWebhooks,
-    ...ofTokens,
-  ];
+  const ofServing = [String(port), host, "", adminHost, logLevel, logFormat];
+  const defaults = ["", "", ...ofServing, namespace, blobs, String(durability), ...ofWebhooks, ...ofTokens];
   const { tracing } = readSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" });
   defaults.push("", "", tracing!.protocol, "", "otlp", "false");
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
@@ -108,11 +107,18 @@ test("the README names no other variable than those that are read", async () => 
   const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
   const ofBlobs = [...(await source("engine/open-blobs.ts")).matchAll(/\benv\.(\w+)/g)].map(([, name]) => name!);
   const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
+  const ofBenches = ["MEMORY_MB"];
   const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
   ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
-  const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofBlobs, ...ofRuntimes, ...ofSdk].filter((name) =>
-    name.includes("_"),
-  );
+  const withUnderscore = [
+    ...VARIABLES,
+    ...ofServer,
+    ...ofTests,
+    ...ofBlobs,
+    ...ofRuntimes,
+    ...ofBenches,
+    ...ofSdk,
+  ].filter((name) => name.includes("_"));
   expect([...named].sort()).toEqual([...new Set(withUnderscore)].sort());
 });
 

@@ -16,7 +16,7 @@ const keyOf = async (tenant: string): Promise<Record<string, string>> => {
   return { Authorization: `Bearer ${secret}` };
 };
 beforeAll(async () => {
-  const limits = { sockets: 7, socketsPerCaller: 4, subscriptions: 2 };
+  const limits = { sockets: 7, socketsPerKey: 4, subscriptions: 2 };
   gateway = await startGateway({ workflows, worker: false, keys: true, origins: [ORIGIN], limits });
   key = await keyOf("acme");
 });

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import type { FuzzRequest } from "./requests.ts";
 
 /** How long a request may take that should end: a second, and what a busy machine adds to it. */
-export const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 15_000;
 
 export interface FuzzReply {
   /** 0 if the connection was ended without one. */

@@ -52,7 +52,7 @@ export const ODD_TEXTS = [
   ],
 ];
 
-export const ODD_VALUES: readonly unknown[] = [
+const ODD_VALUES: readonly unknown[] = [
   ...[null, true, false, 0, -0, -1, 1.5, 1e308, -1e308, 2 ** 53, 2 ** 31, 2 ** 32, 5e-324, [], {}, [[]], [null], [{}]],
   ...[
     { toString: 1 },
