@@ -18,7 +18,9 @@ test("work streams are never trimmed: what was not delivered would be gone witho
 });
 
 test("no key has a time to live: under `volatile-*` it would be evicted when memory is full", () => {
-  expect(having(/['"](P?EXPIRE(AT)?|P?SETEX|GETEX|EX|PX|EXAT|PXAT)['"]/)).toEqual([]);
+  // A blob that is being written expires if that breaks off, and is counted before it is made to stay.
+  const counted = ["store/redis-objects.ts"];
+  expect(having(/['"](P?EXPIRE(AT)?|P?SETEX|GETEX|EX|PX|EXAT|PXAT)['"]/)).toEqual(counted);
 });
 
 test("groups begin at 0: those that begin at the end skip what was there before", () => {
@@ -52,8 +54,8 @@ const BY_LIBRARY = [
   "punsubscribe",
   "info",
 ];
-/** Of the test kit, of clusters, and what is done without where it is refused. */
-const BESIDE = ["keys", "incrby", "get", "cluster|keyslot", "config|get", "wait", "waitaof"];
+/** No command (an error of file systems); of the test kit, of clusters, and what is done without where it is refused. */
+const BESIDE = ["enotsup", "keys", "incrby", "get", "cluster|keyslot", "config|get", "wait", "waitaof"];
 
 test("the rights in the README are those of the commands that the engine calls, and no others", async () => {
   const called = new Set<string>();
