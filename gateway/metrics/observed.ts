@@ -10,11 +10,14 @@ const POLLED = /^\/(livez|readyz|metrics)$/;
 export function observed({ metrics, log }: Gateway): MiddlewareHandler<Env> {
   return async (c, next) => {
     const began = performance.now();
+    const method = METHODS.includes(c.req.method) ? c.req.method : "other";
+    // Once it is upgraded, Deno lets nobody read the request.
+    const isSocket = isUpgrade(c);
     await next();
     const seconds = (performance.now() - began) / 1_000;
-    const method = METHODS.includes(c.req.method) ? c.req.method : "other";
     const route = routeOf(c) ?? "none";
-    const status = statusOf(c);
+    // What the runtime answers to an upgrade that it takes is not in the response.
+    const status = isSocket && c.res.status < 300 ? 101 : c.res.status;
     metrics.answered({ method, route, status, seconds });
     if (POLLED.test(route) && status < 400) return;
     log.info("{method} {route} {status} in {durationMs} ms", {
@@ -32,10 +35,4 @@ function whose(c: Context<Env>): Record<string, string> {
     ...(caller?.key === undefined ? {} : { keyId: caller.key.id }),
     ...(traceId === undefined ? {} : { traceId }),
   };
-}
-
-/** What the runtime answers to an upgrade that it takes is not in the response. */
-function statusOf(c: Context<Env>): number {
-  const { status } = c.res;
-  return isUpgrade(c) && status < 300 ? 101 : status;
 }

@@ -182,7 +182,9 @@ describe.skipIf(noDocuments).each(RUNTIMES)("millrace gateway and millrace worke
       const next = await product.upload("outline.pdf", { path: documentPath("outline") });
       expect(await product.ended(next.body.id)).toMatchObject({ status: "completed" });
       const { body: queues } = await product.get("/v1/queues");
-      for (const queue of queues.data) expect(queue).toMatchObject({ depth: 0, inFlight: 0, delayed: 0, workers: 1 });
+      // Who sends webhooks starts with the first of them.
+      const ours = queues.data.filter(({ workflow }: { workflow: string }) => workflow !== "webhook-delivery");
+      for (const queue of ours) expect(queue).toMatchObject({ depth: 0, inFlight: 0, delayed: 0, workers: 1 });
     });
   });
 });
