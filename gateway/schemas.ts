@@ -16,6 +16,13 @@ export const pageQuery = {
   cursor: v.optional(v.pipe(v.string(), v.maxLength(200))),
 };
 
+/** A time, as the engine takes it. */
+export const date = v.pipe(
+  v.string(),
+  v.isoTimestamp("A time in ISO 8601, such as 2026-01-31T12:00:00.000Z."),
+  v.transform((text) => new Date(text)),
+);
+
 /** How soon a run's steps are read where much waits. */
 export const priority = v.optional(v.picklist(PRIORITIES, `One of ${PRIORITIES.join(", ")}.`));
 

@@ -173,7 +173,7 @@ function streamOf(file: FileHandle, { offset, length }: ByteRange): ReadableStre
 }
 
 /** Errors of a file system that has no links, or no more for this file. */
-const NO_LINK = new Set(["ENOTSUP", "EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"]);
+const NO_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"]);
 
 /**
  * Has a file that was just written be a link to the one with the same bytes, or become that one. Whoever has a link has the

@@ -4,21 +4,16 @@ import { runLinks } from "../accepted.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
-import { pageQuery } from "../schemas.ts";
+import { date, pageQuery } from "../schemas.ts";
 import { id, page, runLinksView } from "../views/common.ts";
 import { deadLetter, deadLetterDetails, operation, startedOperation } from "../views/operator.ts";
 
-const time = v.pipe(
-  v.string(),
-  v.isoTimestamp("A time in ISO 8601, such as 2026-01-31T12:00:00.000Z."),
-  v.transform((text) => new Date(text)),
-);
 const filter = {
   workflow: v.optional(v.string()),
   step: v.optional(v.string()),
   errorCode: v.optional(v.string()),
-  before: v.optional(time),
-  after: v.optional(time),
+  before: v.optional(date),
+  after: v.optional(date),
 };
 const listQuery = v.strictObject({ ...pageQuery, ...filter });
 const manyBody = v.strictObject({ ...filter, limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))) });

@@ -1,33 +1,28 @@
 import * as v from "valibot";
-import { ID_PATTERN, lackedScopes, NotFoundError, SCOPES } from "../../engine/index.ts";
+import { lackedScopes, NotFoundError, SCOPES } from "../../engine/index.ts";
 import type { Caller } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError } from "../problem.ts";
-import { pageQuery } from "../schemas.ts";
+import { date, pageQuery } from "../schemas.ts";
 import { keyView, keyWithSecret } from "../views/access.ts";
-import { page } from "../views/common.ts";
+import { id, page } from "../views/common.ts";
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
-const time = v.pipe(
-  v.string(),
-  v.isoTimestamp("A time such as 2030-01-31T09:00:00.000Z."),
-  v.transform((text) => new Date(text)),
-);
 const createBody = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
   scopes: v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1), v.maxLength(SCOPES.length)),
-  tenant: v.optional(v.pipe(v.string(), v.regex(ID_PATTERN))),
-  expiresAt: v.optional(time),
+  tenant: v.optional(id),
+  expiresAt: v.optional(date),
   rateLimit: v.optional(v.strictObject({ requests: whole(1, 1_000_000), windowMs: whole(1_000, 86_400_000) })),
   quota: v.optional(v.strictObject({ runsPerDay: v.optional(whole(1, 1_000_000_000)) })),
 });
 const rotateBody = v.strictObject({
   overlapMs: v.optional(whole(0, 2_592_000_000)),
-  expiresAt: v.optional(time),
+  expiresAt: v.optional(date),
 });
-const listQuery = v.strictObject({ ...pageQuery, tenant: v.optional(v.pipe(v.string(), v.regex(ID_PATTERN))) });
+const listQuery = v.strictObject({ ...pageQuery, tenant: v.optional(id) });
 
 /** The API keys of a tenant; who may do everything sees and makes those of all. */
 export function keyOperations(operations: Operations, { millrace }: Gateway): void {

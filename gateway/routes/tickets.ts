@@ -1,14 +1,13 @@
 import * as v from "valibot";
-import { ID_PATTERN, NAME_PATTERN, NotFoundError } from "../../engine/index.ts";
+import { NAME_PATTERN, NotFoundError } from "../../engine/index.ts";
 import { demand } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { issuedTicket } from "../views/access.ts";
+import { id } from "../views/common.ts";
 
 const ticketBody = v.strictObject({
-  runs: v.optional(
-    v.pipe(v.array(v.pipe(v.string(), v.regex(ID_PATTERN))), v.minLength(1), v.maxLength(100, "At most 100 runs.")),
-  ),
+  runs: v.optional(v.pipe(v.array(id), v.minLength(1), v.maxLength(100, "At most 100 runs."))),
   workflows: v.optional(
     v.pipe(
       v.array(v.pipe(v.string(), v.regex(NAME_PATTERN))),
