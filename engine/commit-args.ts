@@ -37,7 +37,7 @@ type Arg = string | number;
 /** How many more entries than those of a group to ask for when looking for owners: others may lie between them. */
 const OWNER_SLACK = 64;
 /** Where among the arguments of a tenant the key is of what it has parked. */
-const PARKED_AT = 7;
+const PARKED_AT = 8;
 
 /** The KEYS and ARGV of the script `commit` for up to 100 items of one partition. Its contract is in the script. */
 export function commitArgs(
@@ -117,7 +117,8 @@ class Group {
       const indexes = ["queued", "running", "waiting", "completed", "failed"].map((status) =>
         this.#key(this.#partition.runsByStatus(name, status), "z"),
       );
-      const args = [name, ...indexes, this.#key(this.#partition.deadLetters(name), "z"), 0];
+      const letters = this.#key(this.#partition.deadLetters(name), "z");
+      const args = [name, ...indexes, letters, this.#key(this.#partition.ends(name), "l"), 0];
       tenant = { number: this.tenants.size + 1, args };
       this.tenants.set(name, tenant);
     }

@@ -66,20 +66,24 @@ export function encodeEvent(event: NewEvent): string {
   return JSON.stringify(event);
 }
 
-/** A line of a run's log, `TIME_MS JSON`, as an event. `seq` is its place in the log. */
+/**
+ * A line of a run's log, `TIME_MS JSON`, as an event; `TIME_MS~AGO JSON` if it was stored so many ms after it happened. `seq` is its
+ * place in the log.
+ */
 export function decodeEvent(run: string, seq: number, line: string): RunEvent {
   const space = line.indexOf(" ");
-  const at_ms = Number(line.slice(0, space));
+  const [stored_ms = 0, ago_ms = 0] = line.slice(0, space).split("~").map(Number);
+  const at_ms = stored_ms - ago_ms;
   const event = JSON.parse(line.slice(space + 1)) as NewEvent;
   if (event.type === "step.retrying") {
     const { error, delayMs, ...rest } = event.data as RetryingData;
     event.data = { error, retryAt: new Date(at_ms + delayMs).toISOString(), ...rest };
   }
   const { type, ...rest } = event;
-  return { seq, cursor: encodeCursor(seq, at_ms), run, type, at: new Date(at_ms).toISOString(), ...rest };
+  return { seq, cursor: encodeCursor(seq, stored_ms), run, type, at: new Date(at_ms).toISOString(), ...rest };
 }
 
-/** Where a client is in a run's log. The tag, a time, tells this log from one that lost its tail and grew anew. */
+/** Where a client is in a run's log. The tag, the time when the event was stored, tells this log from one that lost its tail and grew anew. */
 export interface Cursor {
   seq: number;
   at_ms?: number;

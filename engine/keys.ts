@@ -253,6 +253,11 @@ export class PartitionKeys {
     return `${this.#prefix}:runs:${tenant}:tag:${tag}`;
   }
 
+  /** List: the runs of a tenant as they ended, the last of them: `TIME_MS RUN WORKFLOW`. */
+  ends(tenant: string): string {
+    return `${this.#prefix}:ends:${tenant}`;
+  }
+
   /** Sorted set: a tenant's dead letters by the time they died. */
   deadLetters(tenant: string): string {
     return `${this.#prefix}:dead-letters:${tenant}`;

@@ -44,6 +44,7 @@ export function undoArgs(
       ...[keys.run(run), keys.log(run), keys.timers(), keys.delayed(), stream.key, keys.dead(graph, step.name)],
       keys.deadLetters(tenant),
       ...["running", "failed", "cancelled"].map((status) => keys.runsByStatus(tenant, status)),
+      keys.ends(tenant),
       ...names.map((name) => keys.step(graph, name, stream.lane)),
       ...(usage === undefined ? [] : [keys.usage(tenant), ...byKey.map(([key]) => keys.usageOfKey(tenant, key))]),
     ],

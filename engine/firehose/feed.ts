@@ -1,6 +1,5 @@
-import { decodeEvent, type RunEvent } from "../events.ts";
+import { decodeEvent, parseCursor, type RunEvent } from "../events.ts";
 import type { RunInfo } from "../store/firehose-store.ts";
-import type { Live } from "./position.ts";
 
 /** What was heard and not yet handed on is kept up to this many characters. */
 const HELD_LIMIT = 4_194_304;
@@ -42,6 +41,11 @@ export class Told {
   }
 }
 
+/** When an event was stored, in ms. */
+export function storedAt({ cursor }: RunEvent): number {
+  return parseCursor(cursor)!.at_ms!;
+}
+
 /** An event of a run among those of many says of which workflow it is. Shared by all who are told of it, so not to be changed. */
 export function eventOf({ run, workflow }: RunInfo, seq: number, line: string): RunEvent & { workflow: string } {
   const { seq: number, cursor, run: id, ...rest } = decodeEvent(run, seq, line);
@@ -52,8 +56,6 @@ export function eventOf({ run, workflow }: RunInfo, seq: number, line: string): 
 export interface Mark {
   /** In ms of the time of runs. */
   time: number;
-  /** By tenant, a moment before that. */
-  live: ReadonlyMap<string, Live>;
 }
 
 /** What a watcher of many runs is told, until it takes it. */

@@ -4,7 +4,6 @@ import { logger } from "../log.ts";
 import type { Subscriber } from "../redis/subscriber.ts";
 import type { FirehoseStore, RunInfo } from "../store/firehose-store.ts";
 import { type Feed, isWanted, type Mark, Told } from "./feed.ts";
-import type { Live } from "./position.ts";
 
 const log = logger("firehose");
 
@@ -16,9 +15,6 @@ const DEAF_MS = 5_000;
 const HELD_LIMIT = 8_388_608;
 /** Of so many runs it remembers whose they are. */
 const KNOWN_RUNS = 20_000;
-/** A cursor names so many live runs, where they are older than this: what is found by its age is then not far back. */
-const NAMED_LIVE = 16;
-const OLD_MS = 600_000;
 
 /** What was heard of a run. */
 interface Heard {
@@ -29,7 +25,6 @@ interface Heard {
 interface Pending {
   /** The servers at which it was left and from which it was not heard. */
   readonly unheard: Set<number>;
-  readonly live: ReadonlyMap<string, Live>;
   time?: number;
 }
 
@@ -79,14 +74,6 @@ export class Hub {
       this.#heard = undefined;
     };
     return { heard: this.#heard, leave };
-  }
-
-  /** Which runs of a tenant are live, at some moment before this resolves. @throws UnavailableError */
-  async liveOf(tenant: string): Promise<Live> {
-    const now = await this.#store.time();
-    const oldest = await this.#store.oldestLive(tenant, NAMED_LIVE + 1);
-    const old = oldest.slice(0, NAMED_LIVE).filter(([, ms]) => ms < now - OLD_MS);
-    return { from: Math.min(oldest[old.length]?.[1] ?? now, now), old: old.map(([run]) => run) };
   }
 
   #start(): Promise<void> {
@@ -195,14 +182,9 @@ export class Hub {
   }
 
   async #leaveMark(): Promise<void> {
-    const losses = this.#losses;
-    const live = new Map<string, Live>();
-    for (const tenant of new Set([...this.#feeds].map((feed) => feed.filter.tenant)))
-      live.set(tenant, await this.liveOf(tenant));
-    if (losses !== this.#losses) return;
     this.#marks += 1;
     const number = this.#marks;
-    const pending: Pending = { unheard: new Set(), live };
+    const pending: Pending = { unheard: new Set() };
     this.#pending.set(number, pending);
     pending.time = await this.#store.time((server) => {
       pending.unheard.add(server);
@@ -218,10 +200,10 @@ export class Hub {
   }
 
   #settle(number: number): void {
-    const { unheard, live, time } = this.#pending.get(number) ?? {};
-    if (live === undefined || time === undefined || unheard!.size > 0) return;
+    const { unheard, time } = this.#pending.get(number) ?? {};
+    if (unheard === undefined || time === undefined || unheard.size > 0) return;
     for (const each of this.#pending.keys()) if (each <= number) this.#pending.delete(each);
     this.#markedAt = performance.now();
-    this.#add({ time, live });
+    this.#add({ time });
   }
 }

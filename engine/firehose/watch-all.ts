@@ -1,10 +1,9 @@
 import { InvalidInputError, NotFoundError, SlowWatcherError, UnavailableError } from "../errors.ts";
-import { parseCursor } from "../events.ts";
 import { logger } from "../log.ts";
-import type { FirehoseStore, RunInfo } from "../store/firehose-store.ts";
+import type { FirehoseStore, RunEnd, RunInfo } from "../store/firehose-store.ts";
 import type { Store } from "../store.ts";
 import type { RunSummary, RunView, StreamEvent, StreamMessage } from "../views.ts";
-import { eventOf, Feed, type FeedFilter, isWanted, type Mark, pause, Told } from "./feed.ts";
+import { eventOf, Feed, type FeedFilter, isWanted, type Mark, pause, storedAt, Told } from "./feed.ts";
 import type { Hub } from "./hub.ts";
 import { changedSince, LOOKED_AT } from "./look.ts";
 import { Position } from "./position.ts";
@@ -118,21 +117,20 @@ class Watcher {
 
   /** From now on, or from all live runs as they are now. */
   async *#begin(withRuns: boolean): AsyncGenerator<StreamMessage> {
-    const live = await this.#parts.hub.liveOf(this.#options.tenant);
-    const position = new Position((await this.#parts.firehose.time()) - 1, live);
+    const position = new Position((await this.#parts.firehose.time()) - 1);
     // What is under way to be heard may be from before.
     this.#isDoubtful = true;
     this.#lookedAt = position.time + 1;
     if (withRuns) {
       const { runs, more } = await this.#parts.liveRuns(this.#options);
       this.#lookedAt = await this.#parts.firehose.time();
-      for (const { id, seq } of runs) position.tell(id, seq, this.#lookedAt);
+      for (const { id, seq } of runs) position.show(id, seq, this.#lookedAt);
       this.#position = position;
       yield { type: "reset", runs, more };
     }
     this.#position = position;
     // What is told in a reset is told again rather than named by a cursor that would be too long.
-    const cursor = new Position(position.time, live).encode()!;
+    const cursor = new Position(position.time).encode()!;
     this.#cursor = cursor;
     yield { type: "cursor", cursor };
   }
@@ -143,23 +141,35 @@ class Watcher {
     const { tenant } = this.#options;
     this.#isDoubtful = true;
     const isAhead = position.time > (await firehose.time());
-    if (isAhead || (await firehose.size(tenant, position.live.from)) > LOOKED_AT) {
-      this.#position = undefined;
-      return yield* this.#begin(true);
+    if (isAhead || (await firehose.size(tenant, position.time)) > LOOKED_AT) return yield* this.#beginAnew();
+    for await (const changed of changedSince(store, firehose, tenant, position.time)) {
+      if (changed === undefined || changed.gone.some((end) => this.#missed(position, end)))
+        return yield* this.#beginAnew();
+      for (const info of changed.found) if (isWanted(this.#options, info)) yield* this.#stored(position, info);
     }
-    for await (const found of changedSince(store, firehose, tenant, position))
-      for (const info of found) if (isWanted(this.#options, info)) yield* this.#stored(position, info);
     this.#lookedAt = await firehose.time();
   }
 
-  async *#mark(position: Position, { time, live }: Mark): AsyncGenerator<StreamMessage> {
-    const mine = live.get(this.#options.tenant);
+  async *#beginAnew(): AsyncGenerator<StreamMessage> {
+    this.#position = undefined;
+    yield* this.#begin(true);
+  }
+
+  /** A run is gone, and it was not told of its end. Which tags it had nobody knows. */
+  #missed(position: Position, { run, workflow, at }: RunEnd): boolean {
+    const { workflows } = this.#options;
+    if (workflows !== undefined && !workflows.includes(workflow)) return false;
+    const tag = position.told(run)?.tag;
+    return tag === undefined || tag < at;
+  }
+
+  async *#mark(position: Position, { time }: Mark): AsyncGenerator<StreamMessage> {
     // What came while it looked may stand behind a mark of before, and tell only the end of what it was not told of.
-    if (mine === undefined || time <= this.#lookedAt) return;
+    if (time <= this.#lookedAt) return;
     // Something of that very time may have come after it.
     if (time - 1 <= position.time) return;
     this.#isDoubtful = false;
-    this.#position = position.upTo(time - 1, mine);
+    this.#position = position.upTo(time - 1);
     const cursor = this.#position.encode();
     if (cursor === undefined) return;
     this.#cursor = cursor;
@@ -167,8 +177,13 @@ class Watcher {
   }
 
   async *#told(position: Position, { info, last, events }: Told): AsyncGenerator<StreamMessage> {
-    const known = position.told(info.run);
-    if (known !== undefined && last <= known) return;
+    const { seq: known, tag } = position.told(info.run) ?? {};
+    if (known !== undefined && last <= known) {
+      const latest = events.at(-1);
+      // Numbers that were told, and what was stored later: the run was begun anew, or its log lost its tail.
+      if (tag !== undefined && latest !== undefined && storedAt(latest) > tag) yield* this.#reset(position, info);
+      return;
+    }
     const first = last - events.length + 1;
     const follows = known === undefined ? first === 1 || !this.#isDoubtful : first <= known + 1;
     if (events.length === 0 || !follows) return yield* this.#stored(position, info);
@@ -178,14 +193,13 @@ class Watcher {
   /** Tells what a run's log has that was not told. */
   async *#stored(position: Position, info: RunInfo): AsyncGenerator<StreamMessage> {
     const { store, firehose } = this.#parts;
-    let known = position.told(info.run);
-    let tag: number | undefined;
+    let { seq: known, tag } = position.told(info.run) ?? {};
     if (known === undefined) {
       const page = await firehose.since(info.run, position.time);
       if (!page.found) return;
       if (page.stale) return yield* this.#reset(position, info);
       for (const [i, line] of page.lines.entries()) yield this.#tell(position, eventOf(info, page.first + i, line));
-      known = position.told(info.run);
+      ({ seq: known, tag } = position.told(info.run) ?? {});
       if (known === undefined || known >= page.last) return;
     }
     for (;;) {
@@ -194,7 +208,7 @@ class Watcher {
       if (page.stale) return yield* this.#reset(position, info);
       for (const [i, line] of page.lines.entries()) {
         const event = eventOf(info, known + 1 + i, line);
-        tag = parseCursor(event.cursor)?.at_ms;
+        tag = storedAt(event);
         yield this.#tell(position, event);
       }
       known += page.lines.length;
@@ -206,7 +220,7 @@ class Watcher {
   async *#reset(position: Position, { run, tenant, workflow }: RunInfo): AsyncGenerator<StreamMessage> {
     try {
       const snapshot = await this.#parts.view(run, tenant);
-      position.tell(run, snapshot.seq, await this.#parts.firehose.time());
+      position.show(run, snapshot.seq, await this.#parts.firehose.time());
       yield { type: "reset", run, workflow, seq: snapshot.seq, snapshot };
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
@@ -214,9 +228,7 @@ class Watcher {
   }
 
   #tell(position: Position, event: StreamEvent): StreamEvent {
-    const at = Date.parse(event.at);
-    position.tell(event.run, event.seq, at);
-    if (event.type === "run.queued" && event.seq > 1) position.reopen(event.run, at);
+    position.tell(event.run, event.seq, storedAt(event));
     return event;
   }
 }

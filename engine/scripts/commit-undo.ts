@@ -7,8 +7,8 @@ import { tellingScript } from "./script.ts";
  * come; after the last one the run ends as it was to.
  *
  * KEYS  1 run  2 log  3 timers  4 delayed  5 the step's stream  6 its dead-letter stream  7 the tenant's dead letters
- *       8 9 10 runs by status `running` `failed` `cancelled`  11… the stream of each step that has an undo; and if it says
- *       what was used: the tenant's usage, and that of each key
+ *       8 9 10 runs by status `running` `failed` `cancelled`  11 the tenant's ends  12… the stream of each step that has an undo;
+ *       and if it says what was used: the tenant's usage, and that of each key
  * ARGV  1 run id  2 tenant  3 step  4 consumer  5 entry  6 delivery count
  *       7 what it is: `events` `completed` `released` `retrying` `failed`
  *       8 attempt, failures and crashes as of this attempt, in one  9 ms since it started, to tell that it did; '' if that
@@ -32,8 +32,8 @@ local call, match = redis.call, string.match
 local id, tenant, step, entry, kind, counts, ago = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7], ARGV[8], ARGV[9]
 local steps, uses = {}, tonumber(ARGV[13])
 local names = 14 + 2 * uses
-for i = 1, #KEYS - 10 - uses do steps[i] = { name = ARGV[names + i], key = KEYS[10 + i], undo = true } end
-local _, any = wrong_types('hlzhsszzzz' .. string.rep('s', #steps) .. string.rep('h', uses))
+for i = 1, #KEYS - 11 - uses do steps[i] = { name = ARGV[names + i], key = KEYS[11 + i], undo = true } end
+local _, any = wrong_types('hlzhsszzzzl' .. string.rep('s', #steps) .. string.rep('h', uses))
 if any then return WRONG_TYPE end
 local pending = redis.pcall('XPENDING', KEYS[5], GROUP, entry, entry, 1, ARGV[4])
 if pending.err or not pending[1] or pending[1][4] ~= tonumber(ARGV[6]) then return NOT_OWNER end
@@ -60,7 +60,7 @@ local function set(field, value)
 end
 if ago ~= '' and not (status == 'running' and was_counts == counts) then
   started, batch, status = now - tonumber(ago), 0, 'running'
-  tell(started .. ' ' .. ARGV[10])
+  tell((ago == '0' and now or now .. '~' .. ago) .. ' ' .. ARGV[10])
 end
 local more, events = names + 1 + #steps, tonumber(ARGV[12])
 if tonumber(ARGV[11]) > tonumber(batch) then
@@ -69,7 +69,7 @@ if tonumber(ARGV[11]) > tonumber(batch) then
   if uses > 0 then
     local timers = KEYS[3]
     ${sumUsage}
-    local function used(k) return KEYS[10 + #steps + k], tonumber(ARGV[13 + 2 * k]), tonumber(ARGV[14 + 2 * k]) end
+    local function used(k) return KEYS[11 + #steps + k], tonumber(ARGV[13 + 2 * k]), tonumber(ARGV[14 + 2 * k]) end
     local daily, tokens, cost = used(1)
     local use = { daily = daily, tokens = tokens, cost = cost, keyed = {} }
     for k = 2, uses do use.keyed[k - 1] = { used(k) } end
@@ -109,6 +109,7 @@ if ended ~= '-' and not undo_next(KEYS[1], id, tenant, steps) then
   call('ZREM', KEYS[8], id)
   call('ZADD', KEYS[final == 'failed' and 9 or 10], got[2], id)
   call('HSET', KEYS[1], 'status', final, 'endedAt', now)
+  note_end(KEYS[11], now, id, ARGV[14])
   if tell_waiting(KEYS[1], KEYS[3], id, now) then reply = DONE_AND_DUE end
 end
 if #lines > 0 then append(KEYS[1], KEYS[2], got[3], lines, #lines) end

@@ -15,7 +15,7 @@ import { tellingScript } from "./script.ts";
  *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many graphs  6 how many streams
  *       7 how many items
  *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
- *                   key of what it has parked (0 if all graphs are chains of tasks)
+ *                   key of its ends, key of what it has parked (0 if all graphs are chains of tasks)
  *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
  *                   of each: name, stream key, how many it comes after, its place among those with items or 0, whether it has
  *                   an undo (1 or 0), the first key of its gate or 0, how many come next, their places
@@ -123,14 +123,15 @@ local function write(i, at)
 
   if ago ~= '' and not (status == 'running' and was_counts[i] == counts) then
     started, batch, status = time_ago(ago), 0, 'running'
+    local stamp = stamp_ago(ago)
     if run.status == 'queued' then
       run.status = 'running'
       set('status', 'running')
       move(run, id, tenant.queued, tenant.running)
-      tell(started .. ' {"type":"run.started"}')
+      tell(stamp .. ' {"type":"run.started"}')
     end
     n = n + 1
-    lines[n] = started .. stream.started .. item_named .. attempt_of[counts]
+    lines[n] = stamp .. stream.started .. item_named .. attempt_of[counts]
   end
   local use = spent[i]
   local broke = use and spend(use, run, stream, batch, counts, item_named)
@@ -305,6 +306,7 @@ local function write(i, at)
     run.status = finish
     set('status', finish)
     set('endedAt', now_text)
+    note_end(tenant.ends, now_text, id, stream.workflow)
     due = tell_waiting(run.key, KEYS[1], id, now_text)
   elseif graph and delta ~= 0 and call('HINCRBY', run.key, 'active', delta) == 0 then
     if run.status == 'queued' then set('unstarted', '1') end

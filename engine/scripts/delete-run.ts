@@ -5,8 +5,8 @@ import { script } from "./script.ts";
  * left to a timer row.
  *
  * KEYS  1 run  2 log  3 timers  4 the tenant's dead letters  5 6 the run that waits for it, and the hash with the record of
- *       the step or item that does (the run itself, if none does)  7… each index that may hold the run, then the dead-letter
- *       stream of each step of its graph, then the run's memos
+ *       the step or item that does (the run itself, if none does)  7 the tenant's ends  8… each index that may hold the run, then the
+ *       dead-letter stream of each step of its graph, then the run's memos
  * ARGV  1 run id  2 tenant  3 when it ended, in ms ('' for whenever)  4 the timer row that deletes its blobs ('' for none)
  *       5 in how many ms that is due, if the caller does not do it first  6 the field with the record of what waits for it
  *       ('' for nothing)  7 how many indexes  8 the timer row of its ttl  9 of its deadline  10… the names of the steps
@@ -16,9 +16,9 @@ import { script } from "./script.ts";
 export const deleteRun = script(
   "delete-run",
   `
-local last_index = 6 + tonumber(ARGV[7])
+local last_index = 7 + tonumber(ARGV[7])
 local steps = #KEYS - last_index - 1
-local _, any = wrong_types('hlzzhh' .. string.rep('z', last_index - 6) .. string.rep('s', steps) .. 'h')
+local _, any = wrong_types('hlzzhhl' .. string.rep('z', last_index - 7) .. string.rep('s', steps) .. 'h')
 if any then return WRONG_TYPE end
 local id, row = ARGV[1], ARGV[4]
 local got = redis.call('HMGET', KEYS[1], 'status', 'tenant', 'endedAt')
@@ -32,7 +32,7 @@ local stream_of = {}
 for i = 1, steps do stream_of[ARGV[9 + i]] = KEYS[last_index + i] end
 
 -- ZREM comes first, since it is allowed over the memory limit and so is what follows it.
-for i = 7, last_index do redis.call('ZREM', KEYS[i], id) end
+for i = 8, last_index do redis.call('ZREM', KEYS[i], id) end
 redis.call('ZREM', KEYS[3], ARGV[8], ARGV[9])
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   local entry = string.match(field, '^dead:(.+)$')
@@ -43,6 +43,12 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   end
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[#KEYS])
+-- Each run that is deleted has ended: so of a tenant that starts no more, what was noted goes as well.
+for _ = 1, 2 do
+  local oldest = redis.call('LINDEX', KEYS[7], 0)
+  if not oldest or tonumber(string.match(oldest, '^%d+')) >= now_ms() - ENDS_MS then break end
+  redis.call('LTRIM', KEYS[7], 1, -1)
+end
 if row ~= '' then redis.call('ZADD', KEYS[3], now_ms() + tonumber(ARGV[5]), row) end
 return DONE
 `,

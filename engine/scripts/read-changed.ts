@@ -13,7 +13,7 @@ export const readChanged = script(
 local found = {}
 for i = 1, #KEYS, 2 do
   local last = redis.pcall('LINDEX', KEYS[i + 1], -1)
-  if type(last) == 'string' and tonumber(string.match(last, '^(%d+) ')) > tonumber(ARGV[1]) then
+  if type(last) == 'string' and tonumber(string.match(last, '^%d+')) > tonumber(ARGV[1]) then
     local got = redis.pcall('HMGET', KEYS[i], 'tenant', 'workflow', 'tags')
     if not got.err and got[2] then
       found[#found + 1] = (i + 1) / 2

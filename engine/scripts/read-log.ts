@@ -23,7 +23,7 @@ local last = trimmed + redis.call('LLEN', KEYS[2])
 if after < trimmed or after > last then return { STALE, last, got[1], got[3] } end
 if tag ~= '' and after > trimmed then
   local seen = redis.call('LINDEX', KEYS[2], after - trimmed - 1)
-  if string.match(seen, '^(%d+) ') ~= tag then return { STALE, last, got[1], got[3] } end
+  if string.match(seen, '^%d+') ~= tag then return { STALE, last, got[1], got[3] } end
 end
 local from, count = after - trimmed, tonumber(ARGV[3])
 -- LRANGE takes an end before the list's beginning for one that is counted from the list's end.

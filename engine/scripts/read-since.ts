@@ -1,3 +1,4 @@
+import { later } from "./parts/later.ts";
 import { script } from "./script.ts";
 
 /**
@@ -11,22 +12,14 @@ import { script } from "./script.ts";
  */
 export const readSince = script(
   "read-since",
-  `
+  `${later}
 local wrong, any = wrong_types('hl')
 if any then return { WRONG_TYPE } end
 local got = redis.call('HMGET', KEYS[1], 'status', 'trimmed', 'tenant')
 if not got[1] then return { UNKNOWN_RUN } end
 local since, trimmed, length = tonumber(ARGV[1]), tonumber(got[2] or 0), redis.call('LLEN', KEYS[2])
 local last = trimmed + length
-local function is_later(index)
-  return tonumber(string.match(redis.call('LINDEX', KEYS[2], index), '^(%d+) ')) > since
-end
--- Times only grow, so the first that is later is found by halving.
-local low, high = 0, length
-while low < high do
-  local middle = math.floor((low + high) / 2)
-  if is_later(middle) then high = middle else low = middle + 1 end
-end
+local low = lines_before(KEYS[2], since)
 if low == 0 and trimmed > 0 then return { STALE, last, got[3] } end
 local count = tonumber(ARGV[2])
 local lines = low < length and redis.call('LRANGE', KEYS[2], low, low + count - 1) or {}

@@ -56,6 +56,7 @@ local GROUP = 'workers'
 local DONE, ALREADY, NOT_OWNER, RUN_ENDED, UNKNOWN_RUN, WRONG_TYPE, STALE, MOVED = 1, 0, -1, -2, -3, -4, -5, -6
 local DONE_AND_DUE, AWAITED, NOT_THERE, FULL, STALE_LIST = 2, -7, -8, -9, -20
 local LOG_EVENTS, LOG_BYTES, LOG_LOOK, NUDGE_BYTES = 10000, 4194304, 64, 8192
+local ENDS_KEPT, ENDS_MS = 50000, 86400000
 local LIVE = { queued = true, running = true, waiting = true }
 -- By the letter of a type: the command that answers with a number for it and for no key, and else with an error.
 local LENGTH_OF = { h = 'HLEN', l = 'LLEN', s = 'XLEN', z = 'ZCARD' }
@@ -106,6 +107,12 @@ local function append(run_key, log_key, trimmed, lines, n)
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
   if tell_subscriptions then tell_subscriptions(run_key, lines, n, last - n) end
   return trimmed + drop
+end
+
+-- Notes for those who were away that a run has ended. Of its notes a tenant keeps so many, and for so long.
+local function note_end(ends_key, now, id, workflow)
+  local length = redis.call('RPUSH', ends_key, now .. ' ' .. id .. ' ' .. workflow)
+  if length > ENDS_KEPT then redis.call('LTRIM', ends_key, length - ENDS_KEPT, -1) end
 end
 
 -- Adds a step's entry to its stream. What it has follows: names and values. It carries the trace that its run is of, if there

@@ -82,6 +82,7 @@ export class DeletionStore {
         keys.deadLetters(tenant),
         waiting?.run ?? keys.run(run),
         waiting?.holder ?? keys.run(run),
+        keys.ends(tenant),
         ...indexes,
         ...names.map((step) => keys.dead(graph, step)),
         keys.memos(run),

@@ -23,6 +23,7 @@ export function endingArgs(
       keys.delayed(),
       ...["queued", "running", "waiting", status].map((each) => keys.runsByStatus(tenant, each)),
       keys.parked(tenant),
+      keys.ends(tenant),
       ...places.keys,
       ...gates.keys,
     ],

@@ -2,10 +2,11 @@ import { MillraceError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { readChanged } from "../scripts/read-changed.ts";
+import { readEnds } from "../scripts/read-ends.ts";
 import { readSince } from "../scripts/read-since.ts";
 import { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
-import { RUN_STATUSES, type RunStatus } from "../views.ts";
+import type { RunStatus } from "../views.ts";
 
 /** So many runs a script looks at. */
 const AT_ONCE = 100;
@@ -13,7 +14,6 @@ const AT_ONCE = 100;
 const PAGE = 200;
 
 export const LIVE: readonly RunStatus[] = ["queued", "waiting", "running"];
-export const ENDED = RUN_STATUSES.filter((status) => !LIVE.includes(status));
 
 /** What of a run never changes and decides who is told of it. */
 export interface RunInfo {
@@ -27,6 +27,14 @@ export interface RunInfo {
 export type SincePage =
   | { found: false }
   | { found: true; stale: boolean; tenant: string; last: number; first: number; lines: string[] };
+
+/** That a run has ended, and may be gone by now. */
+export interface RunEnd {
+  run: string;
+  workflow: string;
+  /** In ms. */
+  at: number;
+}
 
 /** The reads by which many runs are watched. */
 export class FirehoseStore {
@@ -59,22 +67,39 @@ export class FirehoseStore {
     );
   }
 
-  /** The oldest live runs of a tenant, with the times at which they were made: up to `count`, the oldest first. */
-  async oldestLive(tenant: string, count: number): Promise<[run: string, ms: number][]> {
-    const keys = this.#store.allPartitions.flatMap((each) => LIVE.map((status) => each.runsByStatus(tenant, status)));
-    const calls = keys.map((key): Call => ["ZRANGE", key, 0, count - 1, "WITHSCORES"]);
-    const replies = (await this.#client.pipeline(calls)) as [string, string | number][][];
-    const all = replies.flat().map(([run, ms]): [string, number] => [run, Number(ms)]);
-    return all.sort(([, a], [, b]) => a - b).slice(0, count);
+  /** How many runs of a tenant are live, and how many times one has ended since; infinite if that is not known any more. */
+  async size(tenant: string, since: number): Promise<number> {
+    const partitions = this.#store.allPartitions;
+    const live = partitions.flatMap((keys) => LIVE.map((status): Call => ["ZCARD", keys.runsByStatus(tenant, status)]));
+    const [counts, ends] = await Promise.all([
+      this.#client.pipeline(live) as Promise<number[]>,
+      Promise.all(partitions.map((keys) => this.ends(keys, tenant, since, 0, 0))),
+    ]);
+    const ended = ends.map((page) => page?.count ?? Number.POSITIVE_INFINITY);
+    return [...counts, ...ended].reduce((sum, each) => sum + each, 0);
   }
 
-  /** How many runs of a tenant are live, and how many more have ended that were made at some time or later. */
-  async size(tenant: string, from: number): Promise<number> {
-    const counts = this.#store.allPartitions.flatMap((keys) => [
-      ...LIVE.map((status): Call => ["ZCARD", keys.runsByStatus(tenant, status)]),
-      ...ENDED.map((status): Call => ["ZCOUNT", keys.runsByStatus(tenant, status), from, "+inf"]),
-    ]);
-    return ((await this.#client.pipeline(counts)) as number[]).reduce((sum, each) => sum + each, 0);
+  /**
+   * The ends of runs of a tenant that are of later than some time, the oldest first, but for so many; undefined if they are not known
+   * any more.
+   */
+  async ends(
+    keys: PartitionKeys,
+    tenant: string,
+    since: number,
+    skip: number,
+    limit: number,
+  ): Promise<{ count: number; ends: RunEnd[] } | undefined> {
+    const reply = await this.#client.run(readEnds, [keys.ends(tenant)], [since, skip, limit]);
+    const [code, count, ...lines] = reply as [Reply, number, ...string[]];
+    if (code === Reply.WrongType)
+      throw new MillraceError("wrong_type", "What is noted of runs that have ended has another type than it should.");
+    if (code === Reply.Stale) return undefined;
+    const ends = lines.map((line): RunEnd => {
+      const [at, run, workflow] = line.split(" ") as [string, string, string];
+      return { run, workflow, at: Number(at) };
+    });
+    return { count, ends };
   }
 
   /** Runs in an index that were made at some time or later, the oldest first, with their times: up to `count`. */

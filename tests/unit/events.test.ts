@@ -18,6 +18,11 @@ test("a line of the log is an event with its number, its cursor and its time", (
   });
 });
 
+test("what was stored some time after it happened has the time of that, and the cursor of when it was stored", () => {
+  const event = decodeEvent("R", 3, `${at_ms}~45 ${encodeEvent({ type: "step.started", step: "s" })}`);
+  expect(event).toMatchObject({ at: "2026-11-23T01:02:03.000Z", cursor: `3-${at_ms.toString(36)}` });
+});
+
 test("a retry's time is the event's and its delay", () => {
   const data = { error: { name: "Error", message: "no" }, delayMs: 5_000 };
   const event = decodeEvent("R", 1, `${at_ms} ${encodeEvent({ type: "step.retrying", step: "s", data })}`);

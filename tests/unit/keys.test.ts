@@ -49,6 +49,7 @@ test.each([
   [keys.parked("t"), "{acme:3}:parked:t"],
   [keys.workers(), "{acme:3}:workers"],
   [keys.clock(), "{acme:3}:clock"],
+  [keys.ends("t"), "{acme:3}:ends:t"],
   [keys.runsByStatus("t", "failed"), "{acme:3}:runs:t:status:failed"],
   [keys.runsByWorkflow("t", "flow"), "{acme:3}:runs:t:workflow:flow"],
   [keys.runsByTag("t", "a:b"), "{acme:3}:runs:t:tag:a:b"],

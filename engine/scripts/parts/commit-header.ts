@@ -16,8 +16,9 @@ local at, tenants, graphs, streams = 8, {}, {}, {}
 for i = 1, tonumber(ARGV[4]) do
   tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
     waiting = KEYS[tonumber(ARGV[at + 3])], completed = KEYS[tonumber(ARGV[at + 4])],
-    failed = KEYS[tonumber(ARGV[at + 5])], dead = KEYS[tonumber(ARGV[at + 6])], parked = KEYS[tonumber(ARGV[at + 7])] }
-  at = at + 8
+    failed = KEYS[tonumber(ARGV[at + 5])], dead = KEYS[tonumber(ARGV[at + 6])], ends = KEYS[tonumber(ARGV[at + 7])],
+    parked = KEYS[tonumber(ARGV[at + 8])] }
+  at = at + 9
 end
 for i = 1, tonumber(ARGV[5]) do
   local graph = { version = ARGV[at], ends = tonumber(ARGV[at + 1]) }
@@ -37,7 +38,7 @@ for i = 1, tonumber(ARGV[6]) do
   local step, count = ARGV[at + 1], tonumber(ARGV[at + 6])
   local named = ',"step":"' .. step .. '",'
   local stream = { key = KEYS[tonumber(ARGV[at])], step = step, record = 'step:' .. step, output = 'output:' .. step,
-    dead = KEYS[tonumber(ARGV[at + 2])], delayed = ARGV[at + 3], started = ' {"type":"step.started"' .. named,
+    dead = KEYS[tonumber(ARGV[at + 2])], delayed = ARGV[at + 3], workflow = string.match(ARGV[at + 3], '^[^@]+'), started = ' {"type":"step.started"' .. named,
     completed = '{"type":"step.completed"' .. named, counts = {}, gone = {}, graph = graphs[ARGV[at + 7]] }
   -- The delivery counts of the entries that this consumer owns.
   local pending = redis.pcall('XPENDING', stream.key, GROUP, ARGV[at + 4], ARGV[at + 5], count, consumer)

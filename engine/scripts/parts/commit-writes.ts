@@ -13,6 +13,9 @@ local function time_ago(ago)
   return time
 end
 
+-- What stands before an event that happened so many ms ago: times of a log only grow, so when it was stored comes first.
+local function stamp_ago(ago) return ago == '0' and now_text or now_text .. '~' .. ago end
+
 -- What is written of the item at hand: lines of the log, fields of the run, by how many more steps are at work, and
 -- whether that was the last of the graph.
 local lines, n, fields, f, delta, over = {}, 0, {}, 2, 0, false

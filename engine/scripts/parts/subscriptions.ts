@@ -67,7 +67,7 @@ local function takes(one, run, line)
   if one.tenant ~= '' and one.tenant ~= run[1] then return false end
   if one.workflows ~= '' and not string.find(one.workflows, ' ' .. run[2] .. ' ', 1, true) then return false end
   if one.steps == '' then return true end
-  local step = string.match(line, '^%d+ {"type":"[%w_.]+","step":"([^"]*)"')
+  local step = string.match(line, '^[%d~]+ {"type":"[%w_.]+","step":"([^"]*)"')
   return step and string.find(one.steps, ' ' .. step .. ' ', 1, true)
 end
 
@@ -75,7 +75,7 @@ end
 function tell_subscriptions(run_key, lines, n, seq)
   for i = 1, n do
     local line = lines[i]
-    local found = takers(string.match(line, '^%d+ {"type":"([%w_.]+)"') or '')
+    local found = takers(string.match(line, '^[%d~]+ {"type":"([%w_.]+)"') or '')
     for k = 1, #found do
       local one, run = found[k], run_of_key[run_key]
       if not run then

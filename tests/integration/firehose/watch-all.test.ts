@@ -210,29 +210,13 @@ describe("a watcher of all", () => {
     const run = await start(1, "later");
     await bench.until(run, (event) => event.type === "step.output");
     const later = (Date.now() + 3_600_000).toString(36);
-    const follower = await follow({ after: `${later}.${later}..` });
+    const follower = await follow({ after: `${later}.` });
     expect(follower.resets).toEqual([{ type: "reset", runs: [expect.objectContaining({ id: run })], more: false }]);
     gates.open("later");
     await follower.until("it has ended", () => follower.ended.has(run));
   });
 
-  test("comes back after minutes to a run that was old then", async () => {
-    const run = await start(1, "later");
-    await bench.until(run, (event) => event.type === "step.output");
-    const follower = await follow();
-    const [time, from] = follower.cursor!.split(".");
-    await leave();
-    // As if everything that was live then were too old to be found by its age.
-    follower.cursor = `${time}.${(Number.parseInt(from!, 36) + 100_000).toString(36)}.${run}.`;
-    follower.told.set(run, (await bench.millrace.runs.summary(run)).seq);
-    gates.open("later");
-    await bench.ended(run);
-    following.push({ follower, done: follower.follow() });
-    await follower.until("it has ended", () => follower.ended.has(run));
-    expect(await follower.incomplete([run])).toEqual([]);
-  });
-
-  test.each(["x", "1-a", "1.2.3", "zzzzzzzzzz.1..", "1.1.run.", "1.1..run~1", `1.1.${"a".repeat(20_000)}.`])(
+  test.each(["x", "1-a", "1.2", "1.2.3", "zzzzzzzzzz.", "1.run~1", `1.${"0".repeat(32)}-0`, `1.${"a".repeat(20_000)}`])(
     "refuses %j as a cursor",
     async (after) => {
       await expect(bench.millrace.watchAll({ after }).next()).rejects.toMatchObject({ code: "invalid_input" });

@@ -80,6 +80,7 @@ describe("commit-undo", () => {
       "run:RUN": expect.objectContaining({ status: "failed", endedAt: "T", "undo:a": "completed 1 0 0 - T T 0" }),
       "runs:default:status:failed": { RUN: "T" },
       "runs:default:status:running": "gone",
+      "ends:default": ["T RUN trip"],
       "step:trip@1:a": [],
     });
     expect(await bench.lastLine()).toBe(runFailed);
@@ -102,6 +103,7 @@ describe("commit-undo", () => {
       "run:RUN": { status: "cancelled" },
       "runs:default:status:cancelled": { RUN: "T" },
       "runs:default:status:running": "gone",
+      "ends:default": ["T RUN trip"],
       timers: { "wake|child|default|PARENT|outer|1|inner||RUN": "T" },
     });
     expect(await bench.lastLine()).toBe('T {"type":"run.cancelled"}');
@@ -183,27 +185,37 @@ describe("commit-undo", () => {
       expect(await bench.change(() => bench.commit({ entry, end: done }), Reply.NotOwner)).toEqual({});
     });
 
-    test.each(["run", "log", "timers", "delayed", "dead", "letters", "running", "failed", "cancelled", "stream"])(
-      "where a key is of the wrong type: %s",
-      async (which) => {
-        const entry = await bench.undoing();
-        const { keys, run, redis } = bench;
-        const key = {
-          run: keys.run(run),
-          log: keys.log(run),
-          timers: keys.timers(),
-          delayed: keys.delayed(),
-          dead: keys.dead(trip.graph, "b"),
-          letters: keys.deadLetters("default"),
-          running: keys.runsByStatus("default", "running"),
-          failed: keys.runsByStatus("default", "failed"),
-          cancelled: keys.runsByStatus("default", "cancelled"),
-          stream: keys.step(trip.graph, "a"),
-        }[which]!;
-        await redis.del(key);
-        await redis.set(key, "not ours");
-        expect(await bench.change(() => bench.commit({ entry, end: done }), Reply.WrongType)).toEqual({});
-      },
-    );
+    test.each([
+      "run",
+      "log",
+      "timers",
+      "delayed",
+      "dead",
+      "letters",
+      "ends",
+      "running",
+      "failed",
+      "cancelled",
+      "stream",
+    ])("where a key is of the wrong type: %s", async (which) => {
+      const entry = await bench.undoing();
+      const { keys, run, redis } = bench;
+      const key = {
+        run: keys.run(run),
+        log: keys.log(run),
+        timers: keys.timers(),
+        delayed: keys.delayed(),
+        dead: keys.dead(trip.graph, "b"),
+        letters: keys.deadLetters("default"),
+        ends: keys.ends("default"),
+        running: keys.runsByStatus("default", "running"),
+        failed: keys.runsByStatus("default", "failed"),
+        cancelled: keys.runsByStatus("default", "cancelled"),
+        stream: keys.step(trip.graph, "a"),
+      }[which]!;
+      await redis.del(key);
+      await redis.set(key, "not ours");
+      expect(await bench.change(() => bench.commit({ entry, end: done }), Reply.WrongType)).toEqual({});
+    });
   });
 });

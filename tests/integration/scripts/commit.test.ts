@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CommitItem } from "../../../engine/commit-args.ts";
 import type { Entry } from "../../../engine/entry.ts";
+import { decodeEvent, parseCursor } from "../../../engine/events.ts";
 import { deadLetterId, newRunId } from "../../../engine/ids.ts";
 import { Reply } from "../../../engine/store.ts";
 import { changes } from "../../support/state.ts";
@@ -32,8 +33,8 @@ describe("commit of what is told on the way", () => {
     expect(await change({ startedAgoMs: 3 })).toEqual({
       "log:RUN": [
         'T {"type":"run.queued"}',
-        'T {"type":"run.started"}',
-        'T {"type":"step.started","step":"a","attempt":1}',
+        'T~3 {"type":"run.started"}',
+        'T~3 {"type":"step.started","step":"a","attempt":1}',
       ],
       "run:RUN": expect.objectContaining({ status: "running", "step:a": "running 1 0 0 E1 T - 0" }),
       "runs:default:status:queued": "gone",
@@ -59,9 +60,11 @@ describe("commit of what is told on the way", () => {
 
   test("a start that is told late has the time at which it was", async () => {
     await change({ startedAgoMs: 60_000 });
-    const [queued, started] = await bench.redis.lrange(bench.keys.log(bench.run), 0, 1);
-    const times = [queued, started].map((line) => Number(line!.split(" ")[0]));
-    expect(times[0]! - times[1]!).toBeGreaterThan(50_000);
+    const lines = await bench.redis.lrange(bench.keys.log(bench.run), 0, 1);
+    const [queued, started] = lines.map((line, i) => decodeEvent(bench.run, i + 1, line));
+    expect(Date.parse(queued!.at) - Date.parse(started!.at)).toBeGreaterThan(50_000);
+    // Its place in the log is that of when it was stored.
+    expect(parseCursor(started!.cursor)!.at_ms).toBeGreaterThanOrEqual(parseCursor(queued!.cursor)!.at_ms!);
   });
 
   test("it is a heartbeat too", async () => {
@@ -123,6 +126,7 @@ describe("commit of an end", () => {
       }),
       "runs:default:status:running": "gone",
       "runs:default:status:completed": { RUN: "T" },
+      "ends:default": ["T RUN two"],
       "step:two@1:b": [],
     });
   });
@@ -165,6 +169,7 @@ describe("commit of an end", () => {
       }),
       "runs:default:status:queued": "gone",
       "runs:default:status:failed": { RUN: "T" },
+      "ends:default": ["T RUN two"],
       "step:two@1:a": [],
     });
   });
@@ -223,7 +228,7 @@ describe("commit refuses", () => {
     expect(await change({ startedAgoMs: 0, end: completed }, Reply.Stale)).toEqual({ "step:two@1:a": [] });
   });
 
-  test.each(["run", "log", "stream", "next", "dead", "index", "timers"])(
+  test.each(["run", "log", "stream", "next", "dead", "index", "ends", "timers"])(
     "a key of the wrong type: %s",
     async (which) => {
       const { keys, run, redis } = bench;
@@ -234,6 +239,7 @@ describe("commit refuses", () => {
         next: keys.step(two.graph, "b"),
         dead: keys.dead(two.graph, "a"),
         index: keys.runsByStatus("default", "running"),
+        ends: keys.ends("default"),
         timers: keys.timers(),
       }[which]!;
       await redis.set(key, "not ours");

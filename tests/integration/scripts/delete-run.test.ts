@@ -84,7 +84,7 @@ describe("delete-run", () => {
     const { due, nextMs } = await bench.timers.dueTimers(100);
     expect([due, Math.round(nextMs! / 10_000)]).toEqual([[], 6]);
     await deletion.settle("default", bench.run);
-    expect(await bench.state()).toEqual({ "step:two@1:a": [] });
+    expect(await bench.state()).toEqual({ "step:two@1:a": [], "ends:default": ["T RUN two"] });
   });
 
   test("a live run, one that ended at another time, another tenant's, or none: nothing happens", async () => {
@@ -101,7 +101,7 @@ describe("delete-run", () => {
     expect(await change(() => deletion.delete(place()), Reply.UnknownRun)).toEqual({});
   });
 
-  test.each(["log", "timers", "index", "workflow", "letters", "dead", "memos"])(
+  test.each(["log", "timers", "index", "workflow", "letters", "dead", "memos", "ends"])(
     "a key of the wrong type refuses it: %s",
     async (which) => {
       await bench.fail(await bench.held());
@@ -113,6 +113,7 @@ describe("delete-run", () => {
         workflow: keys.runsByWorkflow("default", "two"),
         letters: keys.deadLetters("default"),
         memos: keys.memos(run),
+        ends: keys.ends("default"),
         dead: keys.dead(two.graph, "b"),
       }[which]!;
       await redis.del(key);

@@ -35,6 +35,7 @@ describe("cancel", () => {
       "run:RUN": expect.objectContaining({ status: "cancelled", endedAt: "T", "step:a": "cancelled 0 0 0 - - T 0" }),
       "runs:default:status:queued": "gone",
       "runs:default:status:cancelled": { RUN: "T" },
+      "ends:default": ["T RUN two"],
       "step:two@1:a": [],
     });
   });
@@ -73,7 +74,7 @@ describe("cancel", () => {
     expect(await change(cancel, Reply.RunEnded)).toEqual({});
   });
 
-  test.each(["log", "timers", "delayed", "index", "stream"])(
+  test.each(["log", "timers", "delayed", "index", "stream", "ends"])(
     "a key of the wrong type refuses it: %s",
     async (which) => {
       await bench.admit();
@@ -84,6 +85,7 @@ describe("cancel", () => {
         delayed: keys.delayed(),
         index: keys.runsByStatus("default", "cancelled"),
         stream: keys.step(two.graph, "b"),
+        ends: keys.ends("default"),
       }[which]!;
       await redis.del(key);
       await redis.set(key, "not ours");

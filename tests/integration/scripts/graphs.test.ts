@@ -149,6 +149,7 @@ describe("commit of skipped", () => {
       }),
       "runs:default:status:queued": "gone",
       "runs:default:status:completed": { RUN: "T" },
+      "ends:default": ["T RUN graph"],
       "step:graph@1:b": [],
     });
     const skipped = ["a", "b", "c", "join", "end"].map((step) => `step.skipped ${step}`);

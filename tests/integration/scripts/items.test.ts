@@ -225,6 +225,7 @@ describe("commit about an item", () => {
       }),
       "runs:default:status:running": "gone",
       "runs:default:status:failed": { RUN: "T" },
+      "ends:default": ["T RUN each"],
       "step:each@1:map": [],
     });
   });

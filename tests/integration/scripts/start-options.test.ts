@@ -94,6 +94,7 @@ describe("expire", () => {
       }),
       "runs:default:status:queued": "gone",
       "runs:default:status:failed": { RUN: "T" },
+      "ends:default": ["T RUN two"],
       "step:two@1:a": [],
       timers: "gone",
     });
@@ -148,14 +149,18 @@ describe("expire", () => {
     expect(await changed(() => expire("ttl"), Reply.RunEnded)).toEqual({});
   });
 
-  test.each(["log", "timers", "delayed", "index", "stream"])(
+  test.each(["log", "timers", "delayed", "index", "stream", "ends"])(
     "a key of the wrong type refuses it: %s",
     async (which) => {
       await bench.admit(bench.run, "default", terms);
       const { keys, run, redis } = bench;
       const key = {
         ...{ log: keys.log(run), timers: keys.timers(), delayed: keys.delayed() },
-        ...{ index: keys.runsByStatus("default", "failed"), stream: keys.step(two.graph, "b") },
+        ...{
+          index: keys.runsByStatus("default", "failed"),
+          stream: keys.step(two.graph, "b"),
+          ends: keys.ends("default"),
+        },
       }[which]!;
       await redis.del(key);
       await redis.set(key, "not ours");

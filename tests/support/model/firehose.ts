@@ -5,12 +5,14 @@ import { NamespaceKeys, type PartitionKeys } from "../../../engine/keys.ts";
 import { Partitions } from "../../../engine/partitions.ts";
 import type { Call } from "../../../engine/redis/client.ts";
 import type { ChannelListener, PatternListener, Subscriber } from "../../../engine/redis/subscriber.ts";
-import type { FirehoseStore, RunInfo } from "../../../engine/store/firehose-store.ts";
+import type { FirehoseStore, RunEnd, RunInfo } from "../../../engine/store/firehose-store.ts";
 import type { Store } from "../../../engine/store.ts";
 import type { Random } from "../faults/random.ts";
 
 const TENANT = "default";
 const LIVE = ["queued", "waiting", "running"];
+/** A run goes on so many times after it has ended. */
+const REOPENED = 2;
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 interface ModelRun {
@@ -19,17 +21,20 @@ interface ModelRun {
   status: string;
   lines: string[];
   length: number;
+  /** How often it went on after it had ended. */
+  reopened: number;
 }
 
 /**
  * Runs whose logs grow, in a Redis that answers late and whose subscriptions are cut: what was not heard by then is lost. Runs move
- * between indexes, and not each time with an event.
+ * between indexes, and not each time with an event; what had ended may go on, and events are stored some time after they happened.
  */
 export class FirehoseModel {
   readonly #random: Random;
   readonly #keys = new NamespaceKeys("model");
   readonly #partitions: Partitions;
   readonly runs = new Map<string, ModelRun>();
+  readonly #ends: RunEnd[] = [];
   #now = 1_000_000_000_000;
   /** What was published and is under way to the subscriber. */
   #wire: (() => void)[] = [];
@@ -68,9 +73,12 @@ export class FirehoseModel {
   /** One thing happens. */
   step(mostRuns: number): void {
     this.#now += this.#random.whole(0, 2);
-    const live = [...this.runs.values()].filter(({ lines, length }) => lines.length < length);
+    const runs = [...this.runs.values()];
+    const live = runs.filter(({ lines, length }) => lines.length < length);
+    const ended = runs.filter(({ lines, length, reopened }) => lines.length === length && reopened < REOPENED);
     const kind = this.#random.next();
     if (kind < 0.15 && this.runs.size < mostRuns) this.#admit();
+    else if (kind < 0.2 && ended.length > 0) this.#reopen(this.#random.pick(ended));
     else if (live.length > 0 && kind < 0.5) this.#commit(this.#random.pick(live));
     else if (live.length > 0) this.#random.pick(live).status = this.#random.pick(LIVE);
   }
@@ -104,18 +112,28 @@ export class FirehoseModel {
 
   #admit(): void {
     const id = this.#partitions.newRunId();
-    this.runs.set(id, { id, createdAt: this.#now, status: "queued", lines: [], length: this.#random.whole(2, 12) });
+    const length = this.#random.whole(2, 12);
+    this.runs.set(id, { id, createdAt: this.#now, status: "queued", lines: [], length, reopened: 0 });
     this.#append(this.runs.get(id)!, "run.queued");
+  }
+
+  #reopen(run: ModelRun): void {
+    run.reopened += 1;
+    run.length += this.#random.whole(2, 4);
+    run.status = "queued";
+    this.#append(run, "run.queued");
   }
 
   #commit(run: ModelRun): void {
     const isLast = run.lines.length === run.length - 1;
     run.status = isLast ? "completed" : this.#random.pick(LIVE);
+    if (isLast) this.#ends.push({ run: run.id, workflow: "flow", at: this.#now });
     this.#append(run, isLast ? "run.completed" : "step.output");
   }
 
   #append(run: ModelRun, type: string): void {
-    run.lines.push(`${this.#now} ${JSON.stringify({ type })}`);
+    const ago = type === "step.output" && this.#random.next() < 0.3 ? `~${this.#random.whole(1, 5)}` : "";
+    run.lines.push(`${this.#now}${ago} ${JSON.stringify({ type })}`);
     const last = run.lines.length;
     const text = this.#random.next() < 0.2 ? `${last}` : `${last}\n${run.lines[last - 1]}`;
     if (!this.#isHeard || this.#pattern === undefined) return;
@@ -167,8 +185,11 @@ export class FirehoseModel {
       return time;
     },
     infos: (runs: string[]) => this.#reply(() => runs.map(infoOf)),
-    oldestLive: (_: string, count: number) =>
-      this.#reply(() => this.#places((run) => LIVE.includes(run.status)).slice(0, count)),
+    ends: (keys: PartitionKeys, _: string, since: number, skip: number, limit: number) =>
+      this.#reply(() => {
+        const ends = this.#ends.filter(({ run, at }) => at > since && this.#partitions.of(run) === keys);
+        return { count: ends.length, ends: ends.slice(skip, skip + limit) };
+      }),
     size: () => this.#reply(() => this.runs.size),
     page: (key: string, from: number, count: number) =>
       this.#reply(() => {
@@ -204,7 +225,7 @@ export class FirehoseModel {
 }
 
 function timeOf(line: string): number {
-  return Number(line.slice(0, line.indexOf(" ")));
+  return Number.parseInt(line, 10);
 }
 
 function infoOf(id: string): RunInfo {
