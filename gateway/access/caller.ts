@@ -3,6 +3,7 @@ import { NotFoundError, type Scope } from "../../engine/index.ts";
 import type { Declaration } from "../api/declaration.ts";
 import type { Env, Gateway } from "../context.ts";
 import { ProblemError } from "../problem.ts";
+import type { KeyLimits } from "./key-limits.ts";
 
 /** Whose request this is, and what it may do. */
 export interface Caller {
@@ -19,8 +20,10 @@ export interface Caller {
   readonly seesAll: boolean;
   /** Whether a run is for this caller: to be watched, or to be sent a signal. */
   mayWatch(run: { id: string; workflow: string }): boolean;
+  /** What its key may do how often, for what goes on doing it on the key's behalf. Undefined: there is no limit. */
+  readonly limits?: KeyLimits | undefined;
   /** Starts a run, which counts against what the caller may start. Undefined: there is no such limit. */
-  readonly counted?: <T extends { created: boolean }>(start: () => Promise<T>) => Promise<T>;
+  readonly counted?: (<T extends { created: boolean }>(start: () => Promise<T>) => Promise<T>) | undefined;
   /** For what outlives the request: a signal that is aborted once the caller is no longer let in. Whoever holds it lets go of it. */
   hold(): { signal: AbortSignal; release(): void };
 }
@@ -51,7 +54,7 @@ export function demandRun(caller: Caller, run: { id: string; workflow: string })
 /** Starts a run for a caller, and counts it. @throws ProblemError 429 if the caller has started as many as it may */
 export async function startFor<T extends { created: boolean; workflow: string }>(
   { metrics }: Gateway,
-  caller: Caller,
+  caller: Pick<Caller, "counted">,
   start: () => Promise<T>,
 ): Promise<T> {
   const started = await (caller.counted === undefined ? start() : caller.counted(start));

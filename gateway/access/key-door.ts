@@ -6,7 +6,7 @@ import { ProblemError } from "../problem.ts";
 import { type Caller, type Door, demand, FOR_EVER } from "./caller.ts";
 import { holdKey } from "./held-keys.ts";
 import { isJwt, type JwtVerifier } from "./jwt.ts";
-import { counting, takeRate } from "./key-limits.ts";
+import { counting, limitsOf, takeRate } from "./key-limits.ts";
 
 const NOBODY: Caller = {
   tenant: "",
@@ -52,12 +52,14 @@ export function keyDoor(access: AccessApi, { jwt }: { jwt?: JwtVerifier } = {}):
 }
 
 async function ofKey(c: Context<Env>, access: AccessApi, key: VerifiedKey): Promise<Caller> {
-  if (key.rateLimit !== undefined) await takeRate(c, access, key.id, key.rateLimit);
+  const limits = limitsOf(key);
+  await takeRate(c, access, limits);
   return {
     ...rights(key.tenant, key.scopes),
     name: `key ${key.id}`,
     key,
-    ...(key.quota?.runsPerDay === undefined ? {} : { counted: counting(access, key.id, key.quota.runsPerDay) }),
+    limits,
+    counted: counting(access, limits),
     hold: () => holdKey(access, key),
   };
 }

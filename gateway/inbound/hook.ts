@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { NAME_PATTERN } from "../../engine/index.ts";
 import { keyOf, type Secret } from "../../workflows/webhooks/secrets.ts";
+import type { KeyLimits } from "../access/key-limits.ts";
 
 const headerName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,100}$/, "A name of a header field."));
 const name = v.pipe(v.string(), v.regex(NAME_PATTERN, "1 to 48 of A-Z a-z 0-9 _ -"));
@@ -64,7 +65,13 @@ type Sent = v.InferOutput<typeof inboundBody>;
 type WithoutSecret<T> = T extends unknown ? Omit<T, "secret"> : never;
 
 /** An inbound hook as it is kept. */
-export type InboundRecord = WithoutSecret<Sent> & { secrets: Secret[]; createdAt: string; updatedAt: string };
+export type InboundRecord = WithoutSecret<Sent> & {
+  secrets: Secret[];
+  createdAt: string;
+  updatedAt: string;
+  /** Of the key by which it was made or last changed, if there are any: what comes in counts as that key's. */
+  limits?: KeyLimits | undefined;
+};
 export type InboundHook = InboundRecord & { id: string; tenant: string };
 
 /** What stands at a path in a body; undefined if nothing does. */

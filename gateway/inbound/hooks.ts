@@ -1,11 +1,14 @@
 import type * as v from "valibot";
 import { type Collection, type Kept, type Millrace, NotFoundError } from "../../engine/index.ts";
 import { newSecret, rotated } from "../../workflows/webhooks/secrets.ts";
+import type { Caller } from "../access/caller.ts";
 import type { InboundHook, InboundRecord, inboundBody, inboundChange } from "./hook.ts";
 
 const MOST_HOOKS = 50;
 
-type Hidden = "tenant" | "secrets";
+type Hidden = "tenant" | "secrets" | "limits";
+/** Who makes or changes a hook: from then on what comes in counts as theirs. */
+type Owner = Pick<Caller, "tenant" | "limits">;
 type Shown<T> = T extends unknown ? Omit<T, Hidden> & { links: { receive: string } } : never;
 /** An inbound hook as it is shown. */
 export type InboundView = Shown<InboundHook>;
@@ -20,12 +23,12 @@ export class InboundHooks {
 
   /** @returns the hook, with its secret if that was made here @throws ConflictError `collection_full` */
   async create(
-    tenant: string,
+    { tenant, limits }: Owner,
     { secret, ...settings }: v.InferOutput<typeof inboundBody>,
   ): Promise<InboundView & { secret?: string }> {
     const [made, now] = [newSecret(), new Date().toISOString()];
     const secrets = [{ secret: secret ?? made }];
-    const record = { ...settings, secrets, createdAt: now, updatedAt: now };
+    const record = { ...settings, secrets, limits, createdAt: now, updatedAt: now };
     const kept = await this.#kept.create(newId(), record, { tenant, most: MOST_HOOKS });
     return { ...shown(kept), ...(secret === undefined ? { secret: made } : {}) };
   }
@@ -42,9 +45,9 @@ export class InboundHooks {
   }
 
   /** @throws NotFoundError */
-  async update(tenant: string, id: string, change: v.InferOutput<typeof inboundChange>): Promise<InboundView> {
+  async update(owner: Owner, id: string, change: v.InferOutput<typeof inboundChange>): Promise<InboundView> {
     const { description, ...rest } = change;
-    const kept = await this.#change(tenant, id, (record) => {
+    const kept = await this.#change(owner, id, (record) => {
       const { description: was, ...others } = record;
       const text = description === undefined ? was : description;
       return { ...others, ...rest, ...(text == null ? {} : { description: text }) };
@@ -58,8 +61,8 @@ export class InboundHooks {
   }
 
   /** Checks by this secret from now on, by the one before for `overlapMs` more. @throws NotFoundError */
-  async rotate(tenant: string, id: string, secret: string, overlapMs: number): Promise<void> {
-    await this.#change(tenant, id, (record) => ({
+  async rotate(owner: Owner, id: string, secret: string, overlapMs: number): Promise<void> {
+    await this.#change(owner, id, (record) => ({
       ...record,
       secrets: rotated(record.secrets, secret, overlapMs, Date.now()),
     }));
@@ -74,8 +77,11 @@ export class InboundHooks {
     return hook;
   }
 
-  async #change(tenant: string, id: string, change: (record: InboundRecord) => object): Promise<Kept> {
-    const changed = (value: unknown) => ({ ...change(value as InboundRecord), updatedAt: new Date().toISOString() });
+  async #change({ tenant, limits }: Owner, id: string, change: (record: InboundRecord) => object): Promise<Kept> {
+    const changed = (value: unknown) => {
+      const updatedAt = new Date().toISOString();
+      return { ...change(value as InboundRecord), limits, updatedAt };
+    };
     return found(id, await this.#kept.update(id, changed, { tenant }));
   }
 }
@@ -92,6 +98,6 @@ function found(id: string, kept: Kept | undefined): Kept {
 }
 
 function shown({ id, value }: Kept): InboundView {
-  const { secrets: _, ...hook } = value as InboundRecord;
+  const { secrets: _, limits: __, ...hook } = value as InboundRecord;
   return { id, ...hook, links: { receive: `/v1/hooks/${id}` } } as InboundView;
 }

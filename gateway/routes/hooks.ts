@@ -1,5 +1,7 @@
 import { hexDigest } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
+import { startFor } from "../access/caller.ts";
+import { counting, takeRate } from "../access/key-limits.ts";
 import type { Operations } from "../api/operations.ts";
 import { gather, readBody } from "../body.ts";
 import type { Gateway } from "../context.ts";
@@ -14,7 +16,9 @@ import { receivedView } from "../views/webhooks.ts";
 const MOST_ID = 256;
 
 /** Messages of other services, which are let in by their signatures. */
-export function hookOperations(operations: Operations, { millrace, limits, metrics }: Gateway): void {
+export function hookOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace, limits } = gateway;
+  const { access } = millrace;
   const hooks = new InboundHooks(millrace);
 
   operations.on(
@@ -31,13 +35,15 @@ export function hookOperations(operations: Operations, { millrace, limits, metri
       answers: {
         202: { description: "It has started the run, or was told to it.", schema: receivedView },
       },
-      problems: [400, 401, 404, 408, 409, 413, 415, 422],
+      problems: [400, 401, 404, 408, 409, 413, 415, 422, 429],
     },
     async ({ c, reply }) => {
       const hook = await hooks.receiving(idParam(c, "inbound hook"));
       const bytes = await gather(readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }));
       const { headers } = c.req.raw;
       const signed = await verify(hook, headers, bytes, Date.now());
+      // Not before that: who has no secret takes nothing of what the key may.
+      await takeRate(c, access, hook.limits);
       const body = parseJson(decodeText(bytes), "body");
       const id = await hexDigest("SHA-256", messageId(hook, headers, body) ?? signed);
       const { action, tenant } = hook;
@@ -45,9 +51,9 @@ export function hookOperations(operations: Operations, { millrace, limits, metri
         const input = action.headers === undefined ? body : { headers: named(headers, action.headers), body };
         const digest = await hexDigest("SHA-256", bytes);
         const idempotency = { scope: `hooks ${hook.id}`, key: id, digest };
-        const started = await millrace.runs.start(action.start, input, { tenant, idempotency });
-        metrics.admitted(started.workflow, started.created);
-        return accepted(c, started);
+        const counted = counting(access, hook.limits);
+        const start = () => millrace.runs.start(action.start, input, { tenant, idempotency });
+        return accepted(c, await startFor(gateway, { counted }, start));
       }
       const run = at(body, action.runFrom);
       if (typeof run !== "string")

@@ -43,9 +43,9 @@ export function inboundHookOperations(operations: Operations, { millrace }: Gate
         },
         problems: [409],
       },
-      async ({ caller, tenant, body, reply }) => {
+      async ({ caller, body, reply }) => {
         checkAction(caller, body.action);
-        const made = await hooks.create(tenant, body);
+        const made = await hooks.create(caller, body);
         return reply(201, made, { Location: `/v1/inbound-hooks/${made.id}` });
       },
     )
@@ -77,9 +77,9 @@ export function inboundHookOperations(operations: Operations, { millrace }: Gate
         answers: one,
         problems: [409],
       },
-      async ({ c, caller, tenant, body, reply }) => {
+      async ({ c, caller, body, reply }) => {
         if (body.action !== undefined) checkAction(caller, body.action);
-        return reply(200, await hooks.update(tenant, idParam(c, "inbound hook"), body));
+        return reply(200, await hooks.update(caller, idParam(c, "inbound hook"), body));
       },
     )
     .on(
@@ -109,12 +109,12 @@ export function inboundHookOperations(operations: Operations, { millrace }: Gate
         answers: { 200: { description: "The new secret, which is not shown again.", schema: newSecretView } },
         problems: [409],
       },
-      async ({ c, tenant, body, reply }) => {
+      async ({ c, caller, tenant, body, reply }) => {
         const id = idParam(c, "inbound hook");
         const { scheme } = await hooks.get(tenant, id);
         const secret = body?.secret ?? newSecret();
         check(v.object({ secret: secretOf[scheme] }), { secret }, "body");
-        await hooks.rotate(tenant, id, secret, body?.overlapMs ?? DEFAULT_OVERLAP_MS);
+        await hooks.rotate(caller, id, secret, body?.overlapMs ?? DEFAULT_OVERLAP_MS);
         return reply(200, { secret });
       },
     );
