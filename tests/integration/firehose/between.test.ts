@@ -244,16 +244,14 @@ test("a run that is deleted and started anew by its key, as somebody watches, is
   const run = await start(held, { gate: "first" }, { idempotency });
   await bench.ended(run);
   await expect.poll(() => heard.some(({ type }) => type === "run.completed")).toBe(true);
+  const before = heard.length;
+  const told = () => heard.slice(before).filter((message) => "run" in message && message.run === run);
   await bench.millrace.runs.delete(run);
   expect(await start(held, { gate: "first" }, { idempotency })).toBe(run);
-  await bench.ended(run);
-  await expect
-    .poll(() => heard.findLast((message) => "run" in message && message.run === run && "seq" in message))
-    .toMatchObject({ seq: (await bench.millrace.runs.summary(run)).seq });
-  const first = heard.findIndex(({ type }) => type === "run.completed");
-  const [next] = heard.slice(first + 1).filter((message) => "run" in message);
+  const { seq } = await bench.ended(run);
+  await expect.poll(() => told().at(-1)).toMatchObject({ seq });
   // A moment later it would be `run.queued`, with the number 1.
-  expect(next).toMatchObject({ run, type: expect.stringMatching(/^(?:reset|run\.queued)$/) });
+  expect(told()[0]).toMatchObject({ run, type: expect.stringMatching(/^(?:reset|run\.queued)$/) });
   abort.abort();
   await watching;
 });

@@ -141,7 +141,8 @@ describe("over one socket", () => {
     slow.socket.resume();
     expect(await slow.closed).toEqual({ code: 1013, reason: "slow reader; resume after the last cursor" });
     const again = await live({ all: true, after: slow.messages.findLast(({ type }) => type === "cursor").cursor });
-    for (const run of runs) await again.first(ended(run));
+    // What came before its last cursor, as much as the buffers between have held, is not told again.
+    for (const run of runs) if (!slow.messages.some(ended(run))) await again.first(ended(run));
     for (const run of runs) {
       const all = new Set([...numbers(slow, run), ...numbers(again, run)]);
       expect([...all].sort((a, b) => a - b)).toEqual(upTo(all.size));
