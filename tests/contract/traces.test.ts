@@ -51,6 +51,46 @@ test("whatever starts a run takes the caller's trace, and says it in its answer"
   expect(await told(again)).toEqual(TRACE);
 });
 
+test("an upload that is complete starts its run in the trace of the request that brought the last byte", async () => {
+  const metadata = `filename ${btoa("a.txt")},workflow ${btoa("told")}`;
+  const begun = await fetch(`${gateway.url}/v1/uploads`, {
+    method: "POST",
+    headers: { "Tus-Resumable": "1.0.0", "Upload-Length": "4", "Upload-Metadata": metadata },
+  });
+  const ended = await fetch(gateway.url + begun.headers.get("location"), {
+    method: "PATCH",
+    headers: {
+      ...{ "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" },
+      ...TRACE,
+    },
+    body: "text",
+  });
+  const id = ended.headers.get("millrace-run");
+  expect(await told({ status: 202, headers: ended.headers, body: { id } })).toEqual(TRACE);
+});
+
+test("the description has both header fields where a run is started, and the answer's", async () => {
+  const { paths } = (await gateway.call("GET", "/openapi.json")).body;
+  interface Described {
+    operationId: string;
+    parameters: { name: string; in: string }[];
+    responses: Record<string, { headers?: Record<string, unknown> }>;
+  }
+  const all = Object.values<Record<string, Described>>(paths).flatMap((methods) => Object.values(methods));
+  const taking = all.filter(({ parameters }) =>
+    ["traceparent", "tracestate"].every((name) =>
+      parameters.some((each) => each.in === "header" && each.name === name),
+    ),
+  );
+  expect(taking.map(({ operationId }) => operationId).sort()).toEqual([
+    ...["continueUpload", "createChatCompletion", "createEmbeddings", "createUpload", "infer", "rerunRun"],
+    ...["resumeUpload", "startRun", "triggerSchedule", "uploadDocument"],
+  ]);
+  for (const { responses } of taking)
+    for (const [status, { headers = {} }] of Object.entries(responses))
+      if (Number(status) < 300) expect(headers).toHaveProperty("traceparent");
+});
+
 test("what is no trace is ignored, as the standard has it", async () => {
   for (const traceparent of ["garbage", "", `${TRACE.traceparent}-more`, TRACE.traceparent.replace("00-", "ff-")]) {
     const answer = await gateway.call("POST", RUNS, { input: 1 }, { ...TRACE, traceparent });
