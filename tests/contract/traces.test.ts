@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { any } from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type StepContext, workflow } from "../../engine/index.ts";
@@ -39,6 +40,11 @@ test("whatever starts a run takes the caller's trace, and says it in its answer"
     expect(answer.headers.get("traceparent")).toBe(TRACE.traceparent);
     expect(await told(answer)).toEqual(TRACE);
   }
+  const hooked = { scheme: "hmac-sha256", secret: "a secret of sixteen", signature: { header: "Signature" } };
+  const hook = (await gateway.call("POST", "/v1/inbound-hooks", { ...hooked, action: { start: "told" } })).body.id;
+  const signature = createHmac("sha256", hooked.secret).update("{}").digest("hex");
+  const received = await gateway.call("POST", `/v1/hooks/${hook}`, {}, { ...TRACE, Signature: signature });
+  expect(await told(received)).toEqual(TRACE);
   const upload = await fetch(`${gateway.url}/v1/documents?workflow=told&name=a.txt`, {
     method: "POST",
     headers: { "Content-Type": "text/plain", ...TRACE },
@@ -83,8 +89,8 @@ test("the description has both header fields where a run is started, and the ans
     ),
   );
   expect(taking.map(({ operationId }) => operationId).sort()).toEqual([
-    ...["continueUpload", "createChatCompletion", "createEmbeddings", "createUpload", "infer", "rerunRun"],
-    ...["resumeUpload", "startRun", "triggerSchedule", "uploadDocument"],
+    ...["continueUpload", "createChatCompletion", "createEmbeddings", "createUpload", "infer"],
+    ...["receiveMessage", "rerunRun", "resumeUpload", "startRun", "triggerSchedule", "uploadDocument"],
   ]);
   for (const { responses } of taking)
     for (const [status, { headers = {} }] of Object.entries(responses))
