@@ -69,8 +69,16 @@ for (const runtime of RUNTIMES)
       socket.send({ type: "subscribe", run: body.id });
       expect(await socket.ofType("error")).toMatchObject({ problem: { status: 400 } });
       await socket.ofType("run.completed");
+      socket.send({ type: "signal", run: body.id, name: "none", id: "mine" });
+      expect(await socket.first(({ problem }) => problem?.id === "mine")).toMatchObject({ problem: { status: 404 } });
+      socket.send(Uint8Array.of(1));
+      await socket.first(({ problem }) => problem?.detail === "Messages are text.");
       socket.send("x".repeat(70_000));
       expect((await socket.closed).code).toBe(1009);
+      const binary = new TestSocket(`${url}/v1/live`);
+      await binary.opened;
+      binary.send(new Uint8Array(70_000));
+      expect((await binary.closed).code).toBe(1009);
       expect(await new TestSocket(`${url}/v1/runs/unknown/events`).refused).toBe(404);
       const head = ["GET /v1/live HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"];
       expect(statusOf(await rawRequest(port, { head }))).toBe(400);
