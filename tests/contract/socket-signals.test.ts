@@ -220,14 +220,14 @@ describe("a signal over a socket", () => {
 
   test("comes before those that are sent after it", async () => {
     const socket = await open(acme);
-    for (let round = 0; round < 5; round += 1) {
-      const run = await start();
-      const answers = ["first", "second", "third"].map((name) => signal(socket, { run, ...by(name) }));
-      const [first, ...rest] = await Promise.all(answers);
-      expect(first).toMatchObject({ type: "accepted" });
-      for (const each of rest) expect(each).toMatchObject({ problem: { status: 409 } });
-      expect(await outputOf(run)).toBe("first");
-    }
+    const run = await start();
+    // It takes longer to store than the others, as its data goes to the blob store.
+    const large = "first ".repeat(8_000);
+    const answers = [large, "second", "third"].map((name) => signal(socket, { run, ...by(name) }));
+    const [first, ...rest] = await Promise.all(answers);
+    expect(first).toMatchObject({ type: "accepted" });
+    for (const each of rest) expect(each).toMatchObject({ problem: { status: 409 } });
+    expect(await outputOf(run)).toBe(large);
   });
 
   test("is one of so many under way, and each of a flood is answered", async () => {
