@@ -59,6 +59,7 @@ async function ofKey(c: Context<Env>, access: AccessApi, key: VerifiedKey): Prom
     name: `key ${key.id}`,
     key,
     limits,
+    ...(limits?.rateLimit === undefined ? {} : { asks: () => takeRate(undefined, access, limits) }),
     counted: counting(access, limits),
     hold: () => holdKey(access, key),
   };
@@ -71,12 +72,17 @@ async function ofTicket(access: AccessApi, text: string): Promise<Caller> {
   return {
     tenant,
     name: key === undefined ? "a ticket" : `a ticket of key ${key.id}`,
-    ...(key === undefined ? {} : { holder: `key ${key.id}` }),
+    ...(key === undefined ? {} : { holder: `key ${key.id}`, asks: () => asksForKey(access, key.id) }),
     may: (scope) => scope === "runs:read" || (scope === "signals:write" && canSignal),
     seesAll: false,
     mayWatch: ({ id, workflow }) => runs?.includes(id) === true || workflows?.includes(workflow) === true,
     hold: key === undefined ? FOR_EVER : () => holdKey(access, key),
   };
+}
+
+/** With a ticket more can be asked than its one request, at the cost of the key that it was asked for with. */
+async function asksForKey(access: AccessApi, id: string): Promise<void> {
+  await takeRate(undefined, access, limitsOf(await access.keys.get(id)));
 }
 
 function rights(tenant: string, scopes: readonly Scope[]) {

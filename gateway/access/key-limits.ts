@@ -13,7 +13,11 @@ export interface KeyLimits {
 }
 
 /** Undefined if there is no limit. */
-export function limitsOf({ id, rateLimit, quota }: VerifiedKey): KeyLimits | undefined {
+export function limitsOf({
+  id,
+  rateLimit,
+  quota,
+}: Pick<VerifiedKey, "id" | "rateLimit" | "quota">): KeyLimits | undefined {
   const runsPerDay = quota?.runsPerDay;
   if (rateLimit === undefined && runsPerDay === undefined) return undefined;
   return {
@@ -24,18 +28,22 @@ export function limitsOf({ id, rateLimit, quota }: VerifiedKey): KeyLimits | und
 }
 
 /**
- * Counts a request of a key, and says in the reply how its limit stands
+ * Counts a request of a key, and says in the reply, if there is to be one, how its limit stands
  * (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
  *
  * @throws ProblemError 429 if it has asked too often
  */
-export async function takeRate(c: Context<Env>, access: AccessApi, limits: KeyLimits | undefined): Promise<void> {
+export async function takeRate(
+  c: Context<Env> | undefined,
+  access: AccessApi,
+  limits: KeyLimits | undefined,
+): Promise<void> {
   if (limits?.rateLimit === undefined) return;
   const { key, rateLimit } = limits;
   const { requests, windowMs } = rateLimit;
   const taken = await access.rateLimits.take(`key ${key}`, rateLimit);
-  c.header("RateLimit-Policy", `"requests";q=${requests};w=${Math.ceil(windowMs / 1_000)}`);
-  c.header("RateLimit", `"requests";r=${taken.remaining};t=${Math.ceil(taken.resetMs / 1_000)}`);
+  c?.header("RateLimit-Policy", `"requests";q=${requests};w=${Math.ceil(windowMs / 1_000)}`);
+  c?.header("RateLimit", `"requests";r=${taken.remaining};t=${Math.ceil(taken.resetMs / 1_000)}`);
   if (!taken.allowed) throw tooMany("rate_limit", `This key may ask ${requests} times in ${windowMs} ms.`, taken);
 }
 

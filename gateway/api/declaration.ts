@@ -66,6 +66,8 @@ export interface Declaration<
   raw?: RawBody;
   /** Whether `Idempotency-Key` is taken. */
   idempotent?: boolean;
+  /** Whether the run that it starts is in the trace of the request. */
+  traced?: boolean;
   /** Header fields that it reads beside the usual ones, and what they do. */
   headers?: Record<string, string>;
   answers: A;

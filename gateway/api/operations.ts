@@ -1,10 +1,12 @@
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
+import type { Traced } from "../../engine/index.ts";
 import type { Caller, Door } from "../access/caller.ts";
 import type { Env } from "../context.ts";
 import { idempotencyKey } from "../idempotency.ts";
 import { readJson, readQuery } from "../json.ts";
 import type { Limits } from "../limits.ts";
+import { traceOf } from "../trace.ts";
 import type { Answers, Declaration, Method, Operation } from "./declaration.ts";
 
 /** A request that has been let in and fits what its operation takes. */
@@ -18,6 +20,8 @@ export interface Asked<Q, B, A extends Answers> {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The `Idempotency-Key`, if the operation takes one and it was given. */
   readonly key: string | undefined;
+  /** The request's place in a trace, if the operation takes one. */
+  readonly trace: Traced;
   /** One of the declared answers. */
   reply<S extends keyof A & number>(status: S, value: ReplyOf<A[S]>, headers?: Record<string, string>): Response;
 }
@@ -68,6 +72,7 @@ export class Operations {
         schema === undefined ? {} : readQuery(c, schema, declaration.ticket && "ticket")
       ) as v.InferOutput<Q>;
       const key = declaration.idempotent ? idempotencyKey(c) : undefined;
+      const trace = declaration.traced ? traceOf(c) : {};
       const { value, bytes } =
         declaration.body === undefined
           ? { value: undefined, bytes: NO_BYTES }
@@ -75,7 +80,7 @@ export class Operations {
       const body = value as v.InferOutput<B>;
       const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
         c.json(value, status as 200, { ...nextPage(c, value), ...headers });
-      return handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, reply });
+      return handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, trace, reply });
     });
     return this;
   }

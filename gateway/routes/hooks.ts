@@ -31,13 +31,14 @@ export function hookOperations(operations: Operations, gateway: Gateway): void {
       description:
         "The inbound hook says how it is signed, and what it starts or whom it is told. The same message again is the same run.",
       scope: "public",
+      traced: true,
       raw: { types: ["*/*"], description: "JSON, as it was signed." },
       answers: {
         202: { description: "It has started the run, or was told to it.", schema: receivedView },
       },
       problems: [400, 401, 404, 408, 409, 413, 415, 422, 429],
     },
-    async ({ c, reply }) => {
+    async ({ c, trace, reply }) => {
       const hook = await hooks.receiving(idParam(c, "inbound hook"));
       const bytes = await gather(readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }));
       const { headers } = c.req.raw;
@@ -52,7 +53,7 @@ export function hookOperations(operations: Operations, gateway: Gateway): void {
         const digest = await hexDigest("SHA-256", bytes);
         const idempotency = { scope: `hooks ${hook.id}`, key: id, digest };
         const counted = counting(access, hook.limits);
-        const start = () => millrace.runs.start(action.start, input, { tenant, idempotency });
+        const start = () => millrace.runs.start(action.start, input, { tenant, idempotency, ...trace });
         return accepted(c, await startFor(gateway, { counted }, start));
       }
       const run = at(body, action.runFrom);
