@@ -60,6 +60,7 @@ const KEYS: Record<string, string> = {
   runsByStatus: `${keys.runsByStatus("TENANT", "STATUS")} zset`,
   runsByWorkflow: `${keys.runsByWorkflow("TENANT", "WORKFLOW")} zset`,
   runsByTag: `${keys.runsByTag("TENANT", "TAG")} zset`,
+  ends: `${keys.ends("TENANT")} list`,
   deadLetters: `${keys.deadLetters("TENANT")} zset`,
   once: `${keys.once("TENANT", "HASH")} hash`,
   dedupe: `${keys.dedupe("TENANT", "HASH")} hash`,
@@ -263,7 +264,7 @@ describe("what Redis holds after runs of every kind", () => {
         .replace(/:items:RUN:STEP:0/, ":items:RUN:STEP:CHUNK")
         .replace(/:(step|dead|slots|gate):\w+@\d:\w+(:high)?/, ":$1:WORKFLOW@1:STEP")
         .replace(
-          /:(usage|runs|dead-letters|once|dedupe|parked|schedule|schedules|upload|uploads):(default|idle)/,
+          /:(usage|runs|ends|dead-letters|once|dedupe|parked|schedule|schedules|upload|uploads):(default|idle)/,
           ":$1:TENANT",
         )
         .replace(/:kept:webhooks(:default)?/, (_, tenant) => `:kept:COLLECTION${tenant ? ":TENANT" : ""}`)

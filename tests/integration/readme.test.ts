@@ -83,7 +83,7 @@ describe("the first workflow", () => {
   test("may be followed among all", async () => {
     const program = startFile("node", `${dir.slice(ROOT.length)}/follow.ts`, { env: { REDIS_URL: redis.url } });
     expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(program.output()).toMatch(/^Go on after [0-9a-z]+\.[0-9a-z]+\.\S*\.\S*\.$/m);
+    expect(program.output()).toMatch(/^Go on after [0-9a-z]+\.\S*\.$/m);
   });
 
   test("may be started by the clock", async () => {
