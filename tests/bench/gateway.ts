@@ -18,6 +18,8 @@ const SOCKETS_EACH = 2_500;
 
 interface Figures {
   missed: number;
+  /** In all, and those whose times were measured. */
+  messages: number;
   received: number;
   /** By milliseconds, how often. */
   latencies: number[];
@@ -27,8 +29,8 @@ interface Server {
   gateway: ChildProcess;
   listening: Promise<{ port: number; rss: number }>;
   runs: string[];
-  /** Begins to tell events, until that is ended. */
-  talk(): Promise<() => void>;
+  /** Starts what tells events: first that each run has begun, and once it is sent `go` the others. */
+  talk(): ChildProcess;
 }
 
 async function millrace(processes: Processes, count: number): Promise<Server> {
@@ -45,10 +47,7 @@ async function millrace(processes: Processes, count: number): Promise<Server> {
   await engine.close();
   return {
     ...{ gateway, listening, runs },
-    async talk() {
-      const worker = processes.start("worker", url, count);
-      return () => void worker.kill("SIGTERM");
-    },
+    talk: () => processes.start("worker", url, count),
   };
 }
 
@@ -58,10 +57,10 @@ async function bare(processes: Processes, count: number): Promise<Server> {
   const gateway = processes.start("bare", url);
   return {
     ...{ gateway, listening: said(gateway, "listening"), runs },
-    async talk() {
+    talk() {
       const talking = processes.start("bare-talk", url, EVENTS / count, SECONDS);
       talking.send({ runs });
-      return () => void talking.kill("SIGTERM");
+      return talking;
     },
   };
 }
@@ -70,7 +69,7 @@ async function measured(start: typeof bare, count: number): Promise<Record<strin
   let row: Record<string, string | number> = {};
   await withProcesses(async (processes) => {
     const { gateway, listening, runs, talk } = await start(processes, count);
-    const { port, rss: before } = await listening;
+    const { port, rss } = await listening;
     const counts: number[] = [];
     for (let left = SOCKETS; left > 0; left -= SOCKETS_EACH) counts.push(Math.min(left, SOCKETS_EACH));
     const clients = counts.map((sockets, i) => {
@@ -81,12 +80,16 @@ async function measured(start: typeof bare, count: number): Promise<Record<strin
     });
     await Promise.all(clients.map((client) => said(client, "open")));
     const subscribers = await subscribersOf(processes.url);
-    const opened = await memoryOf(gateway);
-    const stop = await talk();
+    const started = clients.map((client) => said(client, "started"));
+    const talking = talk();
+    await Promise.all(started);
+    const before = await memoryOf(gateway);
+    talking.send("go");
     const figures = await Promise.all(clients.map((client) => said<Figures>(client, "done")));
-    const { rss, cpuS } = await memoryOf(gateway);
-    stop();
+    const after = await memoryOf(gateway);
+    talking.kill("SIGTERM");
     const received = figures.reduce((sum, each) => sum + each.received, 0);
+    const messages = figures.reduce((sum, each) => sum + each.messages, 0);
     const quantile = quantiles(figures, received);
     row = {
       "runs watched": count,
@@ -95,10 +98,10 @@ async function measured(start: typeof bare, count: number): Promise<Record<strin
       "p50 ms": quantile(0.5),
       "p99 ms": quantile(0.99),
       subscribers,
-      "MB before": mb(before),
-      "MB after": mb(rss),
-      "CPU s to open": opened.cpuS.toFixed(1),
-      "CPU µs a message": Math.round(((cpuS - opened.cpuS) * 1e6) / received),
+      "MB at rest": mb(rss),
+      "MB after": mb(after.rss),
+      "CPU s to open": before.cpuS.toFixed(1),
+      "CPU µs a message": Math.round(((after.cpuS - before.cpuS) * 1e6) / messages),
     };
   });
   return row;

@@ -4,7 +4,10 @@ import { paced } from "./definitions.ts";
 
 const [, , url, each, seconds] = process.argv;
 const redis = new Redis(url!);
-process.on("message", async ({ runs }: { runs: string[] }) => {
+const told = new Promise<void>((resolve) => {
+  process.on("message", (message) => message === "go" && resolve());
+});
+process.once("message", async ({ runs }: { runs: string[] }) => {
   const talk = async (run: string) => {
     let seq = 0;
     const tell = (type: string, data?: object) => {
@@ -20,6 +23,8 @@ process.on("message", async ({ runs }: { runs: string[] }) => {
       };
       return redis.publish(`bare:${run}`, JSON.stringify(event));
     };
+    await tell("step.started");
+    await told;
     await paced(Number(each), Number(seconds), (n) => void tell("step.output", { n }));
     await tell("run.completed");
   };

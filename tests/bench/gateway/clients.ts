@@ -7,10 +7,17 @@ let received = 0;
 let missed = 0;
 let open = 0;
 let left = count - stalled;
+let waiting = left;
+let messages = 0;
 
 function take(data: string, last: { seq: number }): void {
   const { seq, at, type } = JSON.parse(data) as { seq?: number; at: string; type: string };
   if (seq === undefined) return;
+  messages += 1;
+  if (type === "step.started") {
+    waiting -= 1;
+    if (waiting === 0) process.send!({ kind: "started" });
+  }
   missed += seq - last.seq - 1;
   last.seq = seq;
   // What was stored before it came is no measure.
@@ -21,7 +28,8 @@ function take(data: string, last: { seq: number }): void {
   }
   if (type !== "run.completed") return;
   left -= 1;
-  if (left === 0) process.send!({ kind: "done", missed, received, latencies: Array.from(latencies, (n) => n ?? 0) });
+  if (left === 0)
+    process.send!({ kind: "done", missed, messages, received, latencies: Array.from(latencies, (n) => n ?? 0) });
 }
 
 async function watch(run: string, isStalled: boolean): Promise<void> {

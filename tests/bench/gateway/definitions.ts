@@ -1,10 +1,18 @@
 import * as v from "valibot";
 import { workflow } from "../../../engine/index.ts";
 
+/** Until this process is told that all who are to hear it do. */
+let go = (): void => {};
+const told = new Promise<void>((resolve) => {
+  go = resolve;
+});
+
+export { go };
+
 /** Emits so many events a second, for so many seconds, each by itself. */
 export const talk = workflow("talk", { input: v.object({ each: v.number(), seconds: v.number() }) }).step(
   "talk",
-  ({ each, seconds }, ctx) => paced(each, seconds, (n) => ctx.emit({ n })),
+  ({ each, seconds }, ctx) => told.then(() => paced(each, seconds, (n) => ctx.emit({ n }))),
 );
 
 /** Calls `tell` so many times a second, for so many seconds, from some time within the first turn on. */
