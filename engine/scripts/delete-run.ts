@@ -44,11 +44,7 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[#KEYS])
 -- Each run that is deleted has ended: so of a tenant that starts no more, what was noted goes as well.
-for _ = 1, 2 do
-  local oldest = redis.call('LINDEX', KEYS[7], 0)
-  if not oldest or tonumber(string.match(oldest, '^%d+')) >= now_ms() - ENDS_MS then break end
-  redis.call('LTRIM', KEYS[7], 1, -1)
-end
+drop_old_ends(KEYS[7], now_ms())
 if row ~= '' then redis.call('ZADD', KEYS[3], now_ms() + tonumber(ARGV[5]), row) end
 return DONE
 `,

@@ -114,6 +114,14 @@ local function note_end(ends_key, now, id, workflow)
   local length = redis.call('RPUSH', ends_key, now .. ' ' .. id .. ' ' .. workflow)
   if length > ENDS_KEPT then redis.call('LTRIM', ends_key, length - ENDS_KEPT, -1) end
 end
+-- Drops the oldest two, where they are too old to be asked for.
+local function drop_old_ends(ends_key, now)
+  for _ = 1, 2 do
+    local oldest = redis.call('LINDEX', ends_key, 0)
+    if not oldest or tonumber(string.match(oldest, '^%d+')) >= now - ENDS_MS then return end
+    redis.call('LTRIM', ends_key, 1, -1)
+  end
+end
 
 -- Adds a step's entry to its stream. What it has follows: names and values. It carries the trace that its run is of, if there
 -- is one: then every attempt is in it, and nobody has to read the run to know.

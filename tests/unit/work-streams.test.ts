@@ -16,11 +16,11 @@ test("nothing trims a stream: what was not delivered yet would be gone, and the 
   for (const [name, text] of found) expect(text, name).not.toMatch(/['"](XTRIM|MAXLEN|MINID)['"]/i);
 });
 
-test("of all that is stored only logs are trimmed, by the one function that counts what it drops", async () => {
+test("only logs are trimmed, by the one function that counts what it drops, and what is noted of ends", async () => {
   const trims = (await sources()).filter(([, text]) => /['"](LTRIM|ZREMRANGEBY\w+)['"]/.test(text));
   expect(trims.map(([name]) => name)).toEqual(["scripts/script.ts"]);
   const [[, text]] = trims as [[string, string]];
-  expect(text.match(/'LTRIM', (\w+)/g)).toEqual(["'LTRIM', log_key"]);
+  expect(text.match(/'LTRIM', (\w+)/g)).toEqual(["'LTRIM', log_key", "'LTRIM', ends_key", "'LTRIM', ends_key"]);
 });
 
 test("nothing claims by XAUTOCLAIM, whose replies differ from version to version", async () => {
