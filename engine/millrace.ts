@@ -3,8 +3,10 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Collection } from "./collections.ts";
 import type { ConfigApi } from "./config.ts";
 import type { DurabilityOption } from "./durability.ts";
+import type { PausesApi } from "./pauses-api.ts";
 import type { WorkerView } from "./read-health.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
+import type { RequestsApi } from "./requests.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
 import type {
@@ -24,8 +26,6 @@ import type {
   OperationView,
   Page,
   PageOptions,
-  Pausable,
-  PausedView,
   Priority,
   QueueView,
   RunStatus,
@@ -195,30 +195,15 @@ export interface DeadLettersApi {
    * Replays those that fit, the newest first; none that die after this call. Begins with the first hundred, and has workers go
    * on.
    *
-   * @param options `limit`: how many at the most; default: all
+   * @param options `limit`: how many at the most, default all; `id`: with one that was given before it is the same work
    * @returns how far it has come
    * @throws InvalidInputError
    */
-  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
   /** Drops those that fit, likewise. */
-  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
   /** How far a `replayMany` or `discardMany` has come. Known for a day after its end. @throws NotFoundError */
   operation(id: string, options?: Tenanted): Promise<OperationView>;
-}
-
-/** What operators do with work that must wait for a while. */
-export interface PausesApi {
-  /**
-   * Of a workflow or a step, no attempt starts any more: what is queued stays so, what is at work goes on. A tenant's
-   * steps are parked as they come up. Nothing is charged an attempt. Pausing twice is fine.
-   *
-   * @throws NotFoundError for an unknown workflow or step, InvalidInputError for a bad tenant, UnavailableError
-   */
-  pause(what: Pausable): Promise<void>;
-  /** Ends that pause, and no other: a step stays paused with its workflow. @throws as `pause` */
-  resume(what: Pausable): Promise<void>;
-  /** @throws UnavailableError */
-  paused(): Promise<PausedView[]>;
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
@@ -227,6 +212,8 @@ export interface Millrace extends PausesApi, VersionsApi {
   readonly blobs: BlobStore;
   /** Documents that come in parts: what the gateway's resumable uploads stand on. */
   readonly uploads: UploadsApi;
+  /** Requests of clients with idempotency keys: what the gateway keeps of those that make more than runs. */
+  readonly requests: RequestsApi;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
   /** API keys, tickets and limits: who may use all this from outside, and how much. */

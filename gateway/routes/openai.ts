@@ -22,7 +22,7 @@ const OF_RUN = { [RUN_HEADER]: "The id of the run that it is." };
 export function openAiOperations(operations: Operations, gateway: Gateway): void {
   const { millrace, limits, remoteModels } = gateway;
   const common = { tag: "Models", scope: "runs:write", errors: openAiError } as const;
-  const asking = { ...common, idempotent: true, bodyBytes: limits.modelRequestBytes, problems: PROBLEMS } as const;
+  const asking = { ...common, idempotent: "by-key", bodyBytes: limits.modelRequestBytes, problems: PROBLEMS } as const;
 
   /** Asked of the store, so that a deployment through another gateway is seen. */
   const models = async () => {

@@ -109,6 +109,7 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
         tag: "Schedules",
         summary: verb === "pause" ? "Pause a schedule" : "Let a schedule go on, with its next tick from now",
         scope: "schedules:write",
+        idempotent: "always",
         answers: { 200: { description: "The schedule.", schema: scheduleView } },
         problems: [409],
       },
@@ -123,7 +124,7 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
       tag: "Schedules",
       summary: "Start a run of a schedule now",
       scope: "schedules:write",
-      idempotent: true,
+      idempotent: "by-key",
       answers: {
         202: {
           description: "The run is accepted.",
