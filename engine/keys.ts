@@ -78,6 +78,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
+  /** String: as a partition's, for scripts whose keys belong to none. */
+  clock(): string {
+    return `{${this.namespace}}:clock`;
+  }
+
   /** Hash: a tenant's records of a collection, by id: `REVISION JSON`. */
   kept(collection: string, tenant: string): string {
     return `{${this.namespace}}:kept:${collection}:${tenant}`;

@@ -96,7 +96,12 @@ export class ApiKeys implements KeysApi {
     if (id === undefined) return undefined;
     this.#listen();
     const digest = await digestOf(secret);
-    const known = await this.#cache.get(id);
+    let known = await this.#cache.get(id);
+    if (known !== undefined && numberOf(known.record, digest) === undefined) {
+      // The secret may be newer than what was read, and the word of that still under way.
+      this.#cache.drop(id);
+      known = await this.#cache.get(id);
+    }
     if (known === undefined) return undefined;
     const { record, nowMs } = known;
     const secretNumber = numberOf(record, digest);

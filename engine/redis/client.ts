@@ -50,6 +50,8 @@ export class Client implements ScriptRunner {
   readonly #slots = new Map<string, number>();
   /** Of a cluster, the clients of its nodes. */
   readonly #nodes = new WeakMap<Redis, Client>();
+  /** Called once it is closed for good. */
+  readonly #whenClosed = new Set<() => void>();
   /** Why there is no connection, while there is none. */
   #trouble: Error | undefined;
 
@@ -58,6 +60,7 @@ export class Client implements ScriptRunner {
     link.on("ready", () => {
       this.#trouble = undefined;
     });
+    link.on("end", () => this.#whenClosed.forEach((close) => void close()));
     // Every call reports its own failure; this tells of attempts to reconnect.
     link.on("error", (error) => {
       this.#trouble = error;
@@ -131,9 +134,10 @@ export class Client implements ScriptRunner {
     );
   }
 
-  /** Of a cluster, a call waits for its node to be known without a deadline of its own. */
+  /** Of a cluster, a call waits for its node to be known without a deadline of its own, and some when it is closed for ever. */
   #settled<T>(promise: Promise<T>): Promise<T> {
-    return this.isCluster ? bounded(promise, CLUSTER_DEADLINE_MS, "The cluster did not answer") : promise;
+    if (!this.isCluster) return promise;
+    return bounded(promise, CLUSTER_DEADLINE_MS, "The cluster did not answer", this.#whenClosed);
   }
 
   /** Sends calls together; their replies in order, and the time of runs just before them. @throws as `call` */

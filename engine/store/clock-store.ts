@@ -5,14 +5,15 @@ import { withClock } from "../scripts/script.ts";
 
 /** A connection over which the time of runs is ahead of the server's by what a key holds; leases keep to the server's. */
 export class ClockedClient extends Client {
-  readonly #key: string;
+  readonly #clocks: readonly string[];
   readonly #scripts = new Map<string, Runnable>();
   #changes = 0;
   #changed = Promise.withResolvers<void>();
 
-  constructor(link: Link, clockKey: string) {
+  /** @param clocks the keys that hold that, all the same: a script reads the one that its own keys share a slot with */
+  constructor(link: Link, clocks: readonly string[]) {
     super(link);
-    this.#key = clockKey;
+    this.#clocks = clocks;
   }
 
   /** How many scripts have run: whatever changes in Redis changes by one. */
@@ -31,15 +32,20 @@ export class ClockedClient extends Client {
     clearTimeout(timer);
   }
 
+  /** Puts the time of runs forward. */
+  async forward(ms: number): Promise<void> {
+    await this.pipeline(this.#clocks.map((clock) => ["INCRBY", clock, ms]));
+  }
+
   override async timed(calls: Call[]): Promise<{ nowMs: number; replies: unknown[] }> {
-    const { nowMs, replies } = await super.timed([["GET", this.#key], ...calls]);
+    const { nowMs, replies } = await super.timed([["GET", this.#clocks[0]!], ...calls]);
     return { nowMs: nowMs + Number(replies[0] ?? 0), replies: replies.slice(1) };
   }
 
   override async run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
     let clocked = this.#scripts.get(script.name);
     if (clocked === undefined) {
-      clocked = { name: script.name, source: withClock(script.source, this.#key) };
+      clocked = { name: script.name, source: withClock(script.source, this.#clockBeside(keys[0])) };
       this.#scripts.set(script.name, clocked);
     }
     try {
@@ -47,6 +53,12 @@ export class ClockedClient extends Client {
     } finally {
       if (script !== rest) this.#note();
     }
+  }
+
+  /** A script's keys are always of a partition, or always of none. */
+  #clockBeside(key = ""): string {
+    const tag = key.slice(0, key.indexOf("}") + 1);
+    return this.#clocks.find((clock) => clock.startsWith(tag)) ?? this.#clocks[0]!;
   }
 
   #note(): void {
@@ -75,11 +87,6 @@ export class ClockStore {
   constructor(client: ClockedClient, keys: PartitionKeys) {
     this.#client = client;
     this.#keys = keys;
-  }
-
-  /** Puts the time of runs forward. */
-  async forward(ms: number): Promise<void> {
-    await this.#client.call("INCRBY", this.#keys.clock(), ms);
   }
 
   /** Removes every key of a namespace. */

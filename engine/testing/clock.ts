@@ -109,7 +109,7 @@ export class TestClock {
 
   async #forward(nowMs: number, ms: number): Promise<void> {
     if (nowMs + ms > LATEST_MS) throw new MillraceError("bad_option", "The clock goes no further than the year 5138.");
-    await this.#parts.store.forward(ms);
+    await this.#parts.client.forward(ms);
   }
 
   /** How things stand when everything rests; undefined if that is not waited for because it is enough. */

@@ -196,9 +196,10 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     if (server !== undefined) cleanups.push(() => server.stop());
 
     const namespace = `kit-${newId()}`;
-    const keys = new NamespaceKeys(namespace).partition(0);
+    const named = new NamespaceKeys(namespace);
+    const keys = named.partition(0);
     const fakes = new Fakes();
-    const millrace = await connectBy((link) => new ClockedClient(link, keys.clock()), {
+    const millrace = await connectBy((link) => new ClockedClient(link, [keys.clock(), named.clock()]), {
       // One clock, one partition.
       ...{ url: url ?? server!.url, namespace, blobs, partitions: 1 },
       workflows: [...new Set(workflows)].map((workflow) => fakes.instrument(workflow)),

@@ -75,7 +75,7 @@ class Model {
       }
     } else if (what.do === "end") await this.#end(what);
     else if (what.do === "cancel") await this.#cancel(what.which);
-    else await this.bench.clock.forward(what.ms);
+    else await this.bench.client.forward(what.ms);
     await this.settle(from);
   }
 
@@ -195,7 +195,7 @@ test("never more than the limits, nobody waits while there is room, and every ru
         for (const each of steps) await model.do(each);
         await model.finish();
         // What was used up has come back, and nothing of it is remembered.
-        await bench.clock.forward(600_000);
+        await bench.client.forward(600_000);
         await bench.tick();
         const { graph } = bench.workflow;
         const gate = await bench.redis.hgetall(bench.keys.gate(graph, "work"));

@@ -97,7 +97,7 @@ describe("with an SDK in the process", () => {
         return n;
       },
     });
-    await using engine = await engineUnderTest([listed]);
+    await using engine = await engineUnderTest([listed], { partitions: 1 });
     await engine.worker();
     gates.open("go");
     const run = await engine.run(listed, 1);

@@ -109,7 +109,7 @@ describe("every attempt is told its run's trace", () => {
         },
       })
       .map("each", { over: (list) => list, limits: { concurrency: 1 }, retry: soon, run: seen.failing(1) });
-    await using engine = await engineUnderTest([limited]);
+    await using engine = await engineUnderTest([limited], { partitions: 1 });
     await engine.worker();
     const ids: string[] = [];
     for (let n = 0; n < 3; n += 1) {

@@ -23,7 +23,7 @@ export class GateBench {
   readonly namespace = freshNamespace();
   readonly redis = rawRedis();
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
-  readonly client = new ClockedClient(linkTo(redisUrl, "gate-bench"), this.keys.clock());
+  readonly client = new ClockedClient(linkTo(redisUrl, "gate-bench"), [this.keys.clock()]);
   readonly clock = new ClockStore(this.client, this.keys);
   readonly store = new Store(this.client, new NamespaceKeys(this.namespace));
   readonly timers = new TimerStore(this.client, this.keys);

@@ -4,6 +4,7 @@ import { connect } from "../../../engine/index.ts";
 import { openDoor } from "../../../gateway/access/open-door.ts";
 import { createApp } from "../../../gateway/app.ts";
 import { serve } from "../../../gateway/entry/node.ts";
+import { profiled } from "../profile.ts";
 import { talk, work } from "./definitions.ts";
 
 const [, , url, dir] = process.argv;
@@ -19,7 +20,9 @@ let most = 0;
 setInterval(() => {
   most = Math.max(most, process.memoryUsage.rss());
 }, 20);
-process.on("message", () => {
+const stopProfile = await profiled("gateway");
+process.on("message", async () => {
+  await stopProfile();
   const { user, system } = process.cpuUsage();
   process.send!({ kind: "memory", rss: process.memoryUsage.rss(), most, cpuS: (user + system) / 1e6 });
   most = 0;

@@ -1,6 +1,7 @@
 import { configure, reset } from "@logtape/logtape";
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { digestOf } from "../../../engine/access/secrets.ts";
 import type { KeyEnd, KeyWithSecret, Millrace, VerifiedKey } from "../../../engine/index.ts";
 import { NamespaceKeys } from "../../../engine/keys.ts";
 import { type EngineUnderTest, engineUnderTest } from "../../support/engine-under-test.ts";
@@ -183,6 +184,16 @@ describe("a key that is rotated", () => {
     expect(told).toEqual([]);
   });
 
+  test("works with the new secret where that was not heard of yet", async () => {
+    const made = await make();
+    await known(bob, made);
+    const secret = `${made.secret.slice(0, -4)}${made.secret.endsWith("2222") ? "3333" : "2222"}`;
+    // As the script does, but for the word that it sends.
+    await rawRedis().hset(keys().apiKey(made.id), { digest: await digestOf(secret), secretNumber: 2 });
+    expect(await bob.access.keys.verify(secret)).toMatchObject({ id: made.id, secretNumber: 2 });
+    expect(await verify(bob, made)).toBeUndefined();
+  });
+
   test("may be given another end", async () => {
     const expiresAt = new Date(Date.now() + 60_000);
     const made = await make();
@@ -194,7 +205,8 @@ describe("a key that is rotated", () => {
   });
 });
 
-test("a Redis that is away lets nobody in", async () => {
+// Past the proxy, a cluster's nodes are reached all the same.
+test.skipIf(isCluster)("a Redis that is away lets nobody in", async () => {
   await using proxy = await openProxy();
   await using behind = await engineUnderTest([], { namespace, url: proxy.url });
   const made = await make();

@@ -20,7 +20,7 @@ let store: Store;
 let timers: TimerStore;
 beforeEach(() => {
   bench = new StoreBench();
-  client = new ClockedClient(linkTo(redisUrl, "clock-bench"), bench.keys.clock());
+  client = new ClockedClient(linkTo(redisUrl, "clock-bench"), [bench.keys.clock()]);
   clock = new ClockStore(client, bench.keys);
   store = new Store(client, new NamespaceKeys(bench.namespace));
   timers = new TimerStore(client, bench.keys);
@@ -84,8 +84,8 @@ describe("over the kit's connection", () => {
 
   test("runs go by the clock: what is stored, and what is due", async () => {
     const before = await bench.state();
-    await clock.forward(DAY_MS);
-    await clock.forward(2 * DAY_MS);
+    await client.forward(DAY_MS);
+    await client.forward(2 * DAY_MS);
     expect(changes(before, await bench.state())).toEqual({ clock: [`a string: ${3 * DAY_MS}`] });
     const now = Date.now();
     await store.admit({ id: bench.run, graph: bench.stream("a").graph, tenant: "default", input: "1" });
@@ -107,7 +107,7 @@ describe("over the kit's connection", () => {
     expect(await beat()).toEqual([]);
     // Beats came without a gap for long enough for leases to be looked at.
     await bench.redis.hset(bench.keys.beats(), "since", Date.now() - 2 * LEASE_MS);
-    await clock.forward(DAY_MS);
+    await client.forward(DAY_MS);
     expect(await store.reclaim(stream, "bob", "expired", LEASE_MS, 10, [])).toEqual([]);
     expect(await beat()).toEqual([]);
     const { last, since } = await bench.redis.hgetall(bench.keys.beats());

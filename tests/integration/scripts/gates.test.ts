@@ -173,7 +173,7 @@ describe("the end of what has a slot", () => {
     const nextMs = await bench.tick();
     expect(nextMs).toBeGreaterThan(15_000);
     expect(nextMs).toBeLessThanOrEqual(20_100);
-    await bench.clock.forward(nextMs!);
+    await bench.client.forward(nextMs!);
     await bench.tick();
     expect((await bench.take(bench.passed)).map((each) => each.run)).toEqual([bench.names.TWO]);
   });

@@ -27,7 +27,7 @@ export class ModelBench {
   readonly namespace = freshNamespace();
   readonly redis = rawRedis();
   readonly keys = new NamespaceKeys(this.namespace).partition(0);
-  readonly #client = new ClockedClient(linkTo(redisUrl, "model-bench"), this.keys.clock());
+  readonly #client = new ClockedClient(linkTo(redisUrl, "model-bench"), [this.keys.clock()]);
   readonly #clock = new ClockStore(this.#client, this.keys);
   #store = new Store(this.#client, new NamespaceKeys(this.namespace));
   readonly #timers = new TimerStore(this.#client, this.keys);
@@ -156,7 +156,7 @@ export class ModelBench {
   }
 
   async forward(ms: number): Promise<void> {
-    await this.#clock.forward(ms);
+    await this.#client.forward(ms);
   }
 
   /** The rows that are due, by what they are about. */
