@@ -3,6 +3,9 @@ import { hexDigest, type StartOptions } from "../engine/index.ts";
 import type { Env } from "./context.ts";
 import { ProblemError } from "./problem.ts";
 
+/** What an `Idempotency-Key` may be. */
+export const KEY_PATTERN = /^[\x20-\x7e]{1,255}$/;
+
 /**
  * The request's `Idempotency-Key`; undefined without one.
  * (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)
@@ -11,7 +14,7 @@ import { ProblemError } from "./problem.ts";
  */
 export function idempotencyKey(c: Context<Env>): string | undefined {
   const key = c.req.header("idempotency-key");
-  if (key === undefined || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
+  if (key === undefined || KEY_PATTERN.test(key)) return key;
   throw new ProblemError(400, "idempotency_key", "An Idempotency-Key is 1 to 255 printable ASCII characters.");
 }
 

@@ -28,6 +28,8 @@ export interface Limits {
   messageBytes: number;
   /** Runs, workflows and the like that are watched over one `/v1/live` socket. */
   subscriptions: number;
+  /** Signals of one socket that are not answered yet. */
+  socketSignals: number;
   /** Sockets and event streams that are open at once. */
   sockets: number;
   /** The same of one key, or of one subject of tokens. */
@@ -49,6 +51,7 @@ export const DEFAULT_LIMITS: Limits = {
   socketBufferBytes: 1_048_576,
   messageBytes: 65_536,
   subscriptions: 1_000,
+  socketSignals: 16,
   sockets: 50_000,
   socketsPerKey: 20_000,
 };

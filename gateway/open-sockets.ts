@@ -1,6 +1,9 @@
+import { getLogger } from "@logtape/logtape";
 import { defineWebSocketHelper, type UpgradeWebSocket, type WSContext } from "hono/ws";
 import { PING_MS } from "./limits.ts";
 import { CLOSE } from "./live/close-codes.ts";
+
+const log = getLogger(["millrace", "gateway"]);
 
 export interface OpenSockets {
   /** The runtime's own, with its sockets counted. */
@@ -56,16 +59,17 @@ export function openSockets(
 
   const upgradeWebSocket = defineWebSocketHelper((c, events) => {
     const kept = {
-      ...events,
-      onOpen(event: Event, ws: WSContext) {
+      onOpen: guarded((event: Event, ws) => {
         add(ws);
         events.onOpen?.(event, ws);
         if (closing) goAway(ws);
-      },
-      onClose(event: CloseEvent, ws: WSContext) {
+      }),
+      onMessage: guarded((event: MessageEvent, ws) => events.onMessage?.(event, ws)),
+      onClose: guarded((event: CloseEvent, ws) => {
         remove(ws);
         events.onClose?.(event, ws);
-      },
+      }),
+      onError: guarded((event: Event, ws) => events.onError?.(event, ws)),
     };
     return upgrade(c, kept, options);
   });
@@ -85,6 +89,18 @@ export function openSockets(
   }
 
   return { upgradeWebSocket, close };
+}
+
+/** What fails for one socket ends that one: where a runtime calls this, nobody else would catch it. */
+function guarded<E>(handle: (event: E, ws: WSContext) => void): (event: E, ws: WSContext) => void {
+  return (event, ws) => {
+    try {
+      handle(event, ws);
+    } catch (error) {
+      log.error("a socket failed: {error}", { error });
+      ws.close(CLOSE.failed, "something went wrong here");
+    }
+  };
 }
 
 /** A socket of the package `ws`, which Node's entry uses. */

@@ -24,6 +24,11 @@ export interface Problem {
   run?: string;
   workflow?: string;
   all?: true;
+  /** On a socket: the signal that it is about, and the id that its client gave the message. */
+  name?: string;
+  id?: string;
+  /** On a socket, in seconds: what the header `Retry-After` says of a reply. */
+  retryAfter?: number;
 }
 
 const TITLES: Record<number, string> = {

@@ -26,7 +26,6 @@ export const date = v.pipe(
 /** How soon a run's steps are read where much waits. */
 export const priority = v.optional(v.picklist(PRIORITIES, `One of ${PRIORITIES.join(", ")}.`));
 
-/** Fields of the contract that the engine cannot honour yet are refused: to ignore them would be a broken promise. */
 /** A whole number of milliseconds. */
 const ms = (least: number, most: number) => {
   const message = `A whole number of milliseconds from ${least} to ${most}.`;

@@ -21,6 +21,12 @@ export interface Caller {
   mayWatch(run: { id: string; workflow: string }): boolean;
   /** Starts a run, which counts against what the caller may start. Undefined: there is no such limit. */
   readonly counted?: <T extends { created: boolean }>(start: () => Promise<T>) => Promise<T>;
+  /**
+   * Counts one more request of the caller, for what it asks over a socket. Undefined: there is no such limit.
+   *
+   * @throws ProblemError 429 if it has asked too often
+   */
+  readonly asks?: () => Promise<void>;
   /** For what outlives the request: a signal that is aborted once the caller is no longer let in. Whoever holds it lets go of it. */
   hold(): { signal: AbortSignal; release(): void };
 }

@@ -52,12 +52,14 @@ export function keyDoor(access: AccessApi, { jwt }: { jwt?: JwtVerifier } = {}):
 }
 
 async function ofKey(c: Context<Env>, access: AccessApi, key: VerifiedKey): Promise<Caller> {
-  if (key.rateLimit !== undefined) await takeRate(c, access, key.id, key.rateLimit);
+  const { id, rateLimit } = key;
+  if (rateLimit !== undefined) await takeRate(c, access, id, rateLimit);
   return {
     ...rights(key.tenant, key.scopes),
-    name: `key ${key.id}`,
+    name: `key ${id}`,
     key,
-    ...(key.quota?.runsPerDay === undefined ? {} : { counted: counting(access, key.id, key.quota.runsPerDay) }),
+    ...(rateLimit === undefined ? {} : { asks: () => takeRate(undefined, access, id, rateLimit) }),
+    ...(key.quota?.runsPerDay === undefined ? {} : { counted: counting(access, id, key.quota.runsPerDay) }),
     hold: () => holdKey(access, key),
   };
 }
@@ -69,12 +71,18 @@ async function ofTicket(access: AccessApi, text: string): Promise<Caller> {
   return {
     tenant,
     name: key === undefined ? "a ticket" : `a ticket of key ${key.id}`,
-    ...(key === undefined ? {} : { holder: `key ${key.id}` }),
+    ...(key === undefined ? {} : { holder: `key ${key.id}`, asks: () => asksForKey(access, key.id) }),
     may: (scope) => scope === "runs:read" || (scope === "signals:write" && canSignal),
     seesAll: false,
     mayWatch: ({ id, workflow }) => runs?.includes(id) === true || workflows?.includes(workflow) === true,
     hold: key === undefined ? FOR_EVER : () => holdKey(access, key),
   };
+}
+
+/** With a ticket more can be asked than its one request, at the cost of the key that it was asked for with. */
+async function asksForKey(access: AccessApi, id: string): Promise<void> {
+  const { rateLimit } = await access.keys.get(id);
+  if (rateLimit !== undefined) await takeRate(undefined, access, id, rateLimit);
 }
 
 function rights(tenant: string, scopes: readonly Scope[]) {

@@ -5,16 +5,21 @@ import { ProblemError } from "../problem.ts";
 import type { Caller } from "./caller.ts";
 
 /**
- * Counts a request of a key, and says in the reply how its limit stands
+ * Counts a request of a key, and says in the reply, if there is to be one, how its limit stands
  * (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
  *
  * @throws ProblemError 429 if it has asked too often
  */
-export async function takeRate(c: Context<Env>, access: AccessApi, key: string, limit: RateLimit): Promise<void> {
+export async function takeRate(
+  c: Context<Env> | undefined,
+  access: AccessApi,
+  key: string,
+  limit: RateLimit,
+): Promise<void> {
   const taken = await access.rateLimits.take(`key ${key}`, limit);
   const { requests, windowMs } = limit;
-  c.header("RateLimit-Policy", `"requests";q=${requests};w=${Math.ceil(windowMs / 1_000)}`);
-  c.header("RateLimit", `"requests";r=${taken.remaining};t=${Math.ceil(taken.resetMs / 1_000)}`);
+  c?.header("RateLimit-Policy", `"requests";q=${requests};w=${Math.ceil(windowMs / 1_000)}`);
+  c?.header("RateLimit", `"requests";r=${taken.remaining};t=${Math.ceil(taken.resetMs / 1_000)}`);
   if (!taken.allowed) throw tooMany("rate_limit", `This key may ask ${requests} times in ${windowMs} ms.`, taken);
 }
 

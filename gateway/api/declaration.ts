@@ -69,6 +69,8 @@ export interface Declaration<
    * of `by-reply` the gateway keeps the reply for the key, and it makes what it makes with the draw that it is given.
    */
   idempotent?: "always" | "by-key" | "by-reply";
+  /** Whether the run that it starts is in the trace of the request. */
+  traced?: boolean;
   /** Header fields that it reads beside the usual ones, and what they do. */
   headers?: Record<string, string>;
   answers: A;

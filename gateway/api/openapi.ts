@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { ID_PATTERN } from "../../engine/index.ts";
 import { NAMED } from "../views/named.ts";
 import { type Answer, type Declaration, type Operation, TAGS, takesKey } from "./declaration.ts";
+import { bare, open, overrideRef } from "./json-schema.ts";
 
 /** An OpenAPI 3.1 document, as JSON holds it (https://spec.openapis.org/oas/v3.1.1.html). */
 export type OpenApi = Record<string, unknown>;
@@ -12,6 +13,15 @@ const IDEMPOTENCY_KEY = {
   in: "header",
   description: "1 to 255 printable ASCII characters. The same request with the same key is carried out once.",
   schema: { type: "string", minLength: 1, maxLength: 255 },
+};
+
+/** https://www.w3.org/TR/trace-context/ */
+const TRACE = {
+  traceparent: "Where the request is in a trace, which the run goes on with. One that is invalid is ignored.",
+  tracestate: "What goes with that: as many of its first members as go into 96 characters are kept.",
+};
+const TRACED = {
+  traceparent: "Where that trace has gone on, if the request or the gateway is in one.",
 };
 
 /** Every problem that there is, by what makes it possible. */
@@ -76,7 +86,7 @@ export function openApi(operations: readonly Operation[], { version }: { version
 }
 
 function operationObject(path: string, declaration: Declaration): Record<string, unknown> {
-  const { id, tag, summary, description, scope, ticket, idempotent, answers, errors } = declaration;
+  const { id, tag, summary, description, scope, ticket, idempotent, traced, answers, errors } = declaration;
   const key = { key: scope === "public" ? [] : [scope] };
   const body = requestBody(declaration);
   return {
@@ -89,7 +99,9 @@ function operationObject(path: string, declaration: Declaration): Record<string,
     parameters: [...pathParameters(path), ...queryParameters(declaration), ...headerParameters(declaration)],
     ...(body === undefined ? {} : { requestBody: body }),
     responses: {
-      ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
+      ...Object.fromEntries(
+        Object.entries(answers).map(([status, answer]) => [status, response(traced ? inTrace(answer) : answer)]),
+      ),
       ...Object.fromEntries(
         problemsOf(path, declaration)
           .filter((status) => !(status in answers))
@@ -140,8 +152,12 @@ function queryParameters({ query }: Declaration): unknown[] {
   }));
 }
 
-function headerParameters({ idempotent, headers = {} }: Declaration): unknown[] {
-  const others = Object.entries(headers).map(([name, description]) => ({
+function inTrace(answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, ...TRACED } };
+}
+
+function headerParameters({ idempotent, traced, headers = {} }: Declaration): unknown[] {
+  const others = Object.entries({ ...headers, ...(traced ? TRACE : {}) }).map(([name, description]) => ({
     name,
     in: "header",
     description,
@@ -185,7 +201,7 @@ const OPTIONS = {
   target: "draft-2020-12",
   errorMode: "ignore",
   definitions: NAMED as never,
-  overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
+  overrideRef,
 } satisfies ConversionConfig;
 
 /** What a schema takes, as JSON Schema. */
@@ -196,17 +212,4 @@ function takenSchema(schema: v.GenericSchema): JsonSchema {
 /** What is answered, as JSON Schema. */
 function replySchema(schema: v.GenericSchema): JsonSchema {
   return open(bare(toJsonSchema(schema as never, { ...OPTIONS, typeMode: "output" })));
-}
-
-/** Later versions may have more fields, so clients are not told that there are no others. */
-function open<T>(schema: T): T {
-  return JSON.parse(JSON.stringify(schema), (_, value) => {
-    if (value?.additionalProperties === false) delete value.additionalProperties;
-    return value;
-  });
-}
-
-/** The named ones stand in one place for all. */
-function bare({ $schema: _, $defs: __, ...schema }: JsonSchema): JsonSchema {
-  return schema;
 }

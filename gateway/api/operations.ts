@@ -1,11 +1,12 @@
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import type { Draw } from "../../engine/index.ts";
+import type { Draw, Traced } from "../../engine/index.ts";
 import type { Caller, Door } from "../access/caller.ts";
 import type { Env, Gateway } from "../context.ts";
 import { idempotencyKey } from "../idempotency.ts";
 import { readJson, readQuery } from "../json.ts";
 import { answerOnce } from "../keyed/answer-once.ts";
+import { traceOf } from "../trace.ts";
 import { type Answers, type Declaration, type Method, type Operation, takesKey } from "./declaration.ts";
 
 /** A request that has been let in and fits what its operation takes. */
@@ -21,6 +22,8 @@ export interface Asked<Q, B, A extends Answers> {
   readonly key: string | undefined;
   /** What to make something with, if the operation is `by-reply` and has a key. */
   readonly draw: Draw | undefined;
+  /** The request's place in a trace, if the operation takes one. */
+  readonly trace: Traced;
   /** One of the declared answers. */
   reply<S extends keyof A & number>(status: S, value: ReplyOf<A[S]>, headers?: Record<string, string>): Response;
 }
@@ -73,6 +76,7 @@ export class Operations {
         schema === undefined ? {} : readQuery(c, schema, declaration.ticket && "ticket")
       ) as v.InferOutput<Q>;
       const key = takesKey(declaration) ? idempotencyKey(c) : undefined;
+      const trace = declaration.traced ? traceOf(c) : {};
       const { value, bytes } =
         declaration.body === undefined
           ? { value: undefined, bytes: NO_BYTES }
@@ -80,7 +84,8 @@ export class Operations {
       const body = value as v.InferOutput<B>;
       const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
         c.json(value, status as 200, { ...nextPage(c, value), ...headers });
-      const make = (draw?: Draw) => handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, draw, reply });
+      const asked = { c, caller, tenant: caller.tenant, query, body, bytes, key, trace, reply };
+      const make = (draw?: Draw) => handle({ ...asked, draw });
       if (declaration.idempotent !== "by-reply" || key === undefined) return make();
       return answerOnce(c, parts, { operation: declaration.id, caller, key, bytes }, make);
     });

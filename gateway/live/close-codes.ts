@@ -8,7 +8,7 @@ export const CLOSE = {
   refused: 1008,
   /** A message from the client is too large. */
   tooLarge: 1009,
-  /** The run cannot be watched. */
+  /** The run cannot be watched, or something went wrong here. */
   failed: 1011,
   /** The client does not read what is sent. */
   slow: 1013,

@@ -3,17 +3,20 @@ import { NAME_PATTERN, NotFoundError, SlowWatcherError } from "../../engine/inde
 import { type Caller, demandRun } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { checkId } from "../ids.ts";
-import { check, parseJson } from "../json.ts";
+import { check } from "../json.ts";
 import { ProblemError, problemOf } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
+import { hear } from "./hear.ts";
 import { type ClientMessage, clientMessage, ofRun } from "./messages.ts";
 import { runCursor } from "./resume.ts";
+import { SocketSignals } from "./signals.ts";
 import { type About, LiveSocket } from "./socket.ts";
 import { type StreamOf, streamFor } from "./stream.ts";
 
 /** A socket that carries the events of what its client asks for: single runs, until each has ended, workflows, or all. */
 export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   const { millrace, limits } = gateway;
+  const signals = new SocketSignals(gateway, caller);
   let socket: LiveSocket | undefined;
   const subscriptions = new Map<string, AbortController>();
   /** Those too that were unsubscribed and are still ending. */
@@ -56,8 +59,11 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
     }
   }
 
-  function obey(socket: LiveSocket, text: string): void {
-    const asked = check(clientMessage, parseJson(text, "message"), "message");
+  function obey(socket: LiveSocket, asked: ClientMessage): void {
+    if (asked.type === "signal") {
+      signals.take(socket, asked);
+      return;
+    }
     const { run, workflow } = asked;
     if (run !== undefined) {
       checkId(run, "run");
@@ -82,15 +88,7 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
     onOpen(_, ws) {
       socket = new LiveSocket(ws, gateway, caller);
     },
-    onMessage(event) {
-      if (socket === undefined) return;
-      try {
-        const text = socket.textOf(event.data);
-        if (text !== undefined) obey(socket, text);
-      } catch (error) {
-        socket.refuse(problemOf(error));
-      }
-    },
+    onMessage: (event) => hear(socket, event.data, clientMessage, obey),
     onClose: () => socket?.closed(),
     onError: () => socket?.closed(),
   };

@@ -1,13 +1,17 @@
 import type { WSEvents } from "hono/ws";
 import type { Caller } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
-import { ProblemError, problemOf } from "../problem.ts";
+import { problemOf } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
+import { hear } from "./hear.ts";
+import { signalMessage } from "./messages.ts";
 import { runCursor } from "./resume.ts";
+import { SocketSignals } from "./signals.ts";
 import { LiveSocket } from "./socket.ts";
 
-/** A socket that carries one run's events, and closes with 1000 when the run has ended. */
+/** A socket that carries one run's events, takes signals, and closes with 1000 when the run has ended. */
 export function runEvents(gateway: Gateway, caller: Caller, run: string, after: string | undefined): WSEvents {
+  const signals = new SocketSignals(gateway, caller);
   let socket: LiveSocket | undefined;
 
   async function feed(socket: LiveSocket): Promise<void> {
@@ -15,6 +19,7 @@ export function runEvents(gateway: Gateway, caller: Caller, run: string, after: 
     try {
       const messages = gateway.millrace.watch(run, { tenant: caller.tenant, after, signal });
       await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, after)}`);
+      await signals.answered();
       socket.close(CLOSE.done, "the run has ended");
     } catch (error) {
       gateway.log.warn("{run} could not be watched for a socket: {error}", { run, error });
@@ -28,14 +33,7 @@ export function runEvents(gateway: Gateway, caller: Caller, run: string, after: 
       socket = new LiveSocket(ws, gateway, caller);
       void feed(socket);
     },
-    onMessage(event) {
-      try {
-        if (socket?.textOf(event.data) !== undefined)
-          throw new ProblemError(400, "malformed_message", "This socket takes no messages; /v1/live does.");
-      } catch (error) {
-        socket?.refuse(problemOf(error));
-      }
-    },
+    onMessage: (event) => hear(socket, event.data, signalMessage, (from, asked) => signals.take(from, asked)),
     onClose: () => socket?.closed(),
     onError: () => socket?.closed(),
   };

@@ -8,8 +8,8 @@ import { textOf } from "./text.ts";
 /** How often a full socket is looked at: there is no event for its getting empty on every runtime. */
 const DRAIN_POLL_MS = 25;
 
-/** What a message of a socket is about, where it is about one of several. */
-export type About = { run?: string; workflow?: string; all?: true };
+/** What a message of a socket is about, where it is about one of several: also the signal, and the client's own id for it. */
+export type About = { run?: string; workflow?: string; all?: true; name?: string; id?: string };
 
 /**
  * What a client's socket is to those who write to it. Nothing that has a number is dropped: what it cannot take waits, and then it
@@ -64,6 +64,13 @@ export class LiveSocket {
     }
   }
 
+  /** Writes one message of no feed, once there is room for it. */
+  async tell(message: object): Promise<void> {
+    while (this.#isFull() && !this.signal.aborted)
+      await this.#drain("slow reader; resume each run after its last cursor");
+    if (!this.signal.aborted) this.#ws.send(JSON.stringify(message));
+  }
+
   /** An error that the client is told of. */
   refuse(error: ProblemError, about: About = {}): void {
     if (this.signal.aborted) return;
@@ -71,7 +78,8 @@ export class LiveSocket {
       this.close(CLOSE.slow, "slow reader; resume each run after its last cursor");
       return;
     }
-    const problem: Problem = { ...error.toProblem(), ...about };
+    const retryAfter = Number(error.headers["Retry-After"]);
+    const problem: Problem = { ...error.toProblem(), ...(retryAfter > 0 ? { retryAfter } : {}), ...about };
     this.#ws.send(JSON.stringify({ type: "error", problem }));
   }
 

@@ -39,9 +39,15 @@ export async function upgrade(c: Context<Env>, gateway: Gateway, events: WSEvent
 /** Seen to here, so that what no runtime takes is not counted first (RFC 6455, 4.2.1). */
 function isHandshake(c: Context<Env>): boolean {
   const key = c.req.header("sec-websocket-key") ?? "";
-  return /^[+/0-9A-Za-z]{22}==$/.test(key) && c.req.header("sec-websocket-version") === "13";
+  const connection = c.req.header("connection") ?? "";
+  return (
+    /^[+/0-9A-Za-z]{22}==$/.test(key) &&
+    c.req.header("sec-websocket-version") === "13" &&
+    connection.split(",").some((option) => option.trim().toLowerCase() === "upgrade")
+  );
 }
 
-function badHandshake(cause?: unknown): ProblemError {
+/** What is answered to a handshake that is none. */
+export function badHandshake(cause?: unknown): ProblemError {
   return new ProblemError(400, "bad_handshake", "This is not the beginning of a WebSocket.", { cause });
 }

@@ -11,7 +11,7 @@ export function observed({ metrics, log }: Gateway): MiddlewareHandler<Env> {
   return async (c, next) => {
     const began = performance.now();
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
-    // Once it is upgraded, Deno lets nobody read the request.
+    // Once it is upgraded, a runtime may let nobody read the request.
     const isSocket = isUpgrade(c);
     await next();
     const seconds = (performance.now() - began) / 1_000;

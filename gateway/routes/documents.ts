@@ -8,7 +8,6 @@ import type { Gateway } from "../context.ts";
 import { digestOf, idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError } from "../problem.ts";
-import { traceOf } from "../trace.ts";
 import { receive } from "../upload/incoming.ts";
 import { attachment } from "../upload/name.ts";
 import { answerTo, entityTag, isConditional } from "../upload/ranges.ts";
@@ -40,6 +39,7 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
       description: "With `workflow` a run of it is started with `{document}` as its input.",
       scope: "documents:write",
       idempotent: "by-key",
+      traced: true,
       query: uploadQuery,
       raw: {
         types: ["multipart/form-data", "*/*"],
@@ -55,7 +55,7 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
       },
       problems: [404, 409],
     },
-    async ({ c, caller, tenant, query: { name, workflow }, key, reply }) => {
+    async ({ c, caller, tenant, query: { name, workflow }, key, trace, reply }) => {
       if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
 
       if (workflow !== undefined) demand(caller, "runs:write");
@@ -73,9 +73,7 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
         return reply(201, kept, { Location: `/v1/documents/${kept.id}` });
       }
 
-      const started = await startFor(gateway, caller, () =>
-        startWith(workflow, document, key, { tenant, ...traceOf(c) }),
-      );
+      const started = await startFor(gateway, caller, () => startWith(workflow, document, key, { tenant, ...trace }));
       if (started.created) return accepted(c, started, { document });
       await blobs.delete(tenant, document.id);
       const first = await millrace.runs.get(started.id, { tenant });

@@ -48,7 +48,7 @@ export function eventOperations(operations: Operations, gateway: Gateway): void 
       tag: "Live",
       summary: "Watch a run",
       description:
-        "A WebSocket if the request asks for the upgrade, else Server-Sent Events whose `id` is the event's cursor. Both begin after `after`, or after `Last-Event-ID`, and end with the run.",
+        "A WebSocket if the request asks for the upgrade, else Server-Sent Events whose `id` is the event's cursor. Both begin after `after`, or after `Last-Event-ID`, and end with the run. The socket takes signals, too.",
       scope: "runs:read",
       ticket: "watch",
       query: eventsQuery,
@@ -80,7 +80,7 @@ export function eventOperations(operations: Operations, gateway: Gateway): void 
       tag: "Live",
       summary: "Watch many runs",
       description:
-        "A WebSocket if the request asks for the upgrade, which takes no parameters: what is watched is said by messages. Else Server-Sent Events of the runs `run`, up to 50, and of a `workflow` or of `all`. Their `id` says where all of them are.",
+        "A WebSocket if the request asks for the upgrade, which takes no parameters: what is watched, and which signals are sent, is said by messages, which `/asyncapi.json` has. Else Server-Sent Events of the runs `run`, up to 50, and of a `workflow` or of `all`. Their `id` says where all of them are.",
       scope: "runs:read",
       ticket: "watch",
       query: liveQuery,

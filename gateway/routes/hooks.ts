@@ -28,13 +28,14 @@ export function hookOperations(operations: Operations, { millrace, limits, metri
         "The inbound hook says how it is signed, and what it starts or whom it is told. The same message again is the same run.",
       scope: "public",
       idempotent: "always",
+      traced: true,
       raw: { types: ["*/*"], description: "JSON, as it was signed." },
       answers: {
         202: { description: "It has started the run, or was told to it.", schema: receivedView },
       },
       problems: [400, 401, 404, 408, 409, 413, 415, 422],
     },
-    async ({ c, reply }) => {
+    async ({ c, trace, reply }) => {
       const hook = await hooks.receiving(idParam(c, "inbound hook"));
       const bytes = await gather(readBody(c.req.raw, { maxBytes: limits.jsonBytes, idleMs: limits.bodyIdleMs }));
       const { headers } = c.req.raw;
@@ -46,7 +47,7 @@ export function hookOperations(operations: Operations, { millrace, limits, metri
         const input = action.headers === undefined ? body : { headers: named(headers, action.headers), body };
         const digest = await hexDigest("SHA-256", bytes);
         const idempotency = { scope: `hooks ${hook.id}`, key: id, digest };
-        const started = await millrace.runs.start(action.start, input, { tenant, idempotency });
+        const started = await millrace.runs.start(action.start, input, { tenant, idempotency, ...trace });
         metrics.admitted(started.workflow, started.created);
         return accepted(c, started);
       }

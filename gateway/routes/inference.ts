@@ -8,7 +8,6 @@ import { idempotency } from "../idempotency.ts";
 import { sseResponse } from "../live/sse.ts";
 import { checkInference } from "../openai/models.ts";
 import { priority } from "../schemas.ts";
-import { traceOf } from "../trace.ts";
 import { acceptedRun } from "../views/common.ts";
 import { runView } from "../views/runs.ts";
 import { endsWithin } from "../waiting.ts";
@@ -32,6 +31,7 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
         "It is a run of the workflow `inference`. With `Prefer: wait=N` the answer is the run, if it ends in N seconds; with `Accept: text/event-stream` its events as they come.",
       scope: "runs:write",
       idempotent: "by-key",
+      traced: true,
       body,
       headers: {
         Prefer: "`wait=N`: wait so many seconds for the run's end.",
@@ -47,12 +47,12 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
       },
       problems: [400, 409],
     },
-    async ({ c, caller, tenant, body, bytes, key, reply }) => {
+    async ({ c, caller, tenant, body, bytes, key, trace, reply }) => {
       const { priority, ...input } = body;
       checkInference(input);
       const same = await idempotency(key, WORKFLOW, [bytes]);
       const started = await startFor(gateway, caller, () =>
-        millrace.runs.start(WORKFLOW, input, { tenant, priority, ...traceOf(c), ...same }),
+        millrace.runs.start(WORKFLOW, input, { tenant, priority, ...trace, ...same }),
       );
 
       if (/\btext\/event-stream\b/i.test(c.req.header("accept") ?? ""))

@@ -11,7 +11,6 @@ import { embeddingList, embeddingsInputOf, embeddingsRequest } from "../openai/e
 import { notEnded, RUN_HEADER, runFailure } from "../openai/errors.ts";
 import { checkChat, checkEmbedding, modelsOf, noSuchModel } from "../openai/models.ts";
 import { chunkResponse } from "../openai/stream.ts";
-import { traceOf } from "../trace.ts";
 import { completionView, embeddingListView, modelListView, modelView, openAiError } from "../views/openai.ts";
 import { endsWithin } from "../waiting.ts";
 
@@ -22,7 +21,13 @@ const OF_RUN = { [RUN_HEADER]: "The id of the run that it is." };
 export function openAiOperations(operations: Operations, gateway: Gateway): void {
   const { millrace, limits, remoteModels } = gateway;
   const common = { tag: "Models", scope: "runs:write", errors: openAiError } as const;
-  const asking = { ...common, idempotent: "by-key", bodyBytes: limits.modelRequestBytes, problems: PROBLEMS } as const;
+  const asking = {
+    ...common,
+    idempotent: "by-key",
+    traced: true,
+    bodyBytes: limits.modelRequestBytes,
+    problems: PROBLEMS,
+  } as const;
 
   /** Asked of the store, so that a deployment through another gateway is seen. */
   const models = async () => {
@@ -106,20 +111,20 @@ export function openAiOperations(operations: Operations, gateway: Gateway): void
 }
 
 /** What both need of a request. */
-interface Request extends Pick<Asked<unknown, unknown, Answers>, "caller" | "tenant" | "key"> {
+interface Request extends Pick<Asked<unknown, unknown, Answers>, "caller" | "tenant" | "key" | "trace"> {
   readonly c: Context<Env>;
 }
 
 /** Starts a run, or finds that of the key. How the answer is to be sent is no part of what was asked. */
 async function start(
-  { c, caller, tenant, key }: Request,
+  { caller, tenant, key, trace }: Request,
   gateway: Gateway,
   workflow: string,
   input: object,
   metadata?: Record<string, string>,
 ): Promise<StartedRun> {
   const same = await idempotency(key, `openai.${workflow}`, [JSON.stringify([input, metadata])]);
-  const options = { tenant, metadata, ...traceOf(c), ...same };
+  const options = { tenant, metadata, ...trace, ...same };
   return startFor(gateway, caller, () => gateway.millrace.runs.start(workflow, input, options));
 }
 

@@ -9,7 +9,6 @@ import { idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms, tagName, termsOf } from "../schemas.ts";
-import { traceOf } from "../trace.ts";
 import { acceptedRun, page, toldRun } from "../views/common.ts";
 import { runSummary, runView } from "../views/runs.ts";
 
@@ -49,18 +48,19 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
         "The run is stored when this answers, at the durability that the answer names. With an `Idempotency-Key`, asking again with the same body gives the same run.",
       scope: "runs:write",
       idempotent: "by-key",
+      traced: true,
       body: startBody,
       answers: { 202: { description: "The run is accepted.", schema: startedRun, headers: { Location: "The run." } } },
       problems: [409],
     },
-    async ({ c, caller, tenant, body, bytes, key }) => {
+    async ({ c, caller, tenant, body, bytes, key, trace }) => {
       const workflow = c.req.param("workflow")!;
       const options = {
         tenant,
         metadata: body.metadata,
         priority: body.priority,
         ...termsOf(body),
-        ...traceOf(c),
+        ...trace,
         ...(await idempotency(key, "runs", [workflow, bytes])),
       };
       const started = await startFor(gateway, caller, () => millrace.runs.start(workflow, body.input, options));
@@ -136,18 +136,19 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       summary: "Start a run that goes on from a step of this one",
       scope: "runs:write",
       idempotent: "by-key",
+      traced: true,
       body: rerunBody,
       answers: {
         202: { description: "The new run is accepted.", schema: startedRun, headers: { Location: "The new run." } },
       },
       problems: [409],
     },
-    async ({ c, caller, tenant, body, bytes, key }) => {
+    async ({ c, caller, tenant, body, bytes, key, trace }) => {
       const id = idParam(c, "run");
       const same = await idempotency(key, "reruns", [id, bytes]);
       return accepted(
         c,
-        await startFor(gateway, caller, () => millrace.runs.rerun(id, { tenant, ...body, ...traceOf(c), ...same })),
+        await startFor(gateway, caller, () => millrace.runs.rerun(id, { tenant, ...body, ...trace, ...same })),
       );
     },
   );

@@ -9,7 +9,6 @@ import { idempotency } from "../idempotency.ts";
 import { checkId } from "../ids.ts";
 import { plainObject } from "../json.ts";
 import { pageQuery, priority, startTerms } from "../schemas.ts";
-import { traceOf } from "../trace.ts";
 import { acceptedRun, page } from "../views/common.ts";
 import { scheduleSummary, scheduleView } from "../views/schedules.ts";
 
@@ -125,6 +124,7 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
       summary: "Start a run of a schedule now",
       scope: "schedules:write",
       idempotent: "by-key",
+      traced: true,
       answers: {
         202: {
           description: "The run is accepted.",
@@ -134,13 +134,10 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
       },
       problems: [409, 422],
     },
-    async ({ c, caller, tenant, key }) => {
+    async ({ c, caller, tenant, key, trace }) => {
       const name = nameOf(c);
       const same = await idempotency(key, "schedules", [name]);
-      return accepted(
-        c,
-        await startFor(gateway, caller, () => schedules.trigger(name, { tenant, ...traceOf(c), ...same })),
-      );
+      return accepted(c, await startFor(gateway, caller, () => schedules.trigger(name, { tenant, ...trace, ...same })));
     },
   );
 }

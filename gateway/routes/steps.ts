@@ -1,16 +1,16 @@
 import * as v from "valibot";
-import { hexDigest, ID_PATTERN } from "../../engine/index.ts";
 import { runLinks } from "../accepted.ts";
-import { demandRun } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { pageQuery } from "../schemas.ts";
+import { sendSignal } from "../signal.ts";
 import { page, toldRun } from "../views/common.ts";
 import { itemView } from "../views/runs.ts";
 
 /** What is said to the steps of a run, and seen of their items. */
-export function stepOperations(operations: Operations, { millrace }: Gateway): void {
+export function stepOperations(operations: Operations, gateway: Gateway): void {
+  const { millrace } = gateway;
   operations.on(
     "post",
     "/v1/runs/{id}/signals/{name}",
@@ -28,11 +28,9 @@ export function stepOperations(operations: Operations, { millrace }: Gateway): v
       answers: { 202: { description: "The signal is stored.", schema: toldRun, headers: { Location: "The run." } } },
       problems: [409],
     },
-    async ({ c, caller, tenant, body, key, reply }) => {
+    async ({ c, caller, body, key, reply }) => {
       const id = idParam(c, "run");
-      if (!caller.seesAll) demandRun(caller, await millrace.runs.summary(id, { tenant }));
-      const same = key === undefined ? {} : { key: await signalKey(key) };
-      await millrace.runs.signal(id, c.req.param("name")!, body, { tenant, ...same });
+      await sendSignal(gateway, caller, { run: id, name: c.req.param("name")!, data: body, idempotencyKey: key });
       return reply(202, { id, links: runLinks(id) }, { Location: runLinks(id).self });
     },
   );
@@ -51,9 +49,4 @@ export function stepOperations(operations: Operations, { millrace }: Gateway): v
     async ({ c, tenant, query, reply }) =>
       reply(200, await millrace.runs.items(idParam(c, "run"), c.req.param("name")!, { tenant, ...query })),
   );
-}
-
-/** A signal's key is an id; whatever else a header may hold is told apart by its digest. */
-async function signalKey(header: string): Promise<string> {
-  return ID_PATTERN.test(header) ? header : hexDigest("SHA-256", header);
 }

@@ -1,12 +1,11 @@
-import type { Context } from "hono";
 import { type HeldUpload, NotFoundError, type UploadView } from "../../engine/index.ts";
 import { demand } from "../access/caller.ts";
-import type { Operations } from "../api/operations.ts";
+import type { Answers } from "../api/declaration.ts";
+import type { Asked, Operations } from "../api/operations.ts";
 import { readBody } from "../body.ts";
-import type { Env, Gateway } from "../context.ts";
+import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError, problemOf } from "../problem.ts";
-import { traceOf } from "../trace.ts";
 import { cleanName } from "../upload/name.ts";
 import { checksumOf } from "../uploads/checksum.ts";
 import { finish } from "../uploads/finish.ts";
@@ -65,6 +64,7 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
         "Either `Upload-Length` or `Upload-Defer-Length` is to be given. With `workflow` in its metadata, a run of it is started with `{document}` once all has come.",
       scope: "documents:write",
       idempotent: "by-key",
+      traced: true,
       raw: { types: [OFFSET_TYPE], description: "The first bytes." },
       bodyOptional: true,
       headers: {
@@ -79,7 +79,8 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       },
       problems: [400, 404, 408, 409, 412, 413, 415, 422, 423, 429, 460],
     },
-    async ({ c, caller, tenant, key }) => {
+    async (asked) => {
+      const { c, caller, tenant, key } = asked;
       const length = lengthOf(c, limits.uploadBytes);
       const metadata = c.req.header("upload-metadata") ?? "";
       const { name, workflow } = describedIn(parseMetadata(metadata));
@@ -95,7 +96,7 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       const headers = { Location: `/v1/uploads/${view.id}` };
       if (hasBytes && created.created) {
         try {
-          view = await append(c, await uploads.hold(tenant, view.id, { offset: 0, keptMs }));
+          view = await append(asked, await uploads.hold(tenant, view.id, { offset: 0, keptMs }));
         } catch (error) {
           // Where it can go on.
           const { status, code, message, errors, headers: more } = problemOf(error);
@@ -115,14 +116,16 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       summary: "Where an upload is to go on",
       description: "A request that still sends bytes to it is ended first.",
       scope: "documents:write",
+      traced: true,
       headers: VERSION,
       answers: { 200: { description: "It is in the header.", headers: { ...AT, ...COME_TO } } },
       problems: [409, 410, 412, 415, 422, 423],
     },
-    async ({ c, tenant }) => {
+    async (asked) => {
+      const { c, tenant } = asked;
       const view = await uploads
         .hold(tenant, idParam(c, "upload"), { keptMs })
-        .then((held) => done(c, held))
+        .then((held) => done(asked, held))
         .catch(lockedForNow);
       return c.body(null, 200, { ...headersOf(view), "Cache-Control": "no-store" });
     },
@@ -159,12 +162,14 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       summary: "Go on with an upload",
       description: "What came before a connection was lost counts, unless it has a checksum.",
       scope: "documents:write",
+      traced: true,
       raw: BYTES,
       headers: { ...VERSION, ...CHECKSUM, "Upload-Offset": "Where it is.", "Upload-Length": "If it was deferred." },
       answers: { 204: { description: "They are stored.", headers: { Location: "The document.", ...AT, ...COME_TO } } },
       problems: [400, 404, 408, 409, 410, 412, 413, 415, 422, 423, 460],
     },
-    async ({ c, tenant }) => {
+    async (asked) => {
+      const { c, tenant } = asked;
       checkOffsetType(c);
       const offset = neededBytes(c, "Upload-Offset");
       const length = givenBytes(c, "Upload-Length");
@@ -172,7 +177,7 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
         checkLength(length, limits.uploadBytes);
         if (length < offset) throw new ProblemError(400, "tus_header", "Upload-Length is less than Upload-Offset.");
       }
-      const view = await append(c, await uploads.hold(tenant, idParam(c, "upload"), { offset, length, keptMs }));
+      const view = await append(asked, await uploads.hold(tenant, idParam(c, "upload"), { offset, length, keptMs }));
       return c.body(null, 204, headersOf(view));
     },
   );
@@ -197,7 +202,8 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
   );
 
   /** Takes what a request brings, and makes the document if that was all. */
-  async function append(c: Context<Env>, held: HeldUpload | UploadView): Promise<UploadView> {
+  async function append(asked: Request, held: HeldUpload | UploadView): Promise<UploadView> {
+    const { c } = asked;
     const { offset, length = limits.uploadBytes } = viewIn(held);
     try {
       const checksum = await checksumOf(c.req.header("upload-checksum"));
@@ -209,20 +215,20 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       if ("release" in held) await held.release();
       throw error;
     }
-    return done(c, held);
+    return done(asked, held);
   }
 
-  async function done(c: Context<Env>, held: HeldUpload | UploadView): Promise<UploadView> {
+  async function done({ caller, trace }: Request, held: HeldUpload | UploadView): Promise<UploadView> {
     try {
       const view = viewIn(held);
-      return view.offset === view.length
-        ? await finish({ gateway, caller: c.get("caller"), trace: traceOf(c) }, held)
-        : view;
+      return view.offset === view.length ? await finish({ gateway, caller, trace }, held) : view;
     } finally {
       if ("release" in held) await held.release();
     }
   }
 }
+
+type Request = Pick<Asked<unknown, unknown, Answers>, "c" | "caller" | "trace">;
 
 function viewIn(held: HeldUpload | UploadView): UploadView {
   return "view" in held ? held.view : held;

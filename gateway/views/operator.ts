@@ -79,19 +79,14 @@ export const worker = v.strictObject({
   readerErrors: v.record(v.string(), count),
 });
 
-export const paused = v.strictObject({
-  workflow: v.optional(v.string()),
-  step: v.optional(v.string()),
-  tenant: v.optional(v.string()),
-  since: time,
-});
+/** What may be paused: a workflow, one of its steps, or a tenant. */
+const pausable = { workflow: v.optional(v.string()), step: v.optional(v.string()), tenant: v.optional(v.string()) };
 
-export const pausedNow = v.strictObject({
-  workflow: v.optional(v.string()),
-  step: v.optional(v.string()),
-  tenant: v.optional(v.string()),
-  paused: v.boolean(),
-});
+/** What is paused. */
+export const paused = v.strictObject({ ...pausable, since: time });
+
+/** Whether it is, now that it was paused or resumed. */
+export const pausedNow = v.strictObject({ ...pausable, paused: v.boolean() });
 
 const graphStep = v.strictObject({
   name: v.string(),

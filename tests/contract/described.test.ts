@@ -13,6 +13,7 @@ import { best, type Operation, requests, type Sent } from "../support/described-
 import { newSeed } from "../support/faults/settings.ts";
 import { eventually, startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
+import { closed, pointer } from "../support/json-schema.ts";
 import { Receiver } from "../support/receiver.ts";
 import { ROOT } from "../support/run.ts";
 import type { Schema } from "../support/schema-arbitrary.ts";
@@ -155,13 +156,6 @@ afterAll(async () => {
   await gateway.close();
   await receiver[Symbol.asyncDispose]();
 });
-
-function closed(_: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || !("properties" in value)) return value;
-  return { additionalProperties: false, ...value };
-}
-
-const pointer = (part: string) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1"));
 
 test("the description is OpenAPI 3.1, of this version", async () => {
   const { valid, errors } = await new Validator().validate(structuredClone(api));

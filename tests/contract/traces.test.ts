@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { any } from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type StepContext, workflow } from "../../engine/index.ts";
@@ -39,6 +40,11 @@ test("whatever starts a run takes the caller's trace, and says it in its answer"
     expect(answer.headers.get("traceparent")).toBe(TRACE.traceparent);
     expect(await told(answer)).toEqual(TRACE);
   }
+  const hooked = { scheme: "hmac-sha256", secret: "a secret of sixteen", signature: { header: "Signature" } };
+  const hook = (await gateway.call("POST", "/v1/inbound-hooks", { ...hooked, action: { start: "told" } })).body.id;
+  const signature = createHmac("sha256", hooked.secret).update("{}").digest("hex");
+  const received = await gateway.call("POST", `/v1/hooks/${hook}`, {}, { ...TRACE, Signature: signature });
+  expect(await told(received)).toEqual(TRACE);
   const upload = await fetch(`${gateway.url}/v1/documents?workflow=told&name=a.txt`, {
     method: "POST",
     headers: { "Content-Type": "text/plain", ...TRACE },
@@ -49,6 +55,46 @@ test("whatever starts a run takes the caller's trace, and says it in its answer"
   expect(await told(first)).toEqual({});
   const again = await gateway.call("POST", `/v1/runs/${first.body.id}/rerun`, { from: "tell" }, TRACE);
   expect(await told(again)).toEqual(TRACE);
+});
+
+test("an upload that is complete starts its run in the trace of the request that brought the last byte", async () => {
+  const metadata = `filename ${btoa("a.txt")},workflow ${btoa("told")}`;
+  const begun = await fetch(`${gateway.url}/v1/uploads`, {
+    method: "POST",
+    headers: { "Tus-Resumable": "1.0.0", "Upload-Length": "4", "Upload-Metadata": metadata },
+  });
+  const ended = await fetch(gateway.url + begun.headers.get("location"), {
+    method: "PATCH",
+    headers: {
+      ...{ "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream" },
+      ...TRACE,
+    },
+    body: "text",
+  });
+  const id = ended.headers.get("millrace-run");
+  expect(await told({ status: 202, headers: ended.headers, body: { id } })).toEqual(TRACE);
+});
+
+test("the description has both header fields where a run is started, and the answer's", async () => {
+  const { paths } = (await gateway.call("GET", "/openapi.json")).body;
+  interface Described {
+    operationId: string;
+    parameters: { name: string; in: string }[];
+    responses: Record<string, { headers?: Record<string, unknown> }>;
+  }
+  const all = Object.values<Record<string, Described>>(paths).flatMap((methods) => Object.values(methods));
+  const taking = all.filter(({ parameters }) =>
+    ["traceparent", "tracestate"].every((name) =>
+      parameters.some((each) => each.in === "header" && each.name === name),
+    ),
+  );
+  expect(taking.map(({ operationId }) => operationId).sort()).toEqual([
+    ...["continueUpload", "createChatCompletion", "createEmbeddings", "createUpload", "infer"],
+    ...["receiveMessage", "rerunRun", "resumeUpload", "startRun", "triggerSchedule", "uploadDocument"],
+  ]);
+  for (const { responses } of taking)
+    for (const [status, { headers = {} }] of Object.entries(responses))
+      if (Number(status) < 300) expect(headers).toHaveProperty("traceparent");
 });
 
 test("what is no trace is ignored, as the standard has it", async () => {

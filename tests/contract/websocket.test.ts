@@ -78,7 +78,7 @@ describe("a run's events over a socket", () => {
     expect((await gateway.call("GET", "/v1/live")).status).toBe(426);
   });
 
-  test("a client that says something is told that nobody listens", async () => {
+  test("a client that says something that it cannot do is told so", async () => {
     const run = await start("held", {});
     const socket = open(run);
     await socket.opened;

@@ -69,11 +69,53 @@ for (const runtime of RUNTIMES)
       socket.send({ type: "subscribe", run: body.id });
       expect(await socket.ofType("error")).toMatchObject({ problem: { status: 400 } });
       await socket.ofType("run.completed");
+      socket.send({ type: "signal", run: body.id, name: "none", id: "mine" });
+      expect(await socket.first(({ problem }) => problem?.id === "mine")).toMatchObject({ problem: { status: 404 } });
+      socket.send(Uint8Array.of(1));
+      await socket.first(({ problem }) => problem?.detail === "Messages are text.");
       socket.send("x".repeat(70_000));
       expect((await socket.closed).code).toBe(1009);
+      const binary = new TestSocket(`${url}/v1/live`);
+      await binary.opened;
+      binary.send(new Uint8Array(70_000));
+      expect((await binary.closed).code).toBe(1009);
       expect(await new TestSocket(`${url}/v1/runs/unknown/events`).refused).toBe(404);
       const head = ["GET /v1/live HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"];
       expect(statusOf(await rawRequest(port, { head }))).toBe(400);
+    });
+
+    test("what fails once a socket is promised, or for one that is open, ends that one alone", async () => {
+      const other = new TestSocket(`${url}/v1/live`);
+      await other.opened;
+      for (let i = 0; i < 3; i += 1) {
+        const failed = new TestSocket(`${url}/v1/live`, { "X-Request-Id": "fails" });
+        // A runtime that has opened it by then does not take that back.
+        const status = await Promise.race([failed.refused, failed.opened.then(() => 101)]);
+        expect([101, 500]).toContain(status);
+        failed.socket.terminate();
+      }
+      const failing = new TestSocket(`${url}/v1/live`);
+      await failing.opened;
+      failing.send("fail");
+      expect(await failing.closed).toEqual({ code: 1011, reason: "something went wrong here" });
+      other.send("{");
+      expect(await other.ofType("error")).toMatchObject({ problem: { status: 400 } });
+      expect((await fetch(`${url}/livez`)).status).toBe(200);
+      other.socket.close();
+      await other.closed;
+    });
+
+    test("refuses a handshake that is none", async () => {
+      const ask = (...lines: string[]) => rawRequest(port, { head: ["GET /v1/live HTTP/1.1", ...lines] });
+      const [key, version] = ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
+      const upgrade = "Upgrade: websocket";
+      for (const lines of [
+        ["Connection: Upgrade", upgrade, version],
+        ["Connection: Upgrade", upgrade, key],
+        ["Connection: Upgrade", upgrade, key, "Sec-WebSocket-Version: 8"],
+        ["Connection: close", upgrade, key, version],
+      ])
+        expect([lines, statusOf(await ask(...lines))]).toEqual([lines, 400]);
     });
 
     test("streams events, and takes a stream up again", async () => {

@@ -1,18 +1,31 @@
+import { afterAll, expect } from "vitest";
 import { WebSocket } from "ws";
+import { misfit } from "./described-messages.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it is what the test is about
 type Message = any;
 
 const TIMEOUT_MS = 10_000;
 
+/** What came to any client of the file, and is not described. */
+const misfits: string[] = [];
+afterAll(() => expect(misfits).toEqual([]));
+
 /** What came, and a wait for what is to come. */
 class Received {
   readonly messages: Message[] = [];
-  #wake = (): void => {};
+  readonly #url: string;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(url: string) {
+    this.#url = url;
+  }
 
   protected add(message: Message): void {
     this.messages.push(message);
-    this.#wake();
+    const wrong = misfit(this.#url, message);
+    if (wrong !== undefined && misfits.length < 10) misfits.push(wrong);
+    for (const wake of this.#waiting) wake();
   }
 
   /** The first message that fits, past or to come. @throws Error after 10 s */
@@ -23,11 +36,13 @@ class Received {
       if (found !== undefined) return found;
       if (Date.now() > deadline) throw new Error(`not among ${JSON.stringify(this.messages)}`);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - Date.now());
-        this.#wake = () => {
+        const wake = () => {
           clearTimeout(timer);
+          this.#waiting.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, deadline - Date.now());
+        this.#waiting.add(wake);
       });
     }
   }
@@ -46,7 +61,7 @@ export class TestSocket extends Received {
   readonly closed: Promise<{ code: number; reason: string }>;
 
   constructor(url: string, headers: Record<string, string> = {}) {
-    super();
+    super(url);
     this.socket = new WebSocket(url.replace(/^http/, "ws"), { headers });
     this.socket.on("message", (data) => this.add(JSON.parse(String(data))));
     this.socket.on("error", () => {});
@@ -83,8 +98,8 @@ export class TestStream extends Received {
   readonly ended: Promise<void>;
   readonly #abort: AbortController;
 
-  private constructor(response: Response, abort: AbortController) {
-    super();
+  private constructor(url: string, response: Response, abort: AbortController) {
+    super(url);
     this.status = response.status;
     this.headers = response.headers;
     this.#abort = abort;
@@ -93,7 +108,7 @@ export class TestStream extends Received {
 
   static async open(url: string, init: RequestInit = {}): Promise<TestStream> {
     const abort = new AbortController();
-    return new TestStream(await fetch(url, { ...init, signal: abort.signal }), abort);
+    return new TestStream(url, await fetch(url, { ...init, signal: abort.signal }), abort);
   }
 
   cut(): void {

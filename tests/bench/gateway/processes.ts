@@ -71,3 +71,17 @@ export function memoryOf(child: ChildProcess): Promise<Memory> {
 export function mb(bytes: number): string {
   return (bytes / 1_048_576).toFixed(0);
 }
+
+/** Has a child answer `memoryOf`. @param first done before it does */
+export function answersMemory(first: () => Promise<void> = async () => {}): void {
+  let most = 0;
+  setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss());
+  }, 20);
+  process.on("message", async () => {
+    await first();
+    const { user, system } = process.cpuUsage();
+    process.send!({ kind: "memory", rss: process.memoryUsage.rss(), most, cpuS: (user + system) / 1e6 });
+    most = 0;
+  });
+}

@@ -161,6 +161,10 @@ test("and over every verb of a socket, and in every list", async () => {
   expect(await socket.first((message) => message.type === "reset" && message.workflow === "asking")).toMatchObject({
     runs: [],
   });
+  socket.send({ type: "signal", run: id, name: "approve", data: {}, id: "theirs" });
+  expect(await socket.first(({ problem }) => problem?.id === "theirs")).toMatchObject({
+    problem: { status: 404, run: id },
+  });
   socket.send({ type: "unsubscribe", run: id });
   socket.send({ type: "shout" });
   await socket.first((message) => message.type === "error" && message.problem.status === 422);

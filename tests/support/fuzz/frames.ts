@@ -38,6 +38,7 @@ export function frame(
 const ASKED = [
   ...[
     { type: "subscribe", run: "unknown" },
+    { type: "signal", run: "unknown", name: "approve", data: { ok: true }, id: "1", idempotencyKey: "k" },
     { type: "subscribe", workflow: "greet" },
     { type: "subscribe", all: true },
   ],

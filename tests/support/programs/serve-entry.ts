@@ -1,4 +1,5 @@
 // A program for tests to start under each runtime: a gateway behind that runtime's entry, and a worker beside it.
+import { defineWebSocketHelper } from "hono/ws";
 import { FsBlobStore } from "../../../engine/blobs/fs.ts";
 import { connect, createWorker } from "../../../engine/index.ts";
 import { openDoor } from "../../../gateway/access/open-door.ts";
@@ -13,8 +14,26 @@ const { workflows } = gatewayWorkflows();
 const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(dir) });
 const worker = createWorker(millrace, { drainMs: 100 });
 await worker.start();
-const makeApp = (upgradeWebSocket: Parameters<typeof createApp>[0]["upgradeWebSocket"]) =>
-  createApp({ millrace, door: openDoor, upgradeWebSocket, limits: { uploadBytes: 2_000_000 } });
+/** Fails in the app for requests of this id, once they are answered. */
+const log = {
+  info(_: string, properties: Record<string, unknown> = {}) {
+    if (properties.requestId === "fails") throw new Error("on purpose");
+  },
+  warn() {},
+  error() {},
+};
+const makeApp = (upgradeWebSocket: Parameters<typeof createApp>[0]["upgradeWebSocket"]) => {
+  /** Fails for the message `fail`. */
+  const failing = defineWebSocketHelper((c, events, options) => {
+    const onMessage: typeof events.onMessage = (event, ws) => {
+      if (event.data === "fail") throw new Error("on purpose");
+      events.onMessage?.(event, ws);
+    };
+    return upgradeWebSocket(c, { ...events, onMessage }, options);
+  });
+  const limits = { uploadBytes: 2_000_000 };
+  return createApp({ millrace, door: openDoor, upgradeWebSocket: failing, limits, log });
+};
 try {
   const listening = await serve(makeApp, { host: "127.0.0.1", port: Number(port) });
   console.log(`${runtime} listens on ${listening.port}`);
