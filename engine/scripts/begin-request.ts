@@ -9,7 +9,8 @@ import { script } from "./script.ts";
  * Returns  {Done, 1 if it was never begun before or else 0, id, seed}, those of the first; {Already, id, reply, location} if it was
  *          answered; {NotOwner, for how many ms another has it}; {Stale} if something else was sent; {WrongType}
  *
- * It may be refused for lack of memory, and is then as if never asked for.
+ * A new one may be refused for lack of memory, and is then as if never asked for; of another the first write is HDEL, which is
+ * allowed over the memory limit, and so is what follows.
  */
 export const beginRequest = script(
   "begin-request",
@@ -22,6 +23,7 @@ if got[5] then return { ALREADY, got[2], got[5], got[6] } end
 local now = server_ms()
 if got[7] and got[7] ~= ARGV[2] and tonumber(got[8]) > now then return { NOT_OWNER, got[8] - now } end
 if got[1] then
+  redis.call('HDEL', KEYS[1], 'holder')
   redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'until', now + tonumber(ARGV[3]))
   return { DONE, got[4] == ARGV[2] and 1 or 0, got[2], got[3] }
 end
