@@ -1,8 +1,8 @@
+import type { DeadLetterFilter, DeadLettersApi } from "./dead-letters-api.ts";
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { cursorBefore, timeOfCursor } from "./listing.ts";
 import { logger } from "./log.ts";
-import type { DeadLetterFilter, DeadLettersApi } from "./millrace.ts";
 import { iso } from "./run-record.ts";
 import type { OperationRecord, OperationStore } from "./store/operation-store.ts";
 import type { Continuations } from "./timers.ts";

@@ -13,6 +13,7 @@ import type { FeedFilter } from "./firehose/feed.ts";
 import { Hub } from "./firehose/hub.ts";
 import { liveRuns } from "./firehose/live-runs.ts";
 import { watchAll } from "./firehose/watch-all.ts";
+import { follow } from "./follow.ts";
 import { checkGraph, type Graph, workflowVersion } from "./graph.ts";
 import { newId } from "./ids.ts";
 import { invalidate, onInvalidate } from "./invalidation.ts";
@@ -213,6 +214,8 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     usage: (query = {}) => usageSums(client, store.allPartitions, query),
     watch: (run, { tenant = DEFAULT_TENANT, ...rest } = {}) =>
       watch(store, subscriber, { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
+    follow: (run, { tenant = DEFAULT_TENANT, ...rest }) =>
+      follow(store, subscriber(), { run, tenant }, { ...rest, snapshot: () => runs.get(run, { tenant }) }),
     watchAll: ({ tenant = DEFAULT_TENANT, ...rest } = {}) => watchAll(watching, { tenant, ...rest }),
     onConnection: (listener) => subscriber().follow(listener),
     hears: () => isHearing(subscriber().health),

@@ -1,11 +1,12 @@
 import { Bulk } from "./bulk.ts";
+import type { DeadLetterFilter, DeadLettersApi } from "./dead-letters-api.ts";
 import { ConflictError, type ErrorRecord, FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { type Graph, inputFields, shapeOf } from "./graph.ts";
 import { historyOf } from "./history.ts";
 import { parseDeadLetterId } from "./ids.ts";
 import { CHUNK, chunkOf } from "./keys.ts";
 import { cursorBefore, pageOf } from "./listing.ts";
-import type { DeadLetterFilter, DeadLettersApi, Tenanted } from "./millrace.ts";
+import type { Tenanted } from "./millrace.ts";
 import { encodeInput } from "./payload.ts";
 import type { Records } from "./records.ts";
 import type { RunRecord } from "./run-record.ts";

@@ -16,18 +16,19 @@ export type { Collection, Kept } from "./collections.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
 export { connect } from "./connect.ts";
+export type { DeadLetterFilter } from "./dead-letters-api.ts";
 export { hexDigest } from "./digest.ts";
 export { type Draw, newDraw } from "./draw.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
 export { isStreamCursor } from "./firehose/position.ts";
+export type { Following, Take } from "./follow.ts";
 export type { Graph } from "./graph.ts";
 export { ID_PATTERN, NAME_PATTERN } from "./ids.ts";
 export type { Limit, Limits } from "./limits.ts";
 export type {
   ConnectOptions,
-  DeadLetterFilter,
   Millrace,
   RerunOptions,
   RunFilter,

@@ -2,8 +2,9 @@ import type { AccessApi } from "./access/api.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { Collection } from "./collections.ts";
 import type { ConfigApi } from "./config.ts";
+import type { DeadLettersApi } from "./dead-letters-api.ts";
 import type { DurabilityOption } from "./durability.ts";
-import type { PausesApi } from "./pauses-api.ts";
+import type { Following, Take } from "./follow.ts";
 import type { WorkerView } from "./read-health.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
 import type { RequestsApi } from "./requests.ts";
@@ -20,12 +21,11 @@ import type { UploadsApi } from "./uploads/types.ts";
 import type { UsageQuery, UsageView } from "./usage-sums.ts";
 import type { VersionsApi } from "./versions-api.ts";
 import type {
-  DeadLetterDetails,
-  DeadLetterView,
   ItemView,
-  OperationView,
   Page,
   PageOptions,
+  Pausable,
+  PausedView,
   Priority,
   QueueView,
   RunStatus,
@@ -163,47 +163,19 @@ export interface RunsApi {
   rerun(id: string, options: Tenanted & RerunOptions): Promise<StartedRun>;
 }
 
-/** Which dead letters: those that fit all that is given. */
-export interface DeadLetterFilter {
-  workflow?: string;
-  step?: string;
-  /** The `code` of the error that they died of. */
-  errorCode?: string;
-  /** Those that died before this. */
-  before?: Date;
-  /** Those that died at this time or after. */
-  after?: Date;
-}
-
-/** What operators do with steps that failed for good. */
-export interface DeadLettersApi {
-  /** Newest first, their errors without stacks. @throws InvalidInputError, UnavailableError */
-  list(options?: Tenanted & PageOptions & DeadLetterFilter): Promise<Page<DeadLetterView>>;
-  /** All that is known of one. @throws NotFoundError */
-  get(id: string, options?: Tenanted): Promise<DeadLetterDetails>;
+/** What operators do with work that must wait for a while. */
+export interface PausesApi {
   /**
-   * The run goes on from the step that failed, its attempts counted anew; or the undo that failed is tried again.
+   * Of a workflow or a step, no attempt starts any more: what is queued stays so, what is at work goes on. A tenant's
+   * steps are parked as they come up. Nothing is charged an attempt. Pausing twice is fine.
    *
-   * @param options `input`: what the step is given from now on, instead of what it was; undefined: the same
-   * @throws NotFoundError; ConflictError `run_moved_on`, or `run_undone` if what the run had done was undone; InvalidInputError for an input that does not fit the workflow's
-   *   schema, where the step is one that takes the run's input
+   * @throws NotFoundError for an unknown workflow or step, InvalidInputError for a bad tenant, UnavailableError
    */
-  replay(id: string, options?: Tenanted & { input?: unknown }): Promise<{ run: string; step: string }>;
-  /** The run stays failed. @throws NotFoundError */
-  discard(id: string, options?: Tenanted): Promise<void>;
-  /**
-   * Replays those that fit, the newest first; none that die after this call. Begins with the first hundred, and has workers go
-   * on.
-   *
-   * @param options `limit`: how many at the most, default all; `id`: with one that was given before it is the same work
-   * @returns how far it has come
-   * @throws InvalidInputError
-   */
-  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
-  /** Drops those that fit, likewise. */
-  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
-  /** How far a `replayMany` or `discardMany` has come. Known for a day after its end. @throws NotFoundError */
-  operation(id: string, options?: Tenanted): Promise<OperationView>;
+  pause(what: Pausable): Promise<void>;
+  /** Ends that pause, and no other: a step stays paused with its workflow. @throws as `pause` */
+  resume(what: Pausable): Promise<void>;
+  /** @throws UnavailableError */
+  paused(): Promise<PausedView[]>;
 }
 
 /** A connection to Redis and all that can be done over it but run steps. Made by `connect()`. */
@@ -261,6 +233,13 @@ export interface Millrace extends PausesApi, VersionsApi {
    * @throws NotFoundError, before the first message; InvalidInputError for a bad `after`
    */
   watch(run: string, options?: Tenanted & { after?: string; signal?: AbortSignal }): AsyncGenerator<WatchMessage>;
+  /**
+   * The same, given to `take` as they come, for those who serve many watchers: an event costs no more than the call. What is
+   * not taken waits in the log.
+   *
+   * @throws InvalidInputError for a bad `after`
+   */
+  follow(run: string, options: Tenanted & { after?: string | undefined; take: Take }): Following;
   /**
    * The events of all runs of a tenant, those that start meanwhile too: of each run once and in order. About once a second
    * comes a cursor, after which another call goes on: with all that came after it, some of which may have been told

@@ -1,7 +1,7 @@
 import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
 import { ID_PATTERN, partitionOf } from "./ids.ts";
-import type { PausesApi } from "./pauses-api.ts";
+import type { PausesApi } from "./millrace.ts";
 import { iso } from "./run-record.ts";
 import { type PauseStore, parsePauseField } from "./store/pause-store.ts";
 import { Reply } from "./store.ts";

@@ -8,7 +8,6 @@ import { ProblemError, problemOf } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
 import { hear } from "./hear.ts";
 import { type ClientMessage, clientMessage, ofRun } from "./messages.ts";
-import { runCursor } from "./resume.ts";
 import { SocketSignals } from "./signals.ts";
 import { type About, LiveSocket } from "./socket.ts";
 import { type StreamOf, streamFor } from "./stream.ts";
@@ -31,8 +30,7 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
     const { tenant } = caller;
     const { workflow } = await millrace.runs.summary(run, { tenant });
     demandRun(caller, { id: run, workflow });
-    const messages = millrace.watch(run, { tenant, after: from, signal });
-    await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, from)}`);
+    await socket.follow(run, from, signal);
   }
 
   async function subscribe(socket: LiveSocket, name: string, about: About, asked: ClientMessage): Promise<void> {

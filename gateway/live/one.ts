@@ -5,7 +5,6 @@ import { problemOf } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
 import { hear } from "./hear.ts";
 import { signalMessage } from "./messages.ts";
-import { runCursor } from "./resume.ts";
 import { SocketSignals } from "./signals.ts";
 import { LiveSocket } from "./socket.ts";
 
@@ -15,10 +14,8 @@ export function runEvents(gateway: Gateway, caller: Caller, run: string, after: 
   let socket: LiveSocket | undefined;
 
   async function feed(socket: LiveSocket): Promise<void> {
-    const { signal } = socket;
     try {
-      const messages = gateway.millrace.watch(run, { tenant: caller.tenant, after, signal });
-      await socket.feed(messages, signal, (last) => `resume ${run} after ${runCursor(last, after)}`);
+      await socket.follow(run, after, socket.signal);
       await signals.answered();
       socket.close(CLOSE.done, "the run has ended");
     } catch (error) {

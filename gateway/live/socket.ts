@@ -1,8 +1,10 @@
 import type { WSContext } from "hono/ws";
+import type { WatchMessage } from "../../engine/index.ts";
 import type { Caller } from "../access/caller.ts";
 import type { Gateway } from "../context.ts";
 import { type Problem, ProblemError } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
+import { runCursor } from "./resume.ts";
 import { textOf } from "./text.ts";
 
 /** How often a full socket is looked at: there is no event for its getting empty on every runtime. */
@@ -18,6 +20,7 @@ export type About = { run?: string; workflow?: string; all?: true; name?: string
 export class LiveSocket {
   readonly #ws: WSContext;
   readonly #gateway: Gateway;
+  readonly #tenant: string;
   readonly #gone = new AbortController();
   readonly #sent: (message: object) => void;
   #drained: Promise<void> | undefined;
@@ -25,6 +28,7 @@ export class LiveSocket {
   constructor(ws: WSContext, gateway: Gateway, caller: Caller) {
     this.#ws = ws;
     this.#gateway = gateway;
+    this.#tenant = caller.tenant;
     this.#sent = gateway.metrics.opened("websocket", this.signal);
     const revoke = () => this.close(CLOSE.refused, "the caller is no longer let in");
     const forget = gateway.millrace.onConnection((isConnected) => this.#notice(isConnected));
@@ -41,6 +45,35 @@ export class LiveSocket {
   /** Aborted when the socket is closed, by whichever side. */
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /**
+   * Writes a run's events to the socket until it has ended, the socket is closed or `signal` is aborted.
+   *
+   * @throws as `Millrace.follow` does
+   */
+  async follow(run: string, after: string | undefined, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    let isOver = false;
+    const take = (message: WatchMessage): boolean => {
+      if (isOver) return false;
+      this.#ws.send(textOf(message));
+      this.#sent(message);
+      if (!this.#isFull()) return true;
+      this.#drain(`slow reader; resume ${run} after ${runCursor(message, after)}`).then(() => following.more());
+      return false;
+    };
+    const following = this.#gateway.millrace.follow(run, { tenant: this.#tenant, after, take });
+    const stop = () => {
+      isOver = true;
+      following.stop();
+    };
+    signal.addEventListener("abort", stop);
+    try {
+      await following.ended;
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
   }
 
   /**

@@ -1,0 +1,40 @@
+import { decodeEvent, type RunEvent } from "./events.ts";
+
+/** What is published of a run: numbers up to `last` were stored; their lines from `first` on, if they came along. */
+export class Nudge {
+  readonly first: number;
+  readonly last: number;
+  readonly size: number;
+  readonly #run: string;
+  readonly #lines: string[];
+  #events: readonly RunEvent[] | undefined;
+
+  constructor(run: string, text: string) {
+    const [head, ...lines] = text.split("\n");
+    this.#run = run;
+    this.size = text.length;
+    this.last = Number(head);
+    this.first = this.last - lines.length + 1;
+    this.#lines = lines;
+  }
+
+  /** Whether all that was stored after number `seq` came along. */
+  goesOnAfter(seq: number): boolean {
+    return this.first <= seq + 1 && this.#lines.length > 0;
+  }
+
+  /** The events, decoded once for all who are told of them: they are frozen. */
+  get events(): readonly RunEvent[] {
+    this.#events ??= this.#lines.map((line, i) => Object.freeze(decodeEvent(this.#run, this.first + i, line)));
+    return this.#events;
+  }
+}
+
+/** All who hear a channel are told one after the other. */
+let lastHeard: { run: string; text: string; nudge: Nudge } | undefined;
+
+/** The nudge that a message is, one for all who are told of it. */
+export function nudgeOf(run: string, text: string): Nudge {
+  if (lastHeard?.text !== text || lastHeard.run !== run) lastHeard = { run, text, nudge: new Nudge(run, text) };
+  return lastHeard.nudge;
+}
