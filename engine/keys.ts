@@ -263,7 +263,10 @@ export class PartitionKeys {
     return `${this.#prefix}:dead-letters:${tenant}`;
   }
 
-  /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
+  /**
+   * Hash: what an idempotency key stands for: `digest`, `run`; or of a request whose reply is kept: `digest`, `id`, `seed`,
+   * `first`, `holder`, `until`, and then `reply`, `location`. `hash` is of scope and key.
+   */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }
