@@ -78,8 +78,8 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
-  /** String: as a partition's, for scripts whose keys belong to none. */
-  clock(): string {
+  /** String: as a partition's clock, for scripts whose keys belong to none. */
+  spaceClock(): string {
     return `{${this.namespace}}:clock`;
   }
 
