@@ -3,7 +3,6 @@ import { ConflictError, InvalidInputError, NotFoundError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { cursorBefore, timeOfCursor } from "./listing.ts";
 import { logger } from "./log.ts";
-import type { Tenanted } from "./millrace.ts";
 import { iso } from "./run-record.ts";
 import type { OperationRecord, OperationStore } from "./store/operation-store.ts";
 import type { Continuations } from "./timers.ts";
@@ -37,14 +36,14 @@ export class Bulk {
   async start(
     kind: "replay" | "discard",
     filter: DeadLetterFilter,
-    { tenant, limit }: Required<Tenanted> & { limit?: number },
+    { tenant, limit, id = newId() }: { tenant: string; limit?: number | undefined; id?: string | undefined },
   ): Promise<OperationView> {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1))
       throw new InvalidInputError("The limit must be a whole number, 1 or more.", [
         { path: ["limit"], message: "Expected a whole number, 1 or more" },
       ]);
-    const id = newId();
     const until = await this.#store.start({ id, tenant, kind, filter: encodeFilter(filter), limit }, LEASE_MS);
+    if (until === undefined) return this.get(id, tenant);
     try {
       await this.#store.settleRow(id, until, await this.#step(id));
     } catch (error) {

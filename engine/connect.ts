@@ -31,6 +31,7 @@ import { Client, type Link } from "./redis/client.ts";
 import { Connections } from "./redis/connections.ts";
 import type { HearingHealth, Subscriber } from "./redis/subscriber.ts";
 import { Waits } from "./redis/waits.ts";
+import { Requests } from "./requests.ts";
 import { ResultCache } from "./result-cache.ts";
 import { DEFAULT_TENANT, type Graphs, Runs } from "./runs.ts";
 import { Schedules } from "./schedules/schedules.ts";
@@ -44,6 +45,7 @@ import { FirehoseStore } from "./store/firehose-store.ts";
 import { LaneStore } from "./store/lane-store.ts";
 import { OperationStore } from "./store/operation-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
+import { RequestStore } from "./store/request-store.ts";
 import { RerunStore } from "./store/rerun-store.ts";
 import { ScheduleStore } from "./store/schedule-store.ts";
 import { StartStore } from "./store/start-store.ts";
@@ -186,6 +188,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
     workflows,
     blobs,
     uploads,
+    requests: new Requests(new RequestStore(client, store.partitions), store, memory),
     runs,
     deadLetters,
     pause: (what) => pauses.pause(what),

@@ -33,13 +33,13 @@ export interface DeadLettersApi {
    * Replays those that fit, the newest first; none that die after this call. Begins with the first hundred, and has workers go
    * on.
    *
-   * @param options `limit`: how many at the most; default: all
+   * @param options `limit`: how many at the most, default all; `id`: with one that was given before it is the same work
    * @returns how far it has come
    * @throws InvalidInputError
    */
-  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  replayMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
   /** Drops those that fit, likewise. */
-  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number }): Promise<OperationView>;
+  discardMany(filter: DeadLetterFilter, options?: Tenanted & { limit?: number; id?: string }): Promise<OperationView>;
   /** How far a `replayMany` or `discardMany` has come. Known for a day after its end. @throws NotFoundError */
   operation(id: string, options?: Tenanted): Promise<OperationView>;
 }

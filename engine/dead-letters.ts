@@ -19,6 +19,8 @@ import type { Values } from "./values.ts";
 import type { DeadLetterDetails, DeadLetterView, OperationView, Page, PageOptions } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
+type BulkOptions = Tenanted & { limit?: number; id?: string };
+
 export interface DeadLettersParts {
   store: Store;
   records: Records;
@@ -101,11 +103,11 @@ export class DeadLetters implements DeadLettersApi {
     this.#refuse(id, await this.#parts.store.discard(place));
   }
 
-  replayMany(filter: DeadLetterFilter, options: Tenanted & { limit?: number } = {}): Promise<OperationView> {
+  replayMany(filter: DeadLetterFilter, options: BulkOptions = {}): Promise<OperationView> {
     return this.#start("replay", filter, options);
   }
 
-  discardMany(filter: DeadLetterFilter, options: Tenanted & { limit?: number } = {}): Promise<OperationView> {
+  discardMany(filter: DeadLetterFilter, options: BulkOptions = {}): Promise<OperationView> {
     return this.#start("discard", filter, options);
   }
 
@@ -116,12 +118,12 @@ export class DeadLetters implements DeadLettersApi {
   async #start(
     kind: "replay" | "discard",
     { workflow, step, errorCode, before, after }: DeadLetterFilter,
-    { tenant = DEFAULT_TENANT, limit }: Tenanted & { limit?: number },
+    { tenant = DEFAULT_TENANT, limit, id }: BulkOptions,
   ): Promise<OperationView> {
     timeOf("before", before);
     timeOf("after", after);
     const filter = { workflow, step, errorCode, before, after } as DeadLetterFilter;
-    return this.bulk.start(kind, filter, limit === undefined ? { tenant } : { tenant, limit });
+    return this.bulk.start(kind, filter, { tenant, limit, id });
   }
 
   async #find(id: string, tenant: string): Promise<{ place: DeadLetterPlace; letter: string }> {

@@ -18,6 +18,7 @@ export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./confi
 export { connect } from "./connect.ts";
 export type { DeadLetterFilter } from "./dead-letters-api.ts";
 export { hexDigest } from "./digest.ts";
+export { type Draw, newDraw } from "./draw.ts";
 export type { DurabilityOption } from "./durability.ts";
 export * from "./errors.ts";
 export { type Cursor, EVENT_TYPES, isTerminal, parseCursor, type RunEvent } from "./events.ts";
@@ -39,6 +40,7 @@ export type {
 export { type ReadHealth, sumErrors, type WorkerHealth, type WorkerView } from "./read-health.ts";
 export { parseRedisUrl } from "./redis/address.ts";
 export type { CredentialsProvider, RedisCredentials } from "./redis/credentials.ts";
+export type { KeyedRequest, RequestsApi } from "./requests.ts";
 export type { RetentionPolicy, RetentionSettings } from "./retention-policy.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./schedules/api.ts";

@@ -78,8 +78,8 @@ export class NamespaceKeys {
     return `{${this.namespace}}:retired`;
   }
 
-  /** String: as a partition's, for scripts whose keys belong to none. */
-  clock(): string {
+  /** String: as a partition's clock, for scripts whose keys belong to none. */
+  spaceClock(): string {
     return `{${this.namespace}}:clock`;
   }
 
@@ -268,7 +268,10 @@ export class PartitionKeys {
     return `${this.#prefix}:dead-letters:${tenant}`;
   }
 
-  /** Hash: what an idempotency key stands for: `digest`, `run`. `hash` is of scope and key. */
+  /**
+   * Hash: what an idempotency key stands for: `digest`, `run`; or of a request whose reply is kept: `digest`, `id`, `seed`,
+   * `first`, `holder`, `until`, and then `reply`, `location`. `hash` is of scope and key.
+   */
   once(tenant: string, hash: string): string {
     return `${this.#prefix}:once:${tenant}:${hash}`;
   }

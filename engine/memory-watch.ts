@@ -81,5 +81,5 @@ function number(info: string, name: string): number {
 }
 
 function overloaded(cause?: unknown): OverloadedError {
-  return new OverloadedError("Redis is short of memory, and takes no new runs.", RETRY_AFTER_MS, { cause });
+  return new OverloadedError("Redis is short of memory, and takes nothing new.", RETRY_AFTER_MS, { cause });
 }

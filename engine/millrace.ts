@@ -7,6 +7,7 @@ import type { DurabilityOption } from "./durability.ts";
 import type { Following, Take } from "./follow.ts";
 import type { WorkerView } from "./read-health.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
+import type { RequestsApi } from "./requests.ts";
 import type { SchedulesApi } from "./schedules/api.ts";
 import type { StartTerms } from "./start-options.ts";
 import type {
@@ -183,6 +184,8 @@ export interface Millrace extends PausesApi, VersionsApi {
   readonly blobs: BlobStore;
   /** Documents that come in parts: what the gateway's resumable uploads stand on. */
   readonly uploads: UploadsApi;
+  /** Requests of clients with idempotency keys: what the gateway keeps of those that make more than runs. */
+  readonly requests: RequestsApi;
   readonly runs: RunsApi;
   readonly deadLetters: DeadLettersApi;
   /** API keys, tickets and limits: who may use all this from outside, and how much. */

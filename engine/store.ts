@@ -37,7 +37,7 @@ import type { Priority, RunStatus } from "./views.ts";
 export { Reply };
 
 /** How long an idempotency key stands for its run. */
-const ONCE_MS = 86_400_000;
+export const ONCE_MS = 86_400_000;
 /** A script keeps no more leases than this. */
 const BEATS_AT_ONCE = 1_000;
 /** Nor does it take over more entries than this. */

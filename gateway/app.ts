@@ -100,7 +100,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     if (c.req.method === "HEAD") await c.res.body?.cancel();
   });
 
-  const operations = new Operations(deps.door, gateway.limits, deps.serves ?? "all");
+  const operations = new Operations(deps.door, gateway, deps.serves ?? "all");
   runOperations(operations, gateway);
   stepOperations(operations, gateway);
   documentOperations(operations, gateway);

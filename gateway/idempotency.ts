@@ -30,6 +30,11 @@ export async function idempotency(
   sent: readonly (string | Uint8Array<ArrayBuffer>)[],
 ): Promise<Pick<StartOptions, "idempotency">> {
   if (key === undefined) return {};
+  return { idempotency: { scope, key, digest: await digestOf(sent) } };
+}
+
+/** Of all that two calls with one key must agree on. */
+export async function digestOf(sent: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<string> {
   const digests = await Promise.all(sent.map((each) => hexDigest("SHA-256", each)));
-  return { idempotency: { scope, key, digest: await hexDigest("SHA-256", digests.join()) } };
+  return hexDigest("SHA-256", digests.join());
 }

@@ -10,6 +10,8 @@ export interface Limits {
   openUploads: number;
   /** How long a resumable upload is kept after the last byte that has come, and after its end. */
   uploadExpiresMs: number;
+  /** How long a request with an `Idempotency-Key` is one process's before another may take it up. */
+  idempotencyLeaseMs: number;
   /** How long the sender of a body may be silent. */
   bodyIdleMs: number;
   /** The longest `Prefer: wait`. */
@@ -40,6 +42,7 @@ export const DEFAULT_LIMITS: Limits = {
   uploadBytes: 1_073_741_824,
   openUploads: 100,
   uploadExpiresMs: 86_400_000,
+  idempotencyLeaseMs: 10_000,
   bodyIdleMs: 15_000,
   waitMs: 60_000,
   completionMs: 100_000,

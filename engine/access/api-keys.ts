@@ -1,3 +1,4 @@
+import type { Draw } from "../draw.ts";
 import { NotFoundError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { pageOf } from "../listing.ts";
@@ -42,11 +43,11 @@ export class ApiKeys implements KeysApi {
     this.#watch = new KeyWatch((ids) => store.read(ids));
   }
 
-  async create(options: CreateKeyOptions): Promise<KeyWithSecret> {
+  async create(options: CreateKeyOptions, draw?: Draw): Promise<KeyWithSecret> {
     const checked = checkKey(options, DEFAULT_TENANT);
     if (checked.expiresAt !== undefined) await this.#checkAhead(checked.expiresAt);
-    const id = newId();
-    const secret = newKeySecret(id);
+    const id = draw?.id ?? newId();
+    const secret = newKeySecret(id, draw?.random);
     const digest = await digestOf(secret);
     const createdAt = await this.#store.create(id, digest, checked);
     const none = { previous: undefined, rotatedAt: undefined, revokedAt: undefined, lastUsedAt: undefined };
@@ -70,12 +71,13 @@ export class ApiKeys implements KeysApi {
   async rotate(
     id: string,
     options: { tenant?: string; overlapMs?: number; expiresAt?: Date } = {},
+    draw?: Draw,
   ): Promise<KeyWithSecret> {
     const overlapMs = checkWhole("overlapMs", options.overlapMs ?? DAY_MS, 0, MOST_OVERLAP_MS);
     const expiresAt = options.expiresAt === undefined ? undefined : checkTime("expiresAt", options.expiresAt);
     if (expiresAt !== undefined) await this.#checkAhead(expiresAt);
     const { tenant } = (await this.#find(id, options.tenant)).record;
-    const secret = newKeySecret(id);
+    const secret = newKeySecret(id, draw?.random);
     const digest = await digestOf(secret);
     const record = await this.#store.rotate({ id, tenant }, { digest, overlapMs, expiresAt });
     this.#cache.drop(id);

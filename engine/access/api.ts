@@ -1,3 +1,4 @@
+import type { Draw } from "../draw.ts";
 import type { Page, PageOptions } from "../views.ts";
 import type { Scope } from "./scopes.ts";
 
@@ -76,8 +77,12 @@ export type KeyEnd = "revoked" | "expired" | "rotated";
  * all tenants; with one, another tenant's key is not there.
  */
 export interface KeysApi {
-  /** @throws InvalidInputError; ConflictError `too_many_keys` past 1,000 of a tenant; UnavailableError */
-  create(options: CreateKeyOptions): Promise<KeyWithSecret>;
+  /**
+   * @param draw with which it is the same key another time
+   * @throws InvalidInputError; ConflictError `too_many_keys` past 1,000 of a tenant, `id_taken` if what was made with the draw has
+   *   another secret by now; UnavailableError
+   */
+  create(options: CreateKeyOptions, draw?: Draw): Promise<KeyWithSecret>;
   /** @throws NotFoundError, UnavailableError */
   get(id: string, options?: { tenant?: string }): Promise<KeyView>;
   /** Newest first; revoked and expired ones for 30 days. @throws InvalidInputError for a bad cursor or limit, UnavailableError */
@@ -87,9 +92,14 @@ export interface KeysApi {
    * before that stops at once.
    *
    * @param options `expiresAt`: another end of the key; default: as it was
+   * @param draw with which it is the same secret another time
    * @throws NotFoundError; ConflictError `key_ended` if it was revoked or has expired; InvalidInputError; UnavailableError
    */
-  rotate(id: string, options?: { tenant?: string; overlapMs?: number; expiresAt?: Date }): Promise<KeyWithSecret>;
+  rotate(
+    id: string,
+    options?: { tenant?: string; overlapMs?: number; expiresAt?: Date },
+    draw?: Draw,
+  ): Promise<KeyWithSecret>;
   /** Its secrets work no more: at once where processes hear of it, everywhere within 10 s. Twice is fine. @throws NotFoundError, UnavailableError */
   revoke(id: string, options?: { tenant?: string }): Promise<KeyView>;
   /**
@@ -134,8 +144,12 @@ export interface Ticket {
 
 /** Tickets: what a page is given in place of a key, for one socket or stream. */
 export interface TicketsApi {
-  /** @returns `ticket`: `mrt_RANDOM`; `expiresAt`: ISO 8601 @throws InvalidInputError, UnavailableError */
-  issue(options: IssueTicketOptions): Promise<{ ticket: string; expiresAt: string }>;
+  /**
+   * @param draw with which it is the same ticket another time
+   * @returns `ticket`: `mrt_RANDOM`; `expiresAt`: ISO 8601
+   * @throws InvalidInputError, UnavailableError
+   */
+  issue(options: IssueTicketOptions, draw?: Draw): Promise<{ ticket: string; expiresAt: string }>;
   /** What it is for, the first time and before it expires; else undefined. @throws UnavailableError */
   redeem(ticket: string): Promise<Ticket | undefined>;
 }

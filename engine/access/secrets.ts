@@ -9,8 +9,8 @@ const KEY = /^mr_([0-9a-f]{32})_[a-z2-7]{52}$/;
 const TICKET = /^mrt_[a-z2-7]{52}$/;
 
 /** A new secret of the API key with this id: `mr_ID_RANDOM`. */
-export function newKeySecret(id: string): string {
-  return `mr_${id}_${randomText()}`;
+export function newKeySecret(id: string, random?: Uint8Array): string {
+  return `mr_${id}_${randomText(random)}`;
 }
 
 /** The id of the key that a text would be a secret of; undefined if it is none. */
@@ -19,8 +19,8 @@ export function idOfKeySecret(text: string): string | undefined {
 }
 
 /** A new ticket: `mrt_RANDOM`. */
-export function newTicket(): string {
-  return `mrt_${randomText()}`;
+export function newTicket(random?: Uint8Array): string {
+  return `mrt_${randomText(random)}`;
 }
 
 export function isTicket(text: string): boolean {
@@ -39,6 +39,6 @@ export function sameDigest(a: string, b: string): boolean {
   return difference === 0;
 }
 
-function randomText(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(LENGTH)), (byte) => ALPHABET[byte & 31]).join("");
+function randomText(random: Uint8Array = crypto.getRandomValues(new Uint8Array(LENGTH))): string {
+  return Array.from(random.subarray(0, LENGTH), (byte) => ALPHABET[byte & 31]).join("");
 }

@@ -1,3 +1,4 @@
+import type { Draw } from "../draw.ts";
 import { ID_PATTERN, NAME_PATTERN } from "../ids.ts";
 import { iso } from "../run-record.ts";
 import { DEFAULT_TENANT } from "../runs.ts";
@@ -24,7 +25,7 @@ export class Tickets implements TicketsApi {
     this.#works = works;
   }
 
-  async issue(options: IssueTicketOptions): Promise<{ ticket: string; expiresAt: string }> {
+  async issue(options: IssueTicketOptions, draw?: Draw): Promise<{ ticket: string; expiresAt: string }> {
     const { tenant = DEFAULT_TENANT, runs, workflows, canSignal = false, ttlMs = DEFAULT_TTL_MS, key } = options;
     checkTenant(tenant);
     checkWhole("ttlMs", ttlMs, 1_000, MOST_TTL_MS);
@@ -39,7 +40,7 @@ export class Tickets implements TicketsApi {
       ...(canSignal ? { canSignal: "1" } : {}),
       ...(key === undefined ? {} : { key: `${key.id} ${key.secretNumber}` }),
     };
-    const ticket = newTicket();
+    const ticket = newTicket(draw?.random);
     const expiresAt = await this.#store.issue(await digestOf(ticket), ttlMs, fields);
     return { ticket, expiresAt: iso(expiresAt) };
   }

@@ -81,8 +81,13 @@ export interface DirectUploads {
    *
    * @param source.size of what will be sent, in bytes
    * @param expiresInMs at least a second, at most 7 days
+   * @param id 32 of `0-9 a-f` as a draw has them, if it is to be the same upload another time
    */
-  begin(source: { tenant: string; name: string; size: number }, expiresInMs: number): Promise<DirectUpload>;
+  begin(
+    source: { tenant: string; name: string; size: number },
+    expiresInMs: number,
+    id?: string,
+  ): Promise<DirectUpload>;
   /**
    * Reads what was sent once, and makes a document of it; repeated, gives that document. What was sent is gone
    * afterwards, also when it is refused.

@@ -39,14 +39,17 @@ export class DirectObjects implements DirectUploads {
     this.#documents = documents;
   }
 
-  async begin(source: { tenant: string; name: string; size: number }, expiresInMs: number): Promise<DirectUpload> {
+  async begin(
+    source: { tenant: string; name: string; size: number },
+    expiresInMs: number,
+    id = newId(),
+  ): Promise<DirectUpload> {
     const { tenant, name, size } = source;
     if (!(expiresInMs >= 1_000 && expiresInMs <= MAX_EXPIRES_MS))
       throw new MillraceError("bad_option", "A URL is good for 1 s to 7 days.");
     if (!(Number.isSafeInteger(size) && size > 0))
       throw new MillraceError("bad_option", "The size of an upload is a whole number of bytes, 1 or more.");
     await this.#sweep(tenant);
-    const id = newId();
     const pending: Pending = { name, size, expiresAt: Date.now() + expiresInMs };
     await this.#objects.mark({ kind: "uploads", tenant, id: "all" }, id);
     await this.#objects.write({ kind: "pending", tenant, id }, bodyOf(JSON.stringify(pending)));

@@ -45,7 +45,7 @@ export class ApiKeyStore {
     return tenant === undefined ? this.#keys.apiKeys() : this.#keys.apiKeysOf(tenant);
   }
 
-  /** Stores a new key, and gives the time when it was made. @throws ConflictError `too_many_keys` */
+  /** Stores a new key, and gives the time when it was made. @throws ConflictError `too_many_keys`, `id_taken` */
   async create(id: string, digest: string, key: CheckedKey): Promise<number> {
     const { tenant, expiresAt } = key;
     const touched = [this.#keys.apiKey(id), this.index(undefined), this.index(tenant), this.#keys.timers()];
@@ -58,7 +58,7 @@ export class ApiKeyStore {
         "too_many_keys",
         `Tenant ${tenant} has ${MOST_KEYS} keys, those that ended in the last 30 days included, which is the most.`,
       );
-    if (code === Reply.Stale) throw new MillraceError("id_taken", `There is a key ${id} already.`);
+    if (code === Reply.Stale) throw new ConflictError("id_taken", `There is a key ${id} already.`);
     return createdAt;
   }
 

@@ -41,18 +41,18 @@ export class OperationStore {
   /**
    * Stores a new one, which is the caller's for a while before a worker goes on with it.
    *
-   * @returns until when it is the caller's
+   * @returns until when it is the caller's; undefined if it was there, and nobody's any more
    */
   async start(
     { id, tenant, kind, filter, limit }: Pick<OperationRecord, "id" | "tenant" | "kind" | "filter" | "limit">,
     leaseMs: number,
-  ): Promise<number> {
+  ): Promise<number | undefined> {
     const fields = { kind, tenant, filter, limit: limit ?? "", cursor: "start", matched: 0, done: 0 };
     const args = [encodeTimerRow(bulkRow(id)), leaseMs, ...Object.entries(fields).flat()];
     const own = this.#partitions.keyed(id);
     const keys = [own.operation(id), own.timers()];
-    const [, until] = (await this.#client.run(startOperation, keys, args)) as [number, number];
-    return until;
+    const until = (await this.#client.run(startOperation, keys, args)) as number;
+    return until === 0 ? undefined : until;
   }
 
   /** The server's time, and the operation if there is one of that id. */

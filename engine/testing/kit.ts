@@ -199,7 +199,7 @@ export async function testKit(workflows: readonly AnyWorkflow[], options: TestKi
     const named = new NamespaceKeys(namespace);
     const keys = named.partition(0);
     const fakes = new Fakes();
-    const millrace = await connectBy((link) => new ClockedClient(link, [keys.clock(), named.clock()]), {
+    const millrace = await connectBy((link) => new ClockedClient(link, [keys.clock(), named.spaceClock()]), {
       // One clock, one partition.
       ...{ url: url ?? server!.url, namespace, blobs, partitions: 1 },
       workflows: [...new Set(workflows)].map((workflow) => fakes.instrument(workflow)),

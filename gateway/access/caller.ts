@@ -46,6 +46,11 @@ export interface Door {
 /** What nobody can be put out of. */
 export const FOR_EVER: Caller["hold"] = () => ({ signal: new AbortController().signal, release: () => {} });
 
+/** What a request shows for itself in `Authorization: Bearer`; undefined for nothing that could be. */
+export function bearerOf(c: Context<Env>): string | undefined {
+  return /^Bearer +([\x21-\x7e]+) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
+}
+
 /** @throws ProblemError 403 if the caller may not do that */
 export function demand(caller: Caller, scope: Scope): void {
   if (caller.may(scope)) return;

@@ -3,7 +3,7 @@ import { type AccessApi, hasScope, ID_PATTERN, type Scope, type VerifiedKey } fr
 import type { Declaration } from "../api/declaration.ts";
 import type { Env } from "../context.ts";
 import { ProblemError } from "../problem.ts";
-import { type Caller, type Door, demand, FOR_EVER } from "./caller.ts";
+import { bearerOf, type Caller, type Door, demand, FOR_EVER } from "./caller.ts";
 import { holdKey } from "./held-keys.ts";
 import { isJwt, type JwtVerifier } from "./jwt.ts";
 import { counting, limitsOf, takeRate } from "./key-limits.ts";
@@ -27,7 +27,7 @@ export function keyDoor(access: AccessApi, { jwt }: { jwt?: JwtVerifier } = {}):
     const header = c.req.header("authorization");
     const ticket = declaration.ticket === undefined ? undefined : c.req.query("ticket");
     if (header === undefined && ticket !== undefined) return ofTicket(access, ticket);
-    const secret = /^Bearer +([\x21-\x7e]+) *$/i.exec(header ?? "")?.[1];
+    const secret = bearerOf(c);
     if (secret === undefined)
       throw unknown(
         header === undefined ? "Send a key: Authorization: Bearer mr_…" : "Send the key as Authorization: Bearer mr_…",

@@ -64,8 +64,11 @@ export interface Declaration<
   /** How large a JSON body may be, if not as large as the others. */
   bodyBytes?: number;
   raw?: RawBody;
-  /** Whether `Idempotency-Key` is taken. */
-  idempotent?: boolean;
+  /**
+   * What makes it safe to repeat, which every POST says: `always` needs no more; `by-key` sees to the `Idempotency-Key` itself;
+   * of `by-reply` the gateway keeps the reply for the key, and it makes what it makes with the draw that it is given.
+   */
+  idempotent?: "always" | "by-key" | "by-reply";
   /** Whether the run that it starts is in the trace of the request. */
   traced?: boolean;
   /** Header fields that it reads beside the usual ones, and what they do. */
@@ -75,6 +78,11 @@ export interface Declaration<
   problems?: readonly number[];
   /** What its errors look like, where they are no problems. */
   errors?: v.GenericSchema;
+}
+
+/** Whether `Idempotency-Key` is taken. */
+export function takesKey({ idempotent }: { idempotent?: Declaration["idempotent"] | undefined }): boolean {
+  return idempotent === "by-key" || idempotent === "by-reply";
 }
 
 /** A declaration at its place. */

@@ -2,7 +2,7 @@ import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs 
 import type * as v from "valibot";
 import { ID_PATTERN } from "../../engine/index.ts";
 import { NAMED } from "../views/named.ts";
-import { type Answer, type Declaration, type Operation, TAGS } from "./declaration.ts";
+import { type Answer, type Declaration, type Operation, TAGS, takesKey } from "./declaration.ts";
 import { bare, open, overrideRef } from "./json-schema.ts";
 
 /** An OpenAPI 3.1 document, as JSON holds it (https://spec.openapis.org/oas/v3.1.1.html). */
@@ -86,7 +86,7 @@ export function openApi(operations: readonly Operation[], { version }: { version
 }
 
 function operationObject(path: string, declaration: Declaration): Record<string, unknown> {
-  const { id, tag, summary, description, scope, ticket, traced, answers, errors } = declaration;
+  const { id, tag, summary, description, scope, ticket, idempotent, traced, answers, errors } = declaration;
   const key = { key: scope === "public" ? [] : [scope] };
   const body = requestBody(declaration);
   return {
@@ -94,6 +94,7 @@ function operationObject(path: string, declaration: Declaration): Record<string,
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
+    ...(idempotent === undefined ? {} : { "x-idempotent": idempotent }),
     security: scope === "public" ? [] : ticket === undefined ? [key] : [key, { ticket: [] }],
     parameters: [...pathParameters(path), ...queryParameters(declaration), ...headerParameters(declaration)],
     ...(body === undefined ? {} : { requestBody: body }),
@@ -126,7 +127,8 @@ function problemsOf(path: string, declaration: Declaration): number[] {
   if (path.includes("{")) add(404);
   if (query !== undefined) add(422);
   if (body !== undefined || raw !== undefined) add(400, 408, 413, 415, 422);
-  if (idempotent) add(400, 422);
+  if (takesKey({ idempotent })) add(400, 422);
+  if (idempotent === "by-reply") add(409);
   return [...statuses].sort((a, b) => a - b);
 }
 
@@ -161,7 +163,7 @@ function headerParameters({ idempotent, traced, headers = {} }: Declaration): un
     description,
     schema: { type: "string" },
   }));
-  return idempotent ? [IDEMPOTENCY_KEY, ...others] : others;
+  return takesKey({ idempotent }) ? [IDEMPOTENCY_KEY, ...others] : others;
 }
 
 function requestBody({ body, bodyOptional = false, raw }: Declaration): unknown {

@@ -1,13 +1,13 @@
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import type { Traced } from "../../engine/index.ts";
+import type { Draw, Traced } from "../../engine/index.ts";
 import type { Caller, Door } from "../access/caller.ts";
-import type { Env } from "../context.ts";
+import type { Env, Gateway } from "../context.ts";
 import { idempotencyKey } from "../idempotency.ts";
 import { readJson, readQuery } from "../json.ts";
-import type { Limits } from "../limits.ts";
+import { answerOnce } from "../keyed/answer-once.ts";
 import { traceOf } from "../trace.ts";
-import type { Answers, Declaration, Method, Operation } from "./declaration.ts";
+import { type Answers, type Declaration, type Method, type Operation, takesKey } from "./declaration.ts";
 
 /** A request that has been let in and fits what its operation takes. */
 export interface Asked<Q, B, A extends Answers> {
@@ -20,6 +20,8 @@ export interface Asked<Q, B, A extends Answers> {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The `Idempotency-Key`, if the operation takes one and it was given. */
   readonly key: string | undefined;
+  /** What to make something with, if the operation is `by-reply` and has a key. */
+  readonly draw: Draw | undefined;
   /** The request's place in a trace, if the operation takes one. */
   readonly trace: Traced;
   /** One of the declared answers. */
@@ -36,13 +38,13 @@ export class Operations {
   readonly app = new Hono<Env>();
   readonly all: Operation[] = [];
   readonly #door: Door;
-  readonly #limits: Limits;
+  readonly #gateway: Gateway;
   readonly #serves: "all" | "public";
 
   /** @param serves `public` leaves out what is declared to be for operators */
-  constructor(door: Door, limits: Limits, serves: "all" | "public" = "all") {
+  constructor(door: Door, gateway: Gateway, serves: "all" | "public" = "all") {
     this.#door = door;
-    this.#limits = limits;
+    this.#gateway = gateway;
     this.#serves = serves;
   }
 
@@ -58,7 +60,9 @@ export class Operations {
   ): this {
     if (declaration.admin && this.#serves === "public") return this;
     this.all.push({ method, path, declaration });
-    const limits = { ...this.#limits, jsonBytes: declaration.bodyBytes ?? this.#limits.jsonBytes };
+    const { millrace, log, limits: usual } = this.#gateway;
+    const limits = { ...usual, jsonBytes: declaration.bodyBytes ?? usual.jsonBytes };
+    const parts = { requests: millrace.requests, leaseMs: limits.idempotencyLeaseMs, log };
     // Hono looks for HEAD among the routes of GET.
     const isHead = method === "head";
     this.app.on(isHead ? "get" : method, path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c, next) => {
@@ -71,7 +75,7 @@ export class Operations {
       const query = (
         schema === undefined ? {} : readQuery(c, schema, declaration.ticket && "ticket")
       ) as v.InferOutput<Q>;
-      const key = declaration.idempotent ? idempotencyKey(c) : undefined;
+      const key = takesKey(declaration) ? idempotencyKey(c) : undefined;
       const trace = declaration.traced ? traceOf(c) : {};
       const { value, bytes } =
         declaration.body === undefined
@@ -80,7 +84,10 @@ export class Operations {
       const body = value as v.InferOutput<B>;
       const reply = (status: number, value: unknown, headers?: Record<string, string>) =>
         c.json(value, status as 200, { ...nextPage(c, value), ...headers });
-      return handle({ c, caller, tenant: caller.tenant, query, body, bytes, key, trace, reply });
+      const asked = { c, caller, tenant: caller.tenant, query, body, bytes, key, trace, reply };
+      const make = (draw?: Draw) => handle({ ...asked, draw });
+      if (declaration.idempotent !== "by-reply" || key === undefined) return make();
+      return answerOnce(c, parts, { operation: declaration.id, caller, key, bytes }, make);
     });
     return this;
   }

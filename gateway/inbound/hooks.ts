@@ -1,5 +1,6 @@
 import type * as v from "valibot";
-import { type Collection, type Kept, type Millrace, NotFoundError } from "../../engine/index.ts";
+import { type Collection, type Kept, type Millrace, NotFoundError, newDraw } from "../../engine/index.ts";
+import { createOnce } from "../../workflows/webhooks/create-once.ts";
 import { newSecret, rotated } from "../../workflows/webhooks/secrets.ts";
 import type { Caller } from "../access/caller.ts";
 import type { InboundHook, InboundRecord, inboundBody, inboundChange } from "./hook.ts";
@@ -21,15 +22,20 @@ export class InboundHooks {
     this.#kept = millrace.collection("inbound-hooks");
   }
 
-  /** @returns the hook, with its secret if that was made here @throws ConflictError `collection_full` */
+  /**
+   * @param draw with which it is the same hook another time
+   * @returns the hook, with its secret if that was made here
+   * @throws ConflictError `collection_full`
+   */
   async create(
     { tenant, limits }: Owner,
     { secret, ...settings }: v.InferOutput<typeof inboundBody>,
+    draw = newDraw(),
   ): Promise<InboundView & { secret?: string }> {
-    const [made, now] = [newSecret(), new Date().toISOString()];
+    const [made, now] = [newSecret(draw.random), new Date().toISOString()];
     const secrets = [{ secret: secret ?? made }];
     const record = { ...settings, secrets, limits, createdAt: now, updatedAt: now };
-    const kept = await this.#kept.create(newId(), record, { tenant, most: MOST_HOOKS });
+    const kept = await createOnce(this.#kept, `in_${draw.id}`, record, { tenant, most: MOST_HOOKS });
     return { ...shown(kept), ...(secret === undefined ? { secret: made } : {}) };
   }
 
@@ -84,12 +90,6 @@ export class InboundHooks {
     };
     return found(id, await this.#kept.update(id, changed, { tenant }));
   }
-}
-
-/** Not to be guessed: it stands in an address that anybody may call. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `in_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 function found(id: string, kept: Kept | undefined): Kept {

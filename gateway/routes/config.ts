@@ -112,6 +112,7 @@ export function configOperations(operations: Operations, { millrace }: Gateway):
         summary: "Say which version of a model is to answer from now on",
         scope: "config:write",
         admin: true,
+        idempotent: "by-reply",
         body: deploymentBody,
         answers: {
           201: { description: "It is deployed.", schema: deployment, headers: { Location: "Where it is kept." } },

@@ -49,6 +49,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
         summary: kind === "replay" ? "Replay all that fit a filter" : "Drop all that fit a filter",
         scope: "dead-letters:write",
         admin: true,
+        idempotent: "by-reply",
         body: manyBody,
         answers: {
           202: {
@@ -58,8 +59,9 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
           },
         },
       },
-      async ({ tenant, body: { limit, ...wanted }, reply }) => {
-        const view = await deadLetters[kind === "replay" ? "replayMany" : "discardMany"](wanted, { tenant, limit });
+      async ({ tenant, body: { limit, ...wanted }, draw, reply }) => {
+        const act = kind === "replay" ? "replayMany" : "discardMany";
+        const view = await deadLetters[act](wanted, { tenant, limit, id: draw?.id });
         const self = operationPath(view);
         return reply(202, { ...view, links: { self } }, { Location: self });
       },
@@ -103,6 +105,7 @@ export function deadLetterOperations(operations: Operations, { millrace }: Gatew
       description: "Without a body the step gets what it was given before; with `input` it gets that.",
       scope: "dead-letters:write",
       admin: true,
+      idempotent: "by-reply",
       body: replayBody,
       bodyOptional: true,
       answers: { 202: { description: "The run goes on.", schema: replayed, headers: { Location: "The run." } } },

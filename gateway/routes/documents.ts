@@ -5,7 +5,7 @@ import { accepted } from "../accepted.ts";
 import { demand, startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Gateway } from "../context.ts";
-import { idempotency } from "../idempotency.ts";
+import { digestOf, idempotency } from "../idempotency.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError } from "../problem.ts";
 import { receive } from "../upload/incoming.ts";
@@ -15,6 +15,11 @@ import { acceptedRun } from "../views/common.ts";
 import { documentView } from "../views/documents.ts";
 
 const uploadQuery = v.strictObject({ name: v.optional(v.string()), workflow: v.optional(v.string()) });
+
+/** Within which an `Idempotency-Key` holds. */
+const SCOPE = "documents";
+/** How often a document that is made in the place of one that was deleted may be outrun by another. */
+const TURNS = 5;
 
 /** What a run gets, and a client sees, of a document. */
 type DocumentView = Pick<BlobInfo, "id" | "name" | "type" | "size" | "sha256">;
@@ -33,7 +38,7 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
       summary: "Upload a document, and start a run with it if wanted",
       description: "With `workflow` a run of it is started with `{document}` as its input.",
       scope: "documents:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       query: uploadQuery,
       raw: {
@@ -51,8 +56,6 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
       problems: [404, 409],
     },
     async ({ c, caller, tenant, query: { name, workflow }, key, trace, reply }) => {
-      if (workflow === undefined && key !== undefined)
-        throw new ProblemError(400, "idempotency_key", "An Idempotency-Key goes with ?workflow= only.");
       if (workflow !== undefined && !millrace.workflows.has(workflow)) throw new NotFoundError("workflow", workflow);
 
       if (workflow !== undefined) demand(caller, "runs:write");
@@ -65,7 +68,10 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
         await incoming.close();
       }
       const document = viewOf(blob);
-      if (workflow === undefined) return reply(201, document, { Location: `/v1/documents/${document.id}` });
+      if (workflow === undefined) {
+        const kept = key === undefined ? document : await firstOf(tenant, key, document);
+        return reply(201, kept, { Location: `/v1/documents/${kept.id}` });
+      }
 
       const started = await startFor(gateway, caller, () => startWith(workflow, document, key, { tenant, ...trace }));
       if (started.created) return accepted(c, started, { document });
@@ -75,6 +81,28 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
     },
   );
 
+  /** The document that a key stands for: this one, if it is new, or the first one is gone. Of another, this one is deleted. */
+  async function firstOf(tenant: string, key: string, document: DocumentView): Promise<DocumentView> {
+    const digest = await digestOf(["", document.name, document.sha256]);
+    const request = { tenant, scope: SCOPE, key, digest };
+    try {
+      let id = await millrace.requests.reserve(request, document.id);
+      for (let i = 0; i < TURNS && id !== document.id; i += 1) {
+        const first = await blobs.find(tenant, id);
+        if (first !== undefined) {
+          await blobs.delete(tenant, document.id);
+          return viewOf(first);
+        }
+        id = await millrace.requests.reserve(request, document.id, id);
+      }
+      if (id === document.id) return document;
+      throw new ConflictError("upload_busy", "Documents of this Idempotency-Key come and go. Ask again in a moment.");
+    } catch (error) {
+      await blobs.delete(tenant, document.id);
+      throw error;
+    }
+  }
+
   async function startWith(
     workflow: string,
     document: DocumentView,
@@ -82,7 +110,7 @@ export function documentOperations(operations: Operations, gateway: Gateway): vo
     options: StartOptions & { tenant: string },
   ): Promise<StartedRun> {
     const { tenant } = options;
-    const same = await idempotency(key, "documents", [workflow, document.name, document.sha256]);
+    const same = await idempotency(key, SCOPE, [workflow, document.name, document.sha256]);
     try {
       return await millrace.runs.start(workflow, { document }, { ...options, ...same });
     } catch (error) {

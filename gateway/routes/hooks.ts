@@ -31,6 +31,7 @@ export function hookOperations(operations: Operations, gateway: Gateway): void {
       description:
         "The inbound hook says how it is signed, and what it starts or whom it is told. The same message again is the same run.",
       scope: "public",
+      idempotent: "always",
       traced: true,
       raw: { types: ["*/*"], description: "JSON, as it was signed." },
       answers: {

@@ -37,15 +37,16 @@ export function inboundHookOperations(operations: Operations, { millrace }: Gate
         id: "createInboundHook",
         summary: "Take messages of another service",
         description: "The answer has the secret if none was given. It is not shown again.",
+        idempotent: "by-reply",
         body: inboundBody,
         answers: {
           201: { description: "It is there.", schema: madeInboundHook, headers: { Location: "The inbound hook." } },
         },
         problems: [409],
       },
-      async ({ caller, body, reply }) => {
+      async ({ caller, body, draw, reply }) => {
         checkAction(caller, body.action);
-        const made = await hooks.create(caller, body);
+        const made = await hooks.create(caller, body, draw);
         return reply(201, made, { Location: `/v1/inbound-hooks/${made.id}` });
       },
     )
@@ -104,15 +105,16 @@ export function inboundHookOperations(operations: Operations, { millrace }: Gate
         id: "rotateInboundSecret",
         summary: "Give an inbound hook another secret",
         description: "Without a secret in the body one is made. The one before is good for `overlapMs` more.",
+        idempotent: "by-reply",
         body: rotation,
         bodyOptional: true,
         answers: { 200: { description: "The new secret, which is not shown again.", schema: newSecretView } },
         problems: [409],
       },
-      async ({ c, caller, tenant, body, reply }) => {
+      async ({ c, caller, tenant, body, draw, reply }) => {
         const id = idParam(c, "inbound hook");
         const { scheme } = await hooks.get(tenant, id);
-        const secret = body?.secret ?? newSecret();
+        const secret = body?.secret ?? newSecret(draw?.random);
         check(v.object({ secret: secretOf[scheme] }), { secret }, "body");
         await hooks.rotate(caller, id, secret, body?.overlapMs ?? DEFAULT_OVERLAP_MS);
         return reply(200, { secret });

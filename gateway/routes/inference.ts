@@ -30,7 +30,7 @@ export function inferenceOperations(operations: Operations, gateway: Gateway): v
       description:
         "It is a run of the workflow `inference`. With `Prefer: wait=N` the answer is the run, if it ends in N seconds; with `Accept: text/event-stream` its events as they come.",
       scope: "runs:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       body,
       headers: {

@@ -41,11 +41,12 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
           "Its secret is in this answer and nowhere else. Nobody makes a key that may do more than they may.",
         scope: "keys:write",
         admin: true,
+        idempotent: "by-reply",
         body: createBody,
         answers: { 201: { description: "The key.", schema: keyWithSecret, headers: { Location: "The key." } } },
         problems: [409],
       },
-      async ({ caller, body, reply }) => {
+      async ({ caller, body, draw, reply }) => {
         const { tenant = caller.tenant } = body;
         if (tenant !== caller.tenant && !caller.may("admin"))
           throw new ProblemError(403, "tenant", "Only a key with the scope admin may make keys of another tenant.");
@@ -54,7 +55,7 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
           body.scopes,
         );
         if (lacked.length > 0) throw new ProblemError(403, "scope", `Your own key may not do ${lacked.join(", ")}.`);
-        const made = await keys.create({ ...body, tenant });
+        const made = await keys.create({ ...body, tenant }, draw);
         return reply(201, made, { Location: `/v1/keys/${made.id}`, "Cache-Control": "no-store" });
       },
     )
@@ -88,15 +89,17 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
         description: "The one before works for `overlapMs` more: a day, unless you say otherwise.",
         scope: "keys:write",
         admin: true,
+        idempotent: "by-reply",
         body: rotateBody,
         bodyOptional: true,
         answers: { 200: { description: "The key with its new secret.", schema: keyWithSecret } },
         problems: [409],
       },
-      async ({ c, caller, body, reply }) => {
+      async ({ c, caller, body, draw, reply }) => {
         const id = idParam(c, "key");
         await demandNoMore(caller, id);
-        return reply(200, await keys.rotate(id, { ...body, ...about(caller) }), { "Cache-Control": "no-store" });
+        const rotated = await keys.rotate(id, { ...body, ...about(caller) }, draw);
+        return reply(200, rotated, { "Cache-Control": "no-store" });
       },
     )
     .on(

@@ -23,7 +23,7 @@ export function openAiOperations(operations: Operations, gateway: Gateway): void
   const common = { tag: "Models", scope: "runs:write", errors: openAiError } as const;
   const asking = {
     ...common,
-    idempotent: true,
+    idempotent: "by-key",
     traced: true,
     bodyBytes: limits.modelRequestBytes,
     problems: PROBLEMS,

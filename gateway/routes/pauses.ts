@@ -27,6 +27,7 @@ export function pauseOperations(operations: Operations, { millrace }: Gateway): 
           summary: `${verb === "pause" ? "Hold back" : "Let go on"} the work of a ${name.toLowerCase()}`,
           scope: "admin",
           admin: true,
+          idempotent: "always",
           answers: { 200: { description: "How it is now.", schema: pausedNow } },
           problems: [422],
         },

@@ -39,15 +39,16 @@ export function presignedOperations(operations: Operations, { millrace, limits }
         summary: "Be told where to send a document past the gateway",
         description: "`size` in bytes, `expiresIn` in seconds. What was sent becomes a document when it is completed.",
         scope: "documents:write",
+        idempotent: "by-reply",
         body: uploadBody,
         answers: { 201: { description: "What to send, and where.", schema: uploadView } },
         problems: [409, 413],
       },
-      async ({ tenant, body: { name, size, expiresIn = DEFAULT_EXPIRES_S }, reply }) => {
+      async ({ tenant, body: { name, size, expiresIn = DEFAULT_EXPIRES_S }, draw, reply }) => {
         const source = { tenant, name: cleanName(name), size };
         if (size > limits.uploadBytes)
           throw new ProblemError(413, "blob_too_large", `A document has ${limits.uploadBytes} bytes at the most.`);
-        const upload = await uploads().begin(source, expiresIn * 1_000);
+        const upload = await uploads().begin(source, expiresIn * 1_000, draw?.id);
         return reply(201, { ...upload, complete: `/v1/documents/${upload.id}/complete` });
       },
     )
@@ -60,6 +61,7 @@ export function presignedOperations(operations: Operations, { millrace, limits }
         summary: "Make a document of what was sent past the gateway",
         description: "It is read once. Repeated, the answer is the same.",
         scope: "documents:write",
+        idempotent: "always",
         answers: {
           201: { description: "The document is stored.", schema: documentView, headers: { Location: "The document." } },
         },

@@ -47,7 +47,7 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       description:
         "The run is stored when this answers, at the durability that the answer names. With an `Idempotency-Key`, asking again with the same body gives the same run.",
       scope: "runs:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       body: startBody,
       answers: { 202: { description: "The run is accepted.", schema: startedRun, headers: { Location: "The run." } } },
@@ -110,6 +110,7 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       tag: "Runs",
       summary: "Cancel a run",
       scope: "runs:write",
+      idempotent: "always",
       answers: {
         202: {
           description: "It is cancelled, or being undone first.",
@@ -134,7 +135,7 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       tag: "Runs",
       summary: "Start a run that goes on from a step of this one",
       scope: "runs:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       body: rerunBody,
       answers: {

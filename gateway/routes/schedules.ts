@@ -108,6 +108,7 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
         tag: "Schedules",
         summary: verb === "pause" ? "Pause a schedule" : "Let a schedule go on, with its next tick from now",
         scope: "schedules:write",
+        idempotent: "always",
         answers: { 200: { description: "The schedule.", schema: scheduleView } },
         problems: [409],
       },
@@ -122,7 +123,7 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
       tag: "Schedules",
       summary: "Start a run of a schedule now",
       scope: "schedules:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       answers: {
         202: {

@@ -22,7 +22,7 @@ export function stepOperations(operations: Operations, gateway: Gateway): void {
         "The body is what the signal brings; without one it brings null. It is kept if the step does not wait yet.",
       scope: "signals:write",
       ticket: "signal",
-      idempotent: true,
+      idempotent: "by-key",
       body: v.unknown(),
       bodyOptional: true,
       answers: { 202: { description: "The signal is stored.", schema: toldRun, headers: { Location: "The run." } } },

@@ -78,6 +78,7 @@ export function subscriptionOperations(operations: Operations, { millrace }: Gat
         ...about,
         id: "resumeSubscription",
         summary: "Let a subscription that is full take events again",
+        idempotent: "always",
         answers: { 200: { description: "What it has missed.", schema: resumed } },
         problems: [409],
       },
@@ -98,13 +99,25 @@ export function subscriptionOperations(operations: Operations, { millrace }: Gat
     .on(
       "post",
       "/v1/subscriptions/{group}/dead-letters/replay",
-      { ...about, id: "replayUndelivered", summary: "Deliver all of them again", answers: many },
+      {
+        ...about,
+        id: "replayUndelivered",
+        summary: "Deliver all of them again",
+        idempotent: "by-reply",
+        answers: many,
+      },
       async ({ c, reply }) => reply(202, { replayed: await subscriptions.replay(groupParam(c)) }),
     )
     .on(
       "post",
       "/v1/subscriptions/{group}/dead-letters/{id}/replay",
-      { ...about, id: "replayOneUndelivered", summary: "Deliver one of them again", answers: many },
+      {
+        ...about,
+        id: "replayOneUndelivered",
+        summary: "Deliver one of them again",
+        idempotent: "by-reply",
+        answers: many,
+      },
       async ({ c, reply }) =>
         reply(202, { replayed: await subscriptions.replay(groupParam(c), idParam(c, "dead letter")) }),
     )

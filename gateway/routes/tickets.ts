@@ -31,18 +31,20 @@ export function ticketOperations(operations: Operations, { millrace }: Gateway):
       description:
         "It opens one socket or event stream, or sends one signal, as `?ticket=`: of these runs, or of all runs of these workflows. With `canSignal` that socket takes signals, too. `ttl` is in milliseconds, 60,000 unless you say otherwise.",
       scope: "runs:read",
+      idempotent: "by-reply",
       body: ticketBody,
       answers: { 201: { description: "The ticket.", schema: issuedTicket } },
       problems: [404],
     },
-    async ({ caller, tenant, body, reply }) => {
+    async ({ caller, tenant, body, draw, reply }) => {
       const { ttl: ttlMs, canSignal = false, runs, workflows } = body;
       if (canSignal) demand(caller, "signals:write");
       // Of another tenant's run there is none to be had, so that nobody waits for it.
       for (const run of runs ?? []) await millrace.runs.summary(run, { tenant });
       for (const name of workflows ?? []) if (!millrace.workflows.has(name)) throw new NotFoundError("workflow", name);
       const key = caller.key === undefined ? {} : { key: caller.key };
-      const ticket = await millrace.access.tickets.issue({ tenant, runs, workflows, canSignal, ttlMs, ...key });
+      const wanted = { tenant, runs, workflows, canSignal, ttlMs, ...key };
+      const ticket = await millrace.access.tickets.issue(wanted, draw);
       return reply(201, ticket, { "Cache-Control": "no-store" });
     },
   );

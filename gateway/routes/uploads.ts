@@ -63,7 +63,7 @@ export function uploadOperations(operations: Operations, gateway: Gateway): void
       description:
         "Either `Upload-Length` or `Upload-Defer-Length` is to be given. With `workflow` in its metadata, a run of it is started with `{document}` once all has come.",
       scope: "documents:write",
-      idempotent: true,
+      idempotent: "by-key",
       traced: true,
       raw: { types: [OFFSET_TYPE], description: "The first bytes." },
       bodyOptional: true,

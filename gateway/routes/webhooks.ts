@@ -57,6 +57,7 @@ export function webhookOperations(operations: Operations, { millrace, webhooks: 
         id: "createWebhook",
         summary: "Have events posted to a URL",
         description: "The answer has the secret that messages are signed with. It is not shown again.",
+        idempotent: "by-reply",
         body: createBody,
         answers: {
           201: {
@@ -67,10 +68,10 @@ export function webhookOperations(operations: Operations, { millrace, webhooks: 
         },
         problems: [404, 409],
       },
-      async ({ caller, tenant, body, reply }) => {
+      async ({ caller, tenant, body, draw, reply }) => {
         // What it is told, it may read.
         demand(caller, "runs:read");
-        const made = await webhooks.create(tenant, body);
+        const made = await webhooks.create(tenant, body, draw);
         return reply(201, made, { Location: `/v1/webhooks/${made.id}` });
       },
     )
@@ -130,13 +131,16 @@ export function webhookOperations(operations: Operations, { millrace, webhooks: 
         id: "rotateWebhookSecret",
         summary: "Give a webhook another secret",
         description: "For `overlapMs` messages are signed by the one before as well.",
+        idempotent: "by-reply",
         body: rotation,
         bodyOptional: true,
         answers: { 200: { description: "The new secret, which is not shown again.", schema: newSecretView } },
         problems: [409],
       },
-      async ({ c, tenant, body, reply }) =>
-        reply(200, await webhooks.rotate(tenant, idParam(c, "webhook"), body?.overlapMs ?? DEFAULT_OVERLAP_MS)),
+      async ({ c, tenant, body, draw, reply }) => {
+        const overlapMs = body?.overlapMs ?? DEFAULT_OVERLAP_MS;
+        return reply(200, await webhooks.rotate(tenant, idParam(c, "webhook"), overlapMs, draw));
+      },
     )
     .on(
       "post",
@@ -145,7 +149,7 @@ export function webhookOperations(operations: Operations, { millrace, webhooks: 
         ...write,
         id: "testWebhook",
         summary: "Send a message of the type ping",
-        idempotent: true,
+        idempotent: "by-key",
         answers: pending,
         problems: [409],
       },
@@ -177,7 +181,7 @@ export function webhookOperations(operations: Operations, { millrace, webhooks: 
         ...write,
         id: "redeliver",
         summary: "Deliver a message again",
-        idempotent: true,
+        idempotent: "by-key",
         answers: pending,
         problems: [409],
       },

@@ -174,7 +174,7 @@ describe("nothing is left of a document that is refused", () => {
     ["a text called .pdf", form("hello", "a.pdf"), "", {}, 415],
     ["a text declared a PDF", "hello", "?name=a", { "Content-Type": "application/pdf" }, 415],
     ["a name of 256 characters", form("hello", "x".repeat(256)), "", {}, 422],
-    ["a key without a workflow", "hello", "", { "Idempotency-Key": "a" }, 400],
+    ["a key that is too long", "hello", "", { "Idempotency-Key": "x".repeat(256) }, 400],
     ["a query with a typo", "hello", "?wrokflow=measure", {}, 422],
     ["an unknown workflow", "hello", "?workflow=unknown", {}, 404],
     ["a workflow that takes no document", "hello", "?workflow=greet", {}, 422],

@@ -151,7 +151,7 @@ async function live(millrace: Millrace, looking: Redis): Promise<void> {
 }
 
 /** The same of what stands beside runs. */
-async function serve({ access, collection, watchAll, runs }: Millrace): Promise<void> {
+async function serve({ access, collection, requests, watchAll, runs }: Millrace): Promise<void> {
   const { keys, tickets, rateLimits, quotas } = access;
   const { id, secret } = await keys.create({ name: "a", scopes: ["runs:read"] });
   await keys.verify(secret);
@@ -165,6 +165,10 @@ async function serve({ access, collection, watchAll, runs }: Millrace): Promise<
   await kept.create("a", 1, { most: 2 });
   await kept.update("a", () => 2);
   await kept.delete("a");
+  const request = { tenant: "default", scope: "s", key: "kept", digest: "d" };
+  await requests.begin(request, { token: "a", id: "i", seed: "s", leaseMs: 1 });
+  await requests.leave(request, "a", false);
+  await requests.answer(request, "reply", "");
   let after = "";
   for await (const message of watchAll({ tenant: "default" }))
     if (message.type === "cursor") {

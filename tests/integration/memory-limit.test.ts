@@ -52,9 +52,17 @@ async function fill(gateway: EngineUnderTest): Promise<{ accepted: string[]; ref
 test("over the memory limit nothing new is taken, and what was taken is done by a worker that starts then", async () => {
   await using gateway = await engineUnderTest([flow], { url: server.url });
   await gateway.millrace.schedules.create({ name: "early", workflow: flow, input: 0, cron: "0 0 1 1 *" });
+  const { requests } = gateway.millrace;
+  const request = { tenant: "default", scope: "s", key: "k", digest: "d" };
+  const attempt = { token: "t", id: "i", seed: "s", leaseMs: 60_000 };
+  await requests.begin(request, attempt);
   const { accepted, refused } = await fill(gateway);
   expect(refused).toMatchObject({ code: "overloaded", retryAfterMs: 5_000 });
   expect(accepted.length).toBeGreaterThan(100);
+  // Nor is a request begun; one that was is answered.
+  await expect(requests.begin({ ...request, key: "another" }, attempt)).rejects.toMatchObject({ code: "overloaded" });
+  expect(await requests.begin(request, attempt)).toMatchObject({ state: "mine" });
+  expect(await requests.answer(request, "sealed", "")).toBe("sealed");
   // What is to be turned off in an emergency must be possible to turn off.
   await gateway.millrace.config.set("accepting", false);
   await gateway.millrace.invalidate("models");

@@ -17,7 +17,7 @@ test.each([
   [space.config(), "{acme}:config"],
   [space.generations(), "{acme}:generations"],
   [space.broadcast(), "{acme}:broadcast"],
-  [space.clock(), "{acme}:clock"],
+  [space.spaceClock(), "{acme}:clock"],
   [space.heard("P"), "{acme}:heard:P"],
   [space.blobContent("t", "C"), "{acme:blobs:t:C}"],
   [space.blobRecord("t", "D"), "{acme:blobs:t}:record:D"],

@@ -39,9 +39,9 @@ test.each(scripts)("$name takes the time from the prelude alone, and leases from
   expect(source.match(/'TIME'/g)).toHaveLength(name === "take-rate" ? 2 : 1);
   const body = source.slice(source.indexOf("return trimmed + drop"));
   const leases = ["heartbeat", "reclaim"];
-  // Beside the lease of who writes to them, uploads have a time at which they expire.
-  const uploads = ["hold-upload", "end-upload"];
-  expect(body.includes("server_ms()"), name).toBe([...leases, ...uploads].includes(name));
+  // Beside the lease of who is at them, uploads and requests have a time at which they expire.
+  const both = ["hold-upload", "end-upload", "begin-request"];
+  expect(body.includes("server_ms()"), name).toBe([...leases, ...both].includes(name));
   if (leases.includes(name)) expect(body).not.toContain("now_ms()");
 });
 

@@ -15,8 +15,8 @@ export const DEFAULT_OVERLAP_MS = 86_400_000;
 export const MOST_OVERLAP_MS = 30 * 86_400_000;
 
 /** A new secret, as Standard Webhooks writes them: `whsec_` and 32 random bytes in base64. */
-export function newSecret(): string {
-  return PREFIX + toBase64(crypto.getRandomValues(new Uint8Array(BYTES)));
+export function newSecret(random: Uint8Array = crypto.getRandomValues(new Uint8Array(BYTES))): string {
+  return PREFIX + toBase64(random.subarray(0, BYTES));
 }
 
 /** Those that are used now, the newest first. */
@@ -24,8 +24,9 @@ export function currentSecrets(secrets: readonly Secret[], now: number): string[
   return secrets.filter(({ until }) => until === undefined || until > now).map(({ secret }) => secret);
 }
 
-/** With a new one in front; those before it are used for `overlapMs` more, or as long as they were to be. */
+/** With a new one in front, unless it is there; those before it are used for `overlapMs` more, or as long as they were to be. */
 export function rotated(secrets: readonly Secret[], secret: string, overlapMs: number, now: number): Secret[] {
+  if (secrets[0]?.secret === secret) return [...secrets];
   const before = secrets
     .map((each) => ({ ...each, until: Math.min(each.until ?? Number.POSITIVE_INFINITY, now + overlapMs) }))
     .filter(({ until }) => until > now);

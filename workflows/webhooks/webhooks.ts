@@ -1,11 +1,14 @@
 import {
   type Collection,
+  type Draw,
   InvalidInputError,
   type Kept,
   type Millrace,
   NotFoundError,
+  newDraw,
   type SubscribedEvent,
 } from "../../engine/index.ts";
+import { createOnce } from "./create-once.ts";
 import { Destinations, type WebhookPolicy } from "./destinations.ts";
 import { GROUPS } from "./messages.ts";
 import { newSecret, rotated, type Secret } from "./secrets.ts";
@@ -64,15 +67,20 @@ export class Webhooks {
   /**
    * Makes a webhook, which is told of every event from then on.
    *
+   * @param draw with which it is the same webhook another time
    * @throws InvalidInputError for a bad URL; ConflictError `collection_full`; NotFoundError if nothing here delivers
    */
-  async create(tenant: string, settings: WebhookSettings): Promise<Webhook & { secret: string }> {
+  async create(
+    tenant: string,
+    settings: WebhookSettings,
+    draw: Draw = newDraw(),
+  ): Promise<Webhook & { secret: string }> {
     if (!this.#millrace.workflows.has(WEBHOOK_DELIVERY)) throw new NotFoundError("workflow", WEBHOOK_DELIVERY);
     this.#check(settings.url);
-    const [id, secret, now] = [newId(), newSecret(), new Date().toISOString()];
+    const [id, secret, now] = [`wh_${draw.id}`, newSecret(draw.random), new Date().toISOString()];
     await this.#prepare(settings.events);
     const record = { ...settings, secrets: [{ secret }], createdAt: now, updatedAt: now };
-    const kept = await this.#kept.create(id, record, { tenant, most: MOST_WEBHOOKS });
+    const kept = await createOnce(this.#kept, id, record, { tenant, most: MOST_WEBHOOKS });
     await this.#tell();
     return { ...shown(kept), secret };
   }
@@ -107,9 +115,9 @@ export class Webhooks {
     if (!(await this.#kept.delete(id, { tenant }))) throw new NotFoundError("webhook", id);
   }
 
-  /** Gives it a new secret; the one before signs as well for `overlapMs`. @throws NotFoundError */
-  async rotate(tenant: string, id: string, overlapMs: number): Promise<{ secret: string }> {
-    const secret = newSecret();
+  /** Gives it a new secret, with one draw once; the one before signs as well for `overlapMs`. @throws NotFoundError */
+  async rotate(tenant: string, id: string, overlapMs: number, draw = newDraw()): Promise<{ secret: string }> {
+    const secret = newSecret(draw.random);
     await this.#change(tenant, id, (record) => ({
       ...record,
       secrets: rotated(record.secrets, secret, overlapMs, Date.now()),
@@ -158,11 +166,6 @@ export class Webhooks {
     if (message !== undefined)
       throw new InvalidInputError(`The URL is not taken: ${message}`, [{ path: ["url"], message }]);
   }
-}
-
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `wh_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 function found(id: string, kept: Kept | undefined): Kept {

@@ -22,8 +22,18 @@ describe("start-operation", () => {
       "operation:O": { ...fields, cursor: "start", matched: "0", done: "0" },
       timers: { "bulk|O": "T" },
     });
-    await operations.settleRow("O", until, 0);
+    await operations.settleRow("O", until!, 0);
     expect((await bench.timers.dueTimers(10)).due).toEqual([{ kind: "bulk", operation: "O" }]);
+  });
+
+  test("one that is there goes on as it is", async () => {
+    const until = await operations.start(asked, 30_000);
+    await operations.advance("O", "start", "next", 5, 4);
+    const before = await bench.state();
+    expect(await operations.start({ ...asked, kind: "discard" }, 90_000)).toBe(until);
+    await operations.settleRow("O", until!, undefined);
+    expect(await operations.start(asked, 30_000)).toBeUndefined();
+    expect(changes(before, await bench.state())).toEqual({ timers: "gone" });
   });
 
   test.each(["operation:O", "timers"])("a key of the wrong type refuses it: %s", async (which) => {
