@@ -42,7 +42,9 @@ for key = 3, #KEYS do
       if owned[entry] == counts[entry] then keep[#keep + 1] = entry end
     end
     if #keep > 0 then
-      redis.call('XCLAIM', KEYS[key], GROUP, consumer, 0, unpack(keep), 'JUSTID')
+      -- Whatever follows unpack() would leave but one of them.
+      keep[#keep + 1] = 'JUSTID'
+      redis.call('XCLAIM', KEYS[key], GROUP, consumer, 0, unpack(keep))
     end
   end
   for i = 1, #entries do

@@ -35,6 +35,15 @@ describe("heartbeat", () => {
     expect(JSON.parse(listed!.slice(listed!.indexOf(" ")))).toEqual({ streams: [entry.stream.key] });
   });
 
+  test("each of several is, and no other", async () => {
+    for (let i = 0; i < 3; i += 1) await bench.admit(newRunId(0));
+    const entries = [entry, ...(await bench.take("a"))];
+    for (const each of entries) await age(60_000, each);
+    expect(await beat(entries.slice(0, 3))).toEqual([]);
+    const idle = (await pending()).map(([, , idleMs]) => idleMs >= 60_000);
+    expect(idle).toEqual([false, false, false, true]);
+  });
+
   test("another consumer's entry is lost, and stays the owner's", async () => {
     await age(60_000);
     expect(await beat([entry], "bob")).toEqual([entry]);
