@@ -25,7 +25,7 @@ for key = 3, #KEYS do
   local entries, counts, keep = {}, {}, {}
   for i = 1, tonumber(take()) do
     entries[i] = take()
-    counts[entries[i]] = tonumber(take())
+    counts[i] = tonumber(take())
   end
   local owned = {}
   if #entries > 0 and not wrong[key] then
@@ -39,7 +39,7 @@ for key = 3, #KEYS do
         local one = redis.call('XPENDING', KEYS[key], GROUP, entry, entry, 1, consumer)[1]
         owned[entry] = one and one[4]
       end
-      if owned[entry] == counts[entry] then keep[#keep + 1] = entry end
+      if owned[entry] == counts[i] then keep[#keep + 1] = entry end
     end
     if #keep > 0 then
       -- Whatever follows unpack() would leave but one of them.
@@ -48,7 +48,7 @@ for key = 3, #KEYS do
     end
   end
   for i = 1, #entries do
-    replies[#replies + 1] = owned[entries[i]] == counts[entries[i]] and DONE or NOT_OWNER
+    replies[#replies + 1] = owned[entries[i]] == counts[i] and DONE or NOT_OWNER
   end
 end
 

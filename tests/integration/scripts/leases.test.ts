@@ -54,6 +54,8 @@ describe("heartbeat", () => {
   test("an entry that was delivered again since is lost", async () => {
     await bench.redis.xclaim(entry.stream.key, "workers", "ann", 0, entry.id);
     expect(await beat([entry])).toEqual([entry]);
+    // To the same worker, which still works on it as it was delivered first.
+    expect(await beat([entry, { ...entry, count: 2 }])).toEqual([entry]);
   });
 
   test("an entry that is gone is lost, and those around it are not", async () => {
