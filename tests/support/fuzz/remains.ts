@@ -3,13 +3,13 @@ import { answerOf } from "../gateway.ts";
 import { leftovers, rawRedis, redisUrl } from "../redis.ts";
 
 /**
- * What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, who works, and
+ * What a namespace has whatever was asked of it, or keeps for a time that is told: answers to keys, sums of usage, ends of runs, who works, and
  * keys that are revoked.
  */
 const STAYS = [
   /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
   /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers|subscriptions)$/,
-  /^\{[^}]+\}:(?:once|dedupe|usage|api-key|api-keys|operation):?.*$/,
+  /^\{[^}]+\}:(?:once|dedupe|usage|ends|api-key|api-keys|operation):?.*$/,
 ];
 
 /** Deletes all that the API shows or that was told to be made, and says what is there then that should not be. */
