@@ -24,6 +24,9 @@ export function tusProtocol(app: Hono<Env>): MiddlewareHandler<Env> {
     const told = c.req.header(OVERRIDE);
     if (told !== undefined && !/^(?:PATCH|DELETE|HEAD|OPTIONS)$/.test(told))
       throw new ProblemError(400, "method_override", `${OVERRIDE} is one of PATCH, DELETE, HEAD and OPTIONS.`);
+    // Links and pages of others send GET.
+    if (told !== undefined && method === "GET")
+      throw new ProblemError(400, "method_override", `${OVERRIDE} comes with a POST.`);
     const isTus = told !== undefined || (method !== "GET" && method !== "OPTIONS");
     if (isTus && told !== "OPTIONS" && c.req.header("tus-resumable") !== TUS_VERSION)
       throw new ProblemError(
@@ -35,7 +38,10 @@ export function tusProtocol(app: Hono<Env>): MiddlewareHandler<Env> {
         },
       );
     if (told === undefined) await next();
-    else c.res = (await override(c, next)) ?? c.res;
+    else {
+      const answer = await override(c, next);
+      if (answer !== undefined) c.res = answer;
+    }
     c.header("Tus-Resumable", TUS_VERSION);
   };
 }

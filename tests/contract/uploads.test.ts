@@ -124,6 +124,8 @@ describe("an upload", () => {
     expect([head.status, head.headers.get("upload-offset")]).toEqual([200, "3"]);
     expect((await as("DELETE")).status).toBe(204);
     for (const method of ["CONNECT", "a b", "PUT"]) expect(problem(await as(method))).toEqual([400, "method-override"]);
+    const linked = await bench.send("GET", path, { "X-HTTP-Method-Override": "DELETE" });
+    expect(problem(linked)).toEqual([400, "method-override"]);
   });
 
   test("is created once for an Idempotency-Key", async () => {
