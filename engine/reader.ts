@@ -158,7 +158,7 @@ export class Reader {
       this.#asks = new Asks(this.#open);
       this.#dry.clear();
     }
-    const open = this.#open.filter((stream) => held.freeOf(stream) > 0);
+    let open = this.#free();
     // When all is paused, nothing that is freed helps.
     const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.answered() : undefined;
     if (open.length === 0 || full !== undefined) {
@@ -185,6 +185,9 @@ export class Reader {
       if (taken.length > 0 || this.#stopping) return;
       // With fewer slots than streams only some of them were asked.
       for (const [stream] of wanted) this.#dry.add(stream);
+      // Of others slots may have been freed meanwhile, or all have been taken.
+      open = this.#free();
+      if (open.length === 0) return;
       if (open.some((stream) => !this.#dry.has(stream))) return;
       this.#dry.clear();
       this.#trickle = TRICKLE;
@@ -201,6 +204,11 @@ export class Reader {
     } finally {
       this.#blocking = false;
     }
+  }
+
+  /** The streams with a free slot, the high lanes first. */
+  #free(): StepStream[] {
+    return this.#open.filter((stream) => this.#options.held.freeOf(stream) > 0);
   }
 
   /** Ends the blocking read. It may not have reached Redis yet, so this is tried until it has ended. */

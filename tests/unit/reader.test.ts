@@ -1,0 +1,76 @@
+import { expect, test } from "vitest";
+import type { StepStream } from "../../engine/entry.ts";
+import type { HeldAttempts } from "../../engine/held.ts";
+import { Reader, type ReaderOptions } from "../../engine/reader.ts";
+import type { Client } from "../../engine/redis/client.ts";
+import type { Sources } from "../../engine/sources.ts";
+
+const stream = (key: string) => ({ key, lane: "normal", step: { name: key } }) as unknown as StepStream;
+const [a, b] = [stream("a"), stream("b")];
+
+/** A reader of two streams of which the first has no free slot, with what it calls Redis for. */
+function underTest() {
+  const asked: { blocks: boolean; keys: string[]; answer(reply: null): void }[] = [];
+  let wake = () => {};
+  const next = async () => {
+    while (asked.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    return asked.shift()!;
+  };
+  const ask = (calls: unknown[][]) =>
+    new Promise<null>((answer) => {
+      const keys = calls.flatMap((call) => ["a", "b"].filter((key) => call.includes(key)));
+      asked.push({ blocks: calls[0]!.includes("BLOCK"), keys, answer });
+      wake();
+    });
+  const client = {
+    call: async (...call: unknown[]) => (call[0] === "CLIENT" ? 7 : ask([call])),
+    pipeline: async (calls: unknown[][]) => calls.map(await ask(calls).then((reply) => () => reply)),
+    replies: async (calls: unknown[][]) => calls.map(() => [["name", "workers"]]),
+    close: () => {},
+  };
+  const slots = new Map([
+    [a, 0],
+    [b, 1],
+  ]);
+  let freed = () => {};
+  const held = {
+    freeOf: (of: StepStream) => slots.get(of)!,
+    unasked: { free: () => 2, freeOf: (of: StepStream) => slots.get(of)! },
+    ask: () => () => {},
+    answered: () => new Promise<void>(() => {}),
+    begun: () => [],
+    onFreed: (listener: () => void) => (freed = listener),
+  };
+  const options = {
+    ...{ consumer: "ann", held: held as unknown as HeldAttempts, backlog: () => undefined, begin: () => {} },
+    sources: { all: [a, b], open: [a, b], onChange: () => {} } as unknown as Sources,
+    connect: async () => client as unknown as Client,
+    unblock: async () => true,
+    onReconnect: () => {},
+  };
+  const reader = new Reader(options as unknown as ReaderOptions);
+  return {
+    ...{ reader, next },
+    free(of: StepStream) {
+      slots.set(of, 1);
+      freed();
+    },
+  };
+}
+
+test("a stream whose slot is freed while others are asked for what is at hand is asked too, before the reader blocks", async () => {
+  const { reader, next, free } = underTest();
+  reader.start();
+  const first = await next();
+  expect([first.blocks, first.keys]).toEqual([false, ["b"]]);
+  free(a);
+  first.answer(null);
+  const second = await next();
+  expect([second.blocks, second.keys]).toEqual([false, ["a"]]);
+  second.answer(null);
+  const third = await next();
+  expect([third.blocks, third.keys]).toEqual([true, ["a", "b"]]);
+  const stopped = reader.stop();
+  third.answer(null);
+  await stopped;
+});
