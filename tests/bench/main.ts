@@ -8,6 +8,7 @@ import { bareLoop } from "./bare-loop.ts";
 import { bullmq } from "./bullmq.ts";
 import { type Contender, STEPS } from "./chain.ts";
 import { millrace } from "./millrace.ts";
+import { quantile } from "./quantile.ts";
 
 // Everything that is compared runs in turn, round by round, on one private Redis: A B C A B C …
 const RUNS = Number(process.env.BENCH_RUNS ?? 10_000);
@@ -18,11 +19,6 @@ const contenders: Contender[] = [millrace, bullmq, bareLoop];
 interface Figures {
   stepsPerSecond: number[];
   idleMs: number[];
-}
-
-function quantile(values: number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
 }
 
 const require = createRequire(import.meta.url);
