@@ -1,8 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../support/faults/random.ts";
 import { newSeed, sized, TIMEOUT_MS } from "../support/faults/settings.ts";
 import { Copy } from "../support/mutants/copy.ts";
 import { MUTANTS, type Mutant } from "../support/mutants/table.ts";
+import { ROOT } from "../support/run.ts";
 
 const seed = newSeed();
 const tried = some(MUTANTS, sized(3, MUTANTS.length), seed);
@@ -11,6 +13,11 @@ console.log(`${tried.length} of ${MUTANTS.length} mutants, SEED=${seed}`);
 let copy: Copy;
 beforeAll(async () => {
   copy = await Copy.make();
+});
+
+test("what each mutant takes out stands in its file, once", async () => {
+  const times = async ({ file, search }: Mutant) => (await readFile(`${ROOT}${file}`, "utf8")).split(search).length - 1;
+  for (const mutant of MUTANTS) expect([mutant.name, await times(mutant)]).toEqual([mutant.name, 1]);
 });
 
 /** A suite that passes without a rule says nothing about it. */

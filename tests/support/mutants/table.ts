@@ -33,9 +33,17 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "heartbeat without owner check",
     file: scripts("heartbeat"),
-    search: "if owned[entry] == counts[entry] then keep[#keep + 1] = entry end",
+    search: "if owned[entry] == counts[i] then keep[#keep + 1] = entry end",
     replace: "keep[#keep + 1] = entry",
     tests: /another consumer's entry is lost, and stays the owner's/,
+    in: [testsOf("leases")],
+  },
+  {
+    name: "heartbeat for the first entry alone",
+    file: scripts("heartbeat"),
+    search: "consumer, 0, unpack(keep))",
+    replace: "consumer, 0, keep[1], 'JUSTID')",
+    tests: /each of several is, and no other/,
     in: [testsOf("leases")],
   },
   {
