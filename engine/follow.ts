@@ -33,6 +33,7 @@ export interface Following {
   readonly ended: Promise<void>;
   /** Goes on after `take` returned false. */
   more(): void;
+  /** Nothing is given to `take` any more. */
   stop(): void;
 }
 

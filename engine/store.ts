@@ -1,6 +1,5 @@
 import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
 import { type Entry, isUndo, type StepStream } from "./entry.ts";
-import { ConflictError, MillraceError } from "./errors.ts";
 import { encodeEvent } from "./events.ts";
 import { gateKeys as keysOfGate } from "./gate-places.ts";
 import { firstSteps, type Graph, shapeOf } from "./graph.ts";
@@ -27,6 +26,7 @@ import { signal } from "./scripts/signal.ts";
 import type { CheckedTerms } from "./start-options.ts";
 import { type DeadLetterPlace, parentOf, stepPlaces, waitingFor } from "./step-places.ts";
 import { endingArgs } from "./store/ending.ts";
+import { idempotencyMismatch, refuseWrongType } from "./store/refusals.ts";
 import { termsArgs } from "./store/start-terms.ts";
 import { Teller } from "./store/teller.ts";
 import { UndoStore } from "./store/undo-store.ts";
@@ -129,7 +129,7 @@ export class Store {
       [...of, encodeEvent({ type: "run.queued" }), ...how, ...steps, ...more.args, ...waiting.args],
       via,
     )) as [Reply, string?];
-    this.#refuseWrongType(reply[0], `run ${id}`);
+    refuseWrongType(reply[0], `run ${id}`);
     return reply[0] === Reply.Done;
   }
 
@@ -146,9 +146,8 @@ export class Store {
       string,
       string?,
     ];
-    this.#refuseWrongType(reply[0], "the idempotency key");
-    if (reply[0] === Reply.Already && reply[2] !== digest)
-      throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
+    refuseWrongType(reply[0], "the idempotency key");
+    if (reply[0] === Reply.Already && reply[2] !== digest) throw idempotencyMismatch();
     return reply[1];
   }
 
@@ -303,7 +302,7 @@ export class Store {
   async readRun(id: string, tenant: string): Promise<RunRecord | undefined> {
     const keys = this.partitionKeys(id);
     const [logLength, ...flat] = (await this.#run(readRun, [keys.run(id), keys.log(id)], [])) as [number, ...string[]];
-    this.#refuseWrongType(logLength as Reply, `run ${id}`);
+    refuseWrongType(logLength, `run ${id}`);
     const fields = pairs(flat);
     return fields.tenant === tenant ? { id, fields, logLength } : undefined;
   }
@@ -313,7 +312,7 @@ export class Store {
     const keys = this.partitionKeys(run);
     const reply = await this.#run(readLog, [keys.run(run), keys.log(run)], [after, tag ?? "", limit]);
     const [code, last, status, tenant, ...lines] = reply as [Reply, number, RunStatus, string, ...string[]];
-    this.#refuseWrongType(code, `run ${run}`);
+    refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
     return { found: true, stale: code === Reply.Stale, last, status, tenant, lines };
   }
@@ -327,10 +326,5 @@ export class Store {
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
     return this.#client.run(script, keys, args);
-  }
-
-  #refuseWrongType(reply: Reply, what: string): void {
-    if (reply === Reply.WrongType)
-      throw new MillraceError("wrong_type", `A key of ${what} holds another type than Millrace keeps there.`);
   }
 }

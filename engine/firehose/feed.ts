@@ -1,4 +1,5 @@
 import { decodeEvent, parseCursor, type RunEvent } from "../events.ts";
+import { Nudge } from "../nudge.ts";
 import type { RunInfo } from "../store/firehose-store.ts";
 
 /** What was heard and not yet handed on is kept up to this many characters. */
@@ -17,27 +18,13 @@ export function isWanted({ tenant, workflows, tags }: FeedFilter, info: RunInfo)
   return tags === undefined || tags.some((tag) => info.tags.includes(tag));
 }
 
-/** What was published of a run: numbers up to `last` were stored; their lines, if they came along. One for all watchers. */
-export class Told {
+/** What was published of a run, to be told to those who watch many. One for all watchers. */
+export class Told extends Nudge {
   readonly info: RunInfo;
-  readonly last: number;
-  readonly size: number;
-  readonly #lines: string[];
-  #events: readonly RunEvent[] | undefined;
 
   constructor(info: RunInfo, text: string) {
-    const [head, ...lines] = text.split("\n");
+    super(text, (seq, line) => eventOf(info, seq, line));
     this.info = info;
-    this.last = Number(head);
-    this.size = text.length;
-    this.#lines = lines;
-  }
-
-  /** The last events, of which `last` is the number of the last one; none if only the number came. */
-  get events(): readonly RunEvent[] {
-    const first = this.last - this.#lines.length + 1;
-    this.#events ??= this.#lines.map((line, i) => eventOf(this.info, first + i, line));
-    return this.#events;
   }
 }
 

@@ -176,7 +176,7 @@ class Watcher {
     yield { type: "cursor", cursor };
   }
 
-  async *#told(position: Position, { info, last, events }: Told): AsyncGenerator<StreamMessage> {
+  async *#told(position: Position, { info, first, last, events }: Told): AsyncGenerator<StreamMessage> {
     const { seq: known, tag } = position.told(info.run) ?? {};
     if (known !== undefined && last <= known) {
       const latest = events.at(-1);
@@ -184,7 +184,6 @@ class Watcher {
       if (tag !== undefined && latest !== undefined && storedAt(latest) > tag) yield* this.#reset(position, info);
       return;
     }
-    const first = last - events.length + 1;
     const follows = known === undefined ? first === 1 || !this.#isDoubtful : first <= known + 1;
     if (events.length === 0 || !follows) return yield* this.#stored(position, info);
     for (const event of events) if (event.seq > (known ?? 0)) yield this.#tell(position, event as StreamEvent);

@@ -1,6 +1,6 @@
 import type { CheckedKey } from "../access/check.ts";
 import { decodeKey, encodeKey, type KeyRecord } from "../access/key-record.ts";
-import { ConflictError, MillraceError, NotFoundError } from "../errors.ts";
+import { ConflictError, NotFoundError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Call, Client, Runnable } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
@@ -10,6 +10,7 @@ import { rotateKey } from "../scripts/rotate-key.ts";
 import { Reply } from "../scripts/script.ts";
 import { touchKey } from "../scripts/touch-key.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** Whoever lists a tenant's keys looks at all of them in the end. */
 const MOST_KEYS = 1_000;
@@ -98,8 +99,7 @@ export class ApiKeyStore {
 
   async #run(script: Runnable, keys: string[], args: (string | number)[]): Promise<unknown> {
     const reply = await this.#client.run(script, keys, args);
-    if ((Array.isArray(reply) ? reply[0] : reply) === Reply.WrongType)
-      throw new MillraceError("wrong_type", "A key of API keys holds another type than Millrace keeps there.");
+    refuseWrongType(Array.isArray(reply) ? reply[0] : reply, "API keys");
     return reply;
   }
 }

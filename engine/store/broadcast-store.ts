@@ -1,10 +1,11 @@
-import { ConflictError, MillraceError } from "../errors.ts";
+import { ConflictError } from "../errors.ts";
 import type { NamespaceKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
 import { broadcast } from "../scripts/broadcast.ts";
 import { readBroadcast } from "../scripts/read-broadcast.ts";
 import { Reply } from "../scripts/script.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** The topic whose subjects are the keys of the configuration. */
 export const CONFIG = "config";
@@ -58,7 +59,7 @@ export class BroadcastStore {
     const { topic, subject, act, value = "", revision = "" } = change;
     const args = [this.channel, topic, subject, act, value, MOST_TOPICS, MOST_KEYS, MOST_BYTES, revision];
     const [code, before, now] = (await this.#client.run(broadcast, this.#hashes, args)) as [Reply, string, string];
-    refuseWrongType(code);
+    refuseWrongType(code, "the configuration");
     if (code === Reply.Full) throw full(before);
     if (code === Reply.Already) return undefined;
     if (code === Reply.Stale)
@@ -74,7 +75,7 @@ export class BroadcastStore {
   async read(known?: string): Promise<{ generations: Map<string, string>; config?: Record<string, string> }> {
     const reply = await this.#client.run(readBroadcast, this.#hashes, [known ?? ""]);
     const [code, generations, config] = reply as [Reply, string[], string[]?];
-    refuseWrongType(code);
+    refuseWrongType(code, "the configuration");
     const read = { generations: new Map(Object.entries(pairs(generations))) };
     return config === undefined ? read : { ...read, config: pairs(config) };
   }
@@ -97,9 +98,4 @@ function full(what: string): ConflictError {
   if (what === "topics") return new ConflictError("config_full", `There are ${MOST_TOPICS} topics, which is the most.`);
   const most = what === "keys" ? `${MOST_KEYS} keys` : `${MOST_BYTES} bytes`;
   return new ConflictError("config_full", `The configuration has ${most} at the most. Delete something first.`);
-}
-
-function refuseWrongType(reply: Reply): void {
-  if (reply === Reply.WrongType)
-    throw new MillraceError("wrong_type", "A key of the configuration holds another type than Millrace keeps there.");
 }

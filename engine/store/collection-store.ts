@@ -1,9 +1,9 @@
-import { MillraceError } from "../errors.ts";
 import type { NamespaceKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
 import { keep } from "../scripts/keep.ts";
-import { Reply } from "../scripts/script.ts";
+import type { Reply } from "../scripts/script.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** The records of one collection, as lines `REVISION JSON`. */
 export class CollectionStore {
@@ -41,8 +41,7 @@ export class CollectionStore {
   async #keep(tenant: string, id: string, ...args: [string, number | string, string, number]): Promise<Reply> {
     const keys = [this.#keys.kept(this.#collection, tenant), this.#keys.keptTenants(this.#collection)];
     const reply = (await this.#client.run(keep, keys, [id, tenant, ...args])) as Reply;
-    if (reply === Reply.WrongType)
-      throw new MillraceError("wrong_type", "A key of a collection holds another type than Millrace keeps there.");
+    refuseWrongType(reply, "a collection");
     return reply;
   }
 }

@@ -7,6 +7,7 @@ import { readSince } from "../scripts/read-since.ts";
 import { Reply } from "../scripts/script.ts";
 import type { Store } from "../store.ts";
 import type { RunStatus } from "../views.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** So many runs a script looks at. */
 const AT_ONCE = 100;
@@ -132,8 +133,7 @@ export class FirehoseStore {
     const keys = this.#store.partitionKeys(run);
     const reply = await this.#client.run(readSince, [keys.run(run), keys.log(run)], [ms, PAGE]);
     const [code, last, tenant, first, ...lines] = reply as [Reply, number, string, number, ...string[]];
-    if (code === Reply.WrongType)
-      throw new MillraceError("wrong_type", `A key of run ${run} holds another type than Millrace keeps there.`);
+    refuseWrongType(code, `run ${run}`);
     if (code === Reply.UnknownRun) return { found: false };
     return { found: true, stale: code === Reply.Stale, tenant, last, first, lines };
   }

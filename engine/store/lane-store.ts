@@ -1,10 +1,9 @@
-import { MillraceError } from "../errors.ts";
 import { type Graph, workflowVersion } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { openLane } from "../scripts/open-lane.ts";
-import { Reply } from "../scripts/script.ts";
 import type { Priority } from "../views.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** A lane that this process has opened is taken to be open for so long: a failover may have lost it. */
 const TRUST_MS = 10_000;
@@ -28,8 +27,7 @@ export class LaneStore {
     if (now - (this.#openedAt.get(known) ?? Number.NEGATIVE_INFINITY) < TRUST_MS) return;
     const streams = graph.steps.map((step) => keys.step(graph, step.name, lane));
     const reply = await this.#client.run(openLane, [keys.lanes(), ...streams], [field, keys.control()]);
-    if (reply === Reply.WrongType)
-      throw new MillraceError("wrong_type", `A key of lane ${field} holds another type than Millrace keeps there.`);
+    refuseWrongType(reply, `lane ${field}`);
     this.#openedAt.set(known, now);
   }
 

@@ -1,9 +1,9 @@
-import { MillraceError } from "../errors.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client, Runnable } from "../redis/client.ts";
 import { Reply } from "../scripts/script.ts";
 import { takeQuota } from "../scripts/take-quota.ts";
 import { takeRate } from "../scripts/take-rate.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** Each call forgets up to so many keys that have all of their limit again: more than one call can add. */
 const FORGOTTEN_AT_ONCE = 10;
@@ -55,8 +55,7 @@ export class LimitStore {
 
   async #run(script: Runnable, key: string, args: (string | number)[]): Promise<unknown> {
     const reply = (await this.#client.run(script, [key], args)) as [Reply];
-    if (reply[0] === Reply.WrongType)
-      throw new MillraceError("wrong_type", "A key of limits holds another type than Millrace keeps there.");
+    refuseWrongType(reply[0], "limits");
     return reply;
   }
 }

@@ -1,4 +1,3 @@
-import { ConflictError, MillraceError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
@@ -7,6 +6,10 @@ import { beginRequest } from "../scripts/begin-request.ts";
 import { leaveRequest } from "../scripts/leave-request.ts";
 import { Reply } from "../scripts/script.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { idempotencyMismatch, refuseWrongType } from "./refusals.ts";
+
+/** What an error says it is about. */
+const KEY = "the idempotency key";
 
 /** Which request: `hash` is of its scope and key. */
 export interface WhichRequest {
@@ -47,9 +50,8 @@ export class RequestStore {
     const args = [digest, token, leaseMs, id, seed, keptMs, row(which)];
     const told = (await this.#client.run(beginRequest, this.#keys(which), args)) as [Reply, ...unknown[]];
     const [reply, first, second, third] = told;
-    refuseWrongType(reply);
-    if (reply === Reply.Stale)
-      throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
+    refuseWrongType(reply, KEY);
+    if (reply === Reply.Stale) throw idempotencyMismatch();
     if (reply === Reply.NotOwner) return { state: "busy", leftMs: Number(first) };
     if (reply === Reply.Already)
       return { state: "answered", id: String(first), reply: String(second), location: String(third) };
@@ -63,14 +65,14 @@ export class RequestStore {
   ): Promise<string | undefined> {
     const [key] = this.#keys(which);
     const told = (await this.#client.run(answerRequest, [key!], [digest, reply, location])) as [Reply, string?];
-    refuseWrongType(told[0]);
+    refuseWrongType(told[0], KEY);
     return told[0] === Reply.NotThere ? undefined : (told[1] ?? reply);
   }
 
   /** Lets others have it, or forgets it. */
   async leave(which: WhichRequest, token: string, madeNothing: boolean): Promise<void> {
     const args = [token, madeNothing ? row(which) : ""];
-    refuseWrongType((await this.#client.run(leaveRequest, this.#keys(which), args)) as Reply);
+    refuseWrongType(await this.#client.run(leaveRequest, this.#keys(which), args), KEY);
   }
 
   #keys(which: WhichRequest): string[] {
@@ -81,9 +83,4 @@ export class RequestStore {
 
 function row({ tenant, hash }: WhichRequest): string {
   return encodeTimerRow({ kind: "forget", tenant, hash });
-}
-
-function refuseWrongType(reply: Reply): void {
-  if (reply === Reply.WrongType)
-    throw new MillraceError("wrong_type", "A key of the idempotency key holds another type than Millrace keeps there.");
 }

@@ -1,4 +1,3 @@
-import { MillraceError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
@@ -9,6 +8,7 @@ import { readSchedule } from "../scripts/read-schedule.ts";
 import { Reply } from "../scripts/script.ts";
 import { writeSchedule } from "../scripts/write-schedule.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** Which schedule. */
 export interface ScheduleName {
@@ -37,7 +37,7 @@ export class ScheduleStore {
       number,
       ...string[],
     ];
-    refuseWrongType(now as Reply, name);
+    refuseWrongType(now, `schedule ${name}`);
     return flat.length === 0 ? { now } : { now, schedule: decodeSchedule(pairs(flat)) };
   }
 
@@ -75,7 +75,7 @@ export class ScheduleStore {
       ...[was?.revision ?? 0, which.name, becomes.createdAt],
       ...[...args, ...fields],
     ])) as Reply;
-    refuseWrongType(reply, which.name);
+    refuseWrongType(reply, `schedule ${which.name}`);
     return reply === Reply.Done;
   }
 
@@ -83,7 +83,7 @@ export class ScheduleStore {
   async delete(which: ScheduleName, was: ScheduleRecord): Promise<boolean> {
     const args = [was.revision, which.name, row(which, was)];
     const reply = (await this.#client.run(deleteSchedule, this.#touched(which), args)) as Reply;
-    refuseWrongType(reply, which.name);
+    refuseWrongType(reply, `schedule ${which.name}`);
     return reply === Reply.Done;
   }
 
@@ -105,9 +105,4 @@ export class ScheduleStore {
 
 function row({ tenant, name }: ScheduleName, { generation }: ScheduleRecord): string {
   return encodeTimerRow({ kind: "tick", tenant, name, generation: String(generation) });
-}
-
-function refuseWrongType(reply: Reply, name: string): void {
-  if (reply === Reply.WrongType)
-    throw new MillraceError("wrong_type", `A key of schedule ${name} holds another type than Millrace keeps there.`);
 }

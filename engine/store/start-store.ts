@@ -1,4 +1,4 @@
-import { type ErrorRecord, MillraceError } from "../errors.ts";
+import type { ErrorRecord } from "../errors.ts";
 import { firstSteps, type Graph } from "../graph.ts";
 import type { Client } from "../redis/client.ts";
 import { statusOf } from "../run-record.ts";
@@ -11,6 +11,7 @@ import type { Store } from "../store.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
 import type { Priority, RunStatus } from "../views.ts";
 import { endingArgs } from "./ending.ts";
+import { refuseWrongType } from "./refusals.ts";
 import { limitRows } from "./start-terms.ts";
 
 /** A key is kept so long at the least: whoever has it admits its run by then. */
@@ -106,9 +107,4 @@ function limitError(limit: string, ms: string): ErrorRecord {
   const name = "MillraceError";
   if (limit === "ttl") return { name, message: `The run did not start within ${ms} ms.`, code: "expired" };
   return { name, message: `The run did not end within ${ms} ms.`, code: "run_deadline" };
-}
-
-function refuseWrongType(reply: Reply, what: string): void {
-  if (reply === Reply.WrongType)
-    throw new MillraceError("wrong_type", `A key of ${what} holds another type than Millrace keeps there.`);
 }

@@ -1,4 +1,4 @@
-import { type ErrorRecord, MillraceError } from "../errors.ts";
+import type { ErrorRecord } from "../errors.ts";
 import { GROUP, type PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
 import type { ReadHealth } from "../read-health.ts";
@@ -16,6 +16,7 @@ import { takeUndelivered } from "../scripts/take-undelivered.ts";
 import { unsubscribe } from "../scripts/unsubscribe.ts";
 import { type Delivery, parseDelivery } from "../subscriptions/delivery.ts";
 import { encodeSettings, type SubscriptionSettings } from "../subscriptions/settings.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 export { Reply };
 
@@ -195,8 +196,7 @@ export class SubscriptionStore {
   }
 
   #reply(reply: unknown): Reply {
-    if (reply === Reply.WrongType)
-      throw new MillraceError("wrong_type", "A key of a subscription holds another type than Millrace keeps there.");
+    refuseWrongType(reply, "a subscription");
     return reply as Reply;
   }
 }

@@ -1,11 +1,11 @@
-import { MillraceError } from "../errors.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";
 import { issueTicket } from "../scripts/issue-ticket.ts";
 import { redeemTicket } from "../scripts/redeem-ticket.ts";
-import { Reply } from "../scripts/script.ts";
+import type { Reply } from "../scripts/script.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { refuseWrongType } from "./refusals.ts";
 
 /** What is stored of tickets, each in the partition of its digest. */
 export class TicketStore {
@@ -21,7 +21,7 @@ export class TicketStore {
   async issue(hash: string, ttlMs: number, fields: Record<string, string>): Promise<number> {
     const args = [ttlMs, row(hash), ...Object.entries(fields).flat()];
     const [code, expiresAt] = (await this.#client.run(issueTicket, this.#keys(hash), args)) as [Reply, number];
-    refuseWrongType(code);
+    refuseWrongType(code, "a ticket");
     return expiresAt;
   }
 
@@ -29,7 +29,7 @@ export class TicketStore {
   async redeem(hash: string): Promise<Record<string, string> | undefined> {
     const reply = await this.#client.run(redeemTicket, this.#keys(hash), [row(hash)]);
     const [code, flat] = reply as [Reply, string[]?];
-    refuseWrongType(code);
+    refuseWrongType(code, "a ticket");
     return flat === undefined ? undefined : pairs(flat);
   }
 
@@ -41,9 +41,4 @@ export class TicketStore {
 
 function row(hash: string): string {
   return encodeTimerRow({ kind: "ticket", hash });
-}
-
-function refuseWrongType(code: Reply): void {
-  if (code === Reply.WrongType)
-    throw new MillraceError("wrong_type", "A key of a ticket holds another type than Millrace keeps there.");
 }

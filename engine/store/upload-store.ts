@@ -1,4 +1,4 @@
-import { ConflictError, MillraceError } from "../errors.ts";
+import { ConflictError } from "../errors.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Partitions } from "../partitions.ts";
 import type { Client } from "../redis/client.ts";
@@ -10,6 +10,7 @@ import { putPart } from "../scripts/put-part.ts";
 import { releaseUpload } from "../scripts/release-upload.ts";
 import { Reply } from "../scripts/script.ts";
 import { encodeTimerRow } from "../timer-rows.ts";
+import { idempotencyMismatch, refuseWrongType } from "./refusals.ts";
 
 /** Which upload. */
 export interface UploadName {
@@ -68,11 +69,10 @@ export class UploadStore {
   ): Promise<boolean> {
     const args = [which.id, row(which), keptMs, most, "length", length ?? "", "metadata", metadata, "digest", digest];
     const [reply, known] = (await this.#client.run(createUpload, this.#touched(which), args)) as [Reply, string?];
-    refuseWrongType(reply, which.id);
+    refuseWrongType(reply, `upload ${which.id}`);
     if (reply === Reply.Full)
       throw new ConflictError("too_many_uploads", `There are ${most} open uploads: complete or delete one.`);
-    if (reply === Reply.Already && known !== digest)
-      throw new ConflictError("idempotency_mismatch", "This Idempotency-Key was used before with another request.");
+    if (reply === Reply.Already && known !== digest) throw idempotencyMismatch();
     return reply === Reply.Done;
   }
 
@@ -87,7 +87,7 @@ export class UploadStore {
     const args = [token, leaseMs, offset ?? "", length ?? "", mode];
     const told = await this.#client.run(holdUpload, [this.#key(which)], args);
     const [reply, wanted, state, at, whole, parts, metadata, expiresAt, document, run] = told as [Reply, ...unknown[]];
-    refuseWrongType(reply, which.id);
+    refuseWrongType(reply, `upload ${which.id}`);
     if (reply === Reply.UnknownRun) return undefined;
     const upload: UploadRecord = {
       state: state as UploadRecord["state"],
@@ -120,7 +120,7 @@ export class UploadStore {
     const keys = [this.#key(which), this.#partition(which).uploads(which.tenant)];
     const args = [token, which.id, keptMs, parts, stay, blob, size];
     const [reply, offset, expiresAt] = (await this.#client.run(putPart, keys, args)) as [Reply, number, number];
-    refuseWrongType(reply, which.id);
+    refuseWrongType(reply, `upload ${which.id}`);
     return reply === Reply.Done || reply === Reply.Already ? { offset, expiresAt } : undefined;
   }
 
@@ -142,14 +142,14 @@ export class UploadStore {
   async complete(which: UploadName, token: string, document: string, keptMs: number): Promise<boolean> {
     const args = [which.id, row(which), keptMs, ENDED_MS, token, document, ""];
     const reply = (await this.#client.run(completeUpload, this.#touched(which), args)) as Reply;
-    refuseWrongType(reply, which.id);
+    refuseWrongType(reply, `upload ${which.id}`);
     return reply === Reply.Done || reply === Reply.Already;
   }
 
   /** Stores which run was started with its document. */
   async noteRun(which: UploadName, run: string): Promise<void> {
     const args = [which.id, row(which), 0, 0, "", "", run];
-    refuseWrongType((await this.#client.run(completeUpload, this.#touched(which), args)) as Reply, which.id);
+    refuseWrongType(await this.#client.run(completeUpload, this.#touched(which), args), `upload ${which.id}`);
   }
 
   /**
@@ -165,7 +165,7 @@ export class UploadStore {
     const args = [which.id, row(which), why, ENDED_MS];
     const told = await this.#client.run(endUpload, this.#touched(which), args);
     const [reply, inMs, state = "gone"] = told as [Reply, number, string?];
-    refuseWrongType(reply, which.id);
+    refuseWrongType(reply, `upload ${which.id}`);
     return reply === Reply.UnknownRun ? undefined : { ended: reply === Reply.Done, inMs, state };
   }
 
@@ -190,9 +190,4 @@ export class UploadStore {
 
 function row({ tenant, id }: UploadName): string {
   return encodeTimerRow({ kind: "upload", tenant, id });
-}
-
-function refuseWrongType(reply: Reply, id: string): void {
-  if (reply === Reply.WrongType)
-    throw new MillraceError("wrong_type", `A key of upload ${id} holds another type than Millrace keeps there.`);
 }

@@ -54,9 +54,7 @@ export class LiveSocket {
    */
   async follow(run: string, after: string | undefined, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    let isOver = false;
     const take = (message: WatchMessage): boolean => {
-      if (isOver) return false;
       this.#ws.send(textOf(message));
       this.#sent(message);
       if (!this.#isFull()) return true;
@@ -64,10 +62,7 @@ export class LiveSocket {
       return false;
     };
     const following = this.#gateway.millrace.follow(run, { tenant: this.#tenant, after, take });
-    const stop = () => {
-      isOver = true;
-      following.stop();
-    };
+    const stop = () => following.stop();
     signal.addEventListener("abort", stop);
     try {
       await following.ended;
