@@ -77,8 +77,8 @@ class Follower implements Following {
   #tag: number | string | undefined;
   #nudges: Nudge[] = [];
   #heard = 0;
-  /** What is heard cannot be trusted to go on from here. */
-  #mustRead = false;
+  /** What is heard cannot be trusted to go on from here. Nothing can before the log was read: only that says whose the run is. */
+  #mustRead = true;
   #isReading = false;
   #isHeld = false;
   #isOver = false;

@@ -121,7 +121,8 @@ beforeAll(async () => {
   const key = (await gateway.call("POST", "/v1/keys", GOOD.createKey)).body.id;
   for (const each of ["getKey", "rotateKey", "revokeKey"]) paths[each] = { id: key };
   paths.signalRun = { id: waits, name: "approve" };
-  paths.replayDeadLetter = { id: body.data[0].id };
+  paths.getDeadLetter = paths.replayDeadLetter = { id: body.data[0].id };
+  paths.getDocument = paths.deleteDocument = { id: document };
   paths.cancelRun = { id: held };
   for (const each of ["pauseStep", "resumeStep"]) paths[each] = { workflow: "greet", step: "hello" };
   paths.listItems = { id: waits, name: "each" };
