@@ -104,14 +104,17 @@ local function append(run_key, log_key, trimmed, lines, n)
     redis.call('LTRIM', log_key, drop, -1)
     redis.call('HINCRBY', run_key, 'trimmed', drop)
   end
+  -- %d: what Lua makes of a number otherwise, it makes of a fraction, which takes ten times as long.
+  last = string.format('%d', last)
   redis.call('PUBLISH', run_key, #text <= NUDGE_BYTES and last .. '\\n' .. text or last)
-  if tell_subscriptions then tell_subscriptions(run_key, lines, n, last - n) end
+  if tell_subscriptions then tell_subscriptions(run_key, lines, n, length + trimmed - n) end
   return trimmed + drop
 end
 
--- Notes for those who were away that a run has ended. Of its notes a tenant keeps so many, and for so long.
-local function note_end(ends_key, now, id, workflow)
-  local length = redis.call('RPUSH', ends_key, now .. ' ' .. id .. ' ' .. workflow)
+-- Notes for those who were away that runs have ended. Of its notes a tenant keeps so many, and for so long.
+local function end_line(now, id, workflow) return now .. ' ' .. id .. ' ' .. workflow end
+local function note_ends(ends_key, lines)
+  local length = redis.call('RPUSH', ends_key, unpack(lines))
   if length > ENDS_KEPT then redis.call('LTRIM', ends_key, length - ENDS_KEPT, -1) end
 end
 -- Drops the oldest two, where they are too old to be asked for.

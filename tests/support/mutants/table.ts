@@ -25,7 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no delivery count in the fence",
     file: scripts("parts/commit-check"),
-    search: "if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then",
+    search: "if count ~= form.count then",
     replace: "if not count then",
     tests: /the owner with an older delivery count: complete/,
     in: [testsOf("commit")],
