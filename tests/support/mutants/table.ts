@@ -101,7 +101,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "MAXLEN on work",
-    file: scripts("script"),
+    file: scripts("parts/prelude"),
     search: "redis.call('XADD', stream, '*', ...)",
     replace: "redis.call('XADD', stream, 'MAXLEN', '~', 1000000, '*', ...)",
     tests: /work streams are never trimmed/,
@@ -144,7 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "publish without log",
-    file: scripts("script"),
+    file: scripts("parts/prelude"),
     search: "redis.call('RPUSH', log_key, unpack(lines, 1, n))",
     replace: "redis.call('LLEN', log_key) + n",
     tests: /a start: the run and the step are running/,
