@@ -1,6 +1,7 @@
 import { commitCheck } from "./parts/commit-check.ts";
 import { commitGates } from "./parts/commit-gates.ts";
 import { commitHeader } from "./parts/commit-header.ts";
+import { commitLines } from "./parts/commit-lines.ts";
 import { commitPass } from "./parts/commit-pass.ts";
 import { commitUsage } from "./parts/commit-usage.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
@@ -71,12 +72,12 @@ if any_wrong then return refuse_all() end
 
 ${commitHeader}
 ${commitCheck}
-local claim
+local claim, others
 for i = 1, item_count do
   local form, entry = forms[ARGV[at]], ARGV[at + 1]
   local reply = check(i, at, form, entry)
   if reply == WRONG_TYPE then return refuse_all() end
-  if reply == PASSES then passing[i], reply = true, DONE end
+  if reply == PASSES then passing[i], reply = true, DONE else others = true end
   places[i], form_of[i], replies[i] = at, form, reply
   if reply == DONE and form.kind == 'events' then
     claim = claim or i
@@ -99,12 +100,16 @@ end
 local now = now_ms()
 local now_text, times = now .. '', {}
 local at_now = now_text .. ' '
+${commitLines}
+${commitPass}
+local write, forget_slot, turn_gates
+if others then
+--{
 ${undoing}
 ${commitWrites}
 ${commitUsage}
 ${commitGates}
-${commitPass}
-local function write(i, at)
+function write(i, at)
   local run, form = run_of[i], form_of[i]
   local stream, tenant, kind, counts, ago, id = form.stream, form.tenant, form.kind, form.counts, form.ago, run.id
   local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 1], '-'
@@ -322,6 +327,8 @@ local function write(i, at)
   if n > 0 then run.trimmed = append(run.key, run.log, run.trimmed, lines, n) end
   if due and replies[i] == DONE then replies[i] = DONE_AND_DUE end
 end
+--}
+end
 
 for i = 1, item_count do
   -- An earlier item of this group may have ended the run: this one's entry is gone, and that is all there is to do.
@@ -334,7 +341,7 @@ for i = 1, item_count do
   end
 end
 settle_indexes()
-turn_gates()
+if others then turn_gates() end
 return replies
 `,
 );

@@ -1,4 +1,4 @@
-import { preludeOf, RUN_TIME } from "./parts/prelude.ts";
+import { RUN_TIME, withPrelude } from "./parts/prelude.ts";
 import { takeSubscriptions } from "./parts/subscriptions.ts";
 
 /** A Lua script: its name, for errors and statistics, and its whole source. */
@@ -55,7 +55,7 @@ export function tellingScript(name: string, lua: string): TellingScript {
 }
 
 function sourceOf(name: string, lua: string): Script {
-  return { name, source: `-- millrace ${name}\n${preludeOf(lua)}\n${lua}` };
+  return { name, source: `-- millrace ${name}\n${withPrelude(lua)}` };
 }
 
 /** A script's source with the time of runs ahead of the server's by what `clockKey` holds, in ms: for the test kit. */

@@ -44,8 +44,7 @@ local function check(i, at, form, entry)
   local status, counts, place, started, batch = match(record or '', RECORD)
   if place ~= entry then
     if not stream.gate or string.sub(place or '', 1, 5) ~= 'gate:' then return STALE end
-    local _, given = slot_of(stream.gate, run.id, form.of_item and ARGV[at + 3] or '')
-    if given ~= entry then return STALE end
+    if given_slot(stream.gate, run.id, form.of_item and ARGV[at + 3] or '') ~= entry then return STALE end
     let_in[i] = true
   end
   was_status[i], was_counts[i], was_started[i], was_batch[i] = status, counts, started, tonumber(batch)

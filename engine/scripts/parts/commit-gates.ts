@@ -22,7 +22,7 @@ local function keep_slot(gate, id, item, entry)
 end
 
 -- The run is gone, or its step is elsewhere, and does not leave its slot behind.
-local function forget_slot(i, at)
+function forget_slot(i, at)
   local item = form_of[i].of_item and ARGV[at + 3] or ''
   local gate = form_of[i].stream.gate
   if not gate then return end
@@ -32,7 +32,7 @@ local function forget_slot(i, at)
 end
 
 -- Those whose turn it is now start.
-local function turn_gates()
+function turn_gates()
   for i = 1, #gates do
     local gate = gates[i]
     if gate.touched and turn_gate(gate, KEYS[1], now) and gate.last and replies[gate.last] == DONE then

@@ -1,15 +1,25 @@
 /** Reads what the items of a group share: tenants, graphs, streams and who owns what in those, and the forms of the items. */
 export const commitHeader = `
+local gates, gate_of, given_slot = {}
+if ARGV[5] ~= '0' then
+--{
 -- The gate of a step with limits; nil for others. Opened when it is first come to.
-local gates = {}
-local function gate_of(graph, index)
-  local step = graph and graph[index]
-  if not step or step.limits == 0 then return nil end
+function gate_of(graph, index)
+  local step = graph[index]
+  if step.limits == 0 then return nil end
   if not step.gate then
     step.gate = open_gate(step.limits, graph.version, step.name)
     gates[#gates + 1] = step.gate
   end
   return step.gate
+end
+
+-- The entry with which a step or an item was given its slot.
+function given_slot(gate, id, item)
+  local _, given = slot_of(gate, id, item)
+  return given
+end
+--}
 end
 
 local at, tenants, graphs, streams, forms = 9, {}, {}, {}, {}

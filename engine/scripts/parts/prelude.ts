@@ -184,14 +184,37 @@ function definitionsOf(lua: string): Definition[] {
 
 const DEFINITIONS = definitionsOf(PRELUDE);
 
-/** What a script needs of the prelude, directly or not, in its order: each call of a script makes all that stands in it anew. */
-export function preludeOf(script: string): string {
+/** What a text needs of the prelude, directly or not, in its order. */
+function neededBy(text: string): Definition[] {
   const needed: Definition[] = [];
-  let text = script;
+  let all = text;
   for (const each of [...DEFINITIONS].reverse()) {
-    if (!each.names.some((name) => new RegExp(`\\b${name}\\b`).test(text))) continue;
+    if (!each.names.some((name) => new RegExp(`\\b${name}\\b`).test(all))) continue;
     needed.unshift(each);
-    text += each.lua;
+    all += each.lua;
   }
-  return needed.map(({ lua }) => lua).join("\n");
+  return needed;
+}
+
+/** The lines between which a script keeps what not every call of it makes. */
+const BLOCK = /^--[{}]\n/m;
+
+/**
+ * Puts before a script what it needs of the prelude: each call makes all that stands there anew, which is most of what a call
+ * costs that does little. What only a block between `--{` and `--}` needs is put at the start of that.
+ */
+export function withPrelude(script: string): string {
+  const parts = script.split(BLOCK);
+  const always = neededBy(parts.filter((_, i) => i % 2 === 0).join(""));
+  const whole = parts.map((part, i) =>
+    i % 2 === 0
+      ? part
+      : [
+          ...neededBy(part)
+            .filter((each) => !always.includes(each))
+            .map(({ lua }) => lua),
+          part,
+        ].join("\n"),
+  );
+  return [...always.map(({ lua }) => lua), ...whole].join("\n");
 }
