@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { bareLoop } from "./contenders/bare-loop.ts";
 import { type Contender, STEPS } from "./contenders/chain.ts";
 import { millrace } from "./contenders/millrace.ts";
-import { untilLeft } from "./support/drain.ts";
+import { drained, localFleet } from "./support/drain.ts";
 import { type Bench, withBench } from "./support/processes.ts";
 import { median } from "./support/quantile.ts";
 import { inTurn } from "./support/rounds.ts";
@@ -17,25 +17,9 @@ const { chainToBareLoop } = JSON.parse(await readFile(new URL("recorded.json", i
   chainToBareLoop: number;
 };
 
-/** How long a worker in this process takes for chains that are queued, in ms. */
-async function drain({ redis, url }: Bench, contender: Contender): Promise<number> {
-  await redis.flushall();
-  const producer = await contender.produce(url);
-  await producer.add(RUNS);
-  await producer.close();
-  const counter = await contender.count(url);
-  const worker = await contender.prepare(url);
-  const from = performance.now();
-  worker.start();
-  await untilLeft(counter, RUNS);
-  const took = performance.now() - from;
-  await worker.stop();
-  await counter.close();
-  return took;
-}
-
 async function ratio(bench: Bench, rounds: number): Promise<number> {
-  const took = await inTurn({ millrace: () => drain(bench, millrace), bare: () => drain(bench, bareLoop) }, rounds);
+  const drain = (contender: Contender) => () => drained(bench, contender, localFleet(contender, bench.url), RUNS);
+  const took = await inTurn({ millrace: drain(millrace), bare: drain(bareLoop) }, rounds);
   const ratios = took.millrace.map((ms, round) => took.bare[round]! / ms);
   console.log(`${RUNS * STEPS.length} steps, ${rounds} rounds: ${ratios.map((each) => each.toFixed(2)).join(" ")}`);
   return median(ratios);

@@ -1,7 +1,7 @@
 import type { ChainOptions } from "./contenders/chain.ts";
 import { STEPS } from "./contenders/chain.ts";
 import { type ContenderName, contenders } from "./contenders/index.ts";
-import { untilLeft } from "./support/drain.ts";
+import { drained, type Fleet } from "./support/drain.ts";
 import { type Bench, type Child, withBench } from "./support/processes.ts";
 import { median, spread } from "./support/quantile.ts";
 import { commandsPer, type Fsync, redisCpuS, setFsync } from "./support/redis.ts";
@@ -69,7 +69,7 @@ async function measured(bench: Bench, variant: Variant): Promise<Figures> {
   const runs = Math.ceil(settings.runs * part);
   const of = (name: ContenderName) => {
     const workers = Array.from({ length: processes }, () => bench.start("contender", [name], runtime));
-    return () => drained(bench, name, workers, runs, { bytes });
+    return () => round(bench, name, workers, runs, { bytes });
   };
   const measures = Object.fromEntries(NAMES.map((name) => [name, of(name)])) as Record<
     ContenderName,
@@ -78,38 +78,39 @@ async function measured(bench: Bench, variant: Variant): Promise<Figures> {
   return inTurn(measures);
 }
 
-/** Queues chains, and has them worked off. */
-async function drained(
-  { redis, url }: Bench,
+function fleetOf(url: string, workers: readonly Child[], options: ChainOptions = {}): Fleet {
+  const each = (what: string, argument?: object) => Promise.all(workers.map((worker) => worker.call(what, argument)));
+  return {
+    prepare: () => each("prepare", { url, ...options }),
+    start: () => void each("start"),
+    stop: () => each("stop"),
+  };
+}
+
+/** Has chains worked off by those processes. */
+async function round(
+  bench: Bench,
   name: ContenderName,
   workers: readonly Child[],
   runs: number,
   options: ChainOptions = {},
 ): Promise<Round> {
-  await redis.flushall();
-  const producer = await contenders[name].produce(url, options);
-  await producer.add(runs);
-  await producer.close();
-  const counter = await contenders[name].count(url);
-  await Promise.all(workers.map((worker) => worker.call("prepare", { url, ...options })));
-  const cpuS = async () => {
-    const each = await Promise.all(workers.map((worker) => worker.memory()));
-    return each.reduce((sum, memory) => sum + memory.cpuS, 0);
+  const fleet = fleetOf(bench.url, workers, options);
+  const spent = async () => {
+    const memories = await Promise.all(workers.map((worker) => worker.memory()));
+    return { redis: await redisCpuS(bench.redis), workers: memories.reduce((sum, { cpuS }) => sum + cpuS, 0) };
   };
-  const before = { redis: await redisCpuS(redis), workers: await cpuS() };
-  const from = performance.now();
-  for (const worker of workers) void worker.call("start");
-  await untilLeft(counter, runs);
-  const took = performance.now() - from;
-  const after = { redis: await redisCpuS(redis), workers: await cpuS() };
-  await Promise.all(workers.map((worker) => worker.call("stop")));
-  await counter.close();
   const steps = runs * STEPS.length;
-  return {
-    stepsPerSecond: (steps * 1_000) / took,
-    redisUs: (1e6 * (after.redis - before.redis)) / steps,
-    workerUs: (1e6 * (after.workers - before.workers)) / steps,
+  const of = { redisUs: 0, workerUs: 0 };
+  const around = async (work: () => Promise<void>) => {
+    const before = await spent();
+    await work();
+    const after = await spent();
+    of.redisUs = (1e6 * (after.redis - before.redis)) / steps;
+    of.workerUs = (1e6 * (after.workers - before.workers)) / steps;
   };
+  const took = await drained(bench, contenders[name], fleet, runs, { ...options, around });
+  return { stepsPerSecond: (steps * 1_000) / took, ...of };
 }
 
 const medianOf = (rounds: Round[], of: keyof Round) => median(rounds.map((round) => round[of]));
@@ -141,11 +142,18 @@ function goals(report: Report, figures: Figures): void {
   goal("bareLoop", 0.6);
 }
 
-/** One more round, with statistics from its middle on: admissions are none of it. */
+/** What Redis did while chains were worked off, in one round more. */
 async function commands(bench: Bench): Promise<Row[]> {
-  const worker = bench.start("contender", ["millrace"]);
-  await drained(bench, "millrace", [worker], settings.runs);
-  await bench.redis.config("RESETSTAT");
-  await drained(bench, "millrace", [worker], settings.runs);
-  return commandsPer(bench.redis, settings.runs * STEPS.length);
+  const { redis, url } = bench;
+  const fleet = fleetOf(url, [bench.start("contender", ["millrace"])]);
+  const chain = contenders.millrace;
+  await drained(bench, chain, fleet, settings.runs);
+  let rows: Row[] = [];
+  const around = async (work: () => Promise<void>) => {
+    await redis.config("RESETSTAT");
+    await work();
+    rows = await commandsPer(redis, settings.runs * STEPS.length);
+  };
+  await drained(bench, chain, fleet, settings.runs, { around });
+  return rows;
 }

@@ -14,7 +14,7 @@ export function serves(handlers: Handlers, ready: unknown = undefined): void {
   let most = 0;
   setInterval(() => {
     most = Math.max(most, process.memoryUsage.rss());
-  }, 20);
+  }, 50);
   const memory = (): Memory => {
     const { user, system } = process.cpuUsage();
     const now = { rss: process.memoryUsage.rss(), most, cpuS: (user + system) / 1e6 };
