@@ -220,7 +220,9 @@ export class Attempt extends AttemptIdentity implements StepContext {
     if (this.#telling !== undefined) await this.#telling;
     this.#closeText();
     while (this.#events.length > BATCH_SIZE) await this.#store(this.#item());
-    return this.#spent === 0 ? this.#item() : { ...this.#item(), spent: this.#spent };
+    const item = this.#item();
+    if (this.#spent > 0) item.spent = this.#spent;
+    return item;
   }
 
   #tellSoon(): void {

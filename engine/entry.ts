@@ -65,7 +65,7 @@ export function isOnLastChance({ crashes, stream }: Entry): boolean {
  * @returns undefined for one that no script of ours has written
  */
 export function parseEntry(stream: StepStream, id: string, count: number, fields: string[]): Entry | undefined {
-  const values: Record<string, string> = Object.create(null);
+  const values: Record<string, string> = {};
   for (let i = 0; i + 1 < fields.length; i += 2) values[fields[i]!] = fields[i + 1]!;
   const { run, tenant, failures, crashes, input, item, wake, trace } = values;
   if (run === undefined || tenant === undefined || input === undefined) return undefined;
@@ -81,6 +81,8 @@ export function parseEntry(stream: StepStream, id: string, count: number, fields
 export function compareIds(a: string, b: string): number {
   // Of one length, as ids of these centuries are but for their sequence, their text has that order too.
   if (a.length === b.length) return a < b ? -1 : a > b ? 1 : 0;
+  const dash = a.indexOf("-");
+  if (dash === b.indexOf("-") && b.startsWith(a.slice(0, dash))) return a.length - b.length;
   const [aMs, aSeq] = a.split("-").map(Number) as [number, number];
   const [bMs, bSeq] = b.split("-").map(Number) as [number, number];
   return aMs - bMs || aSeq - bSeq;

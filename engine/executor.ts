@@ -1,4 +1,5 @@
 import type { Attempt } from "./attempt.ts";
+import type { CommitItem } from "./commit-args.ts";
 import type { Commits } from "./committer.ts";
 import { type Entry, isUndo } from "./entry.ts";
 import { Interrupted, Unwanted } from "./interrupted.ts";
@@ -89,7 +90,9 @@ export class Executor {
         message: end.error.message,
         error: end.error,
       });
-    const reply = await this.#committer.submit({ ...(await attempt.end()), end });
+    const item: CommitItem = await attempt.end();
+    item.end = end;
+    const reply = await this.#committer.submit(item);
     if (reply === Reply.Done) {
       const inMs = timerOf(end);
       if (inMs !== undefined) this.#onTimer(attempt.entry, inMs);
@@ -134,10 +137,14 @@ function outcomeOf(error: unknown): Outcome {
 function untilAborted<T>(work: Promise<T>, attempt: Attempt, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => attempt.abort(new TimedOut(timeoutMs)), timeoutMs);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-    attempt.onAbort((reason) => {
+    const fail = (reason: unknown) => {
       clearTimeout(timer);
       reject(reason);
-    });
+    };
+    work.then((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    }, fail);
+    attempt.onAbort(fail);
   });
 }

@@ -150,3 +150,8 @@ export function inputFields(graph: Graph, name: string): string[] {
 export function workflowVersion(graph: { workflow: string; version: number | string }): string {
   return `${graph.workflow}@${graph.version}`;
 }
+
+/** The field of a step in the hash that counts its waiting timer rows. */
+export function delayedField(graph: { workflow: string; version: number | string }, step: string): string {
+  return `${workflowVersion(graph)}:${step}`;
+}

@@ -24,9 +24,12 @@ export class Inputs {
     this.#values = values;
   }
 
-  /** The input of a step. */
-  async of(entry: Entry): Promise<unknown> {
-    if (entry.input !== "") return JSON.parse(entry.input);
+  /** The input of a step: at once, if its entry carries it. */
+  of(entry: Entry): unknown {
+    return entry.input === "" ? this.#join(entry) : JSON.parse(entry.input);
+  }
+
+  async #join(entry: Entry): Promise<unknown> {
     const { after, stored } = await this.#read(entry);
     return this.#values.join(entry.tenant, after, stored);
   }

@@ -36,9 +36,12 @@ export function encodeInput(value: unknown, what: string): string {
   }
 }
 
-/** What Redis holds for a value: its JSON, or where that is. */
-export async function storeValue(blobs: BlobStore, tenant: string, name: string, json: string): Promise<string> {
-  if (json.length <= INLINE_LIMIT) return json;
+/** What Redis holds for a value: its JSON, at once, or where that is. */
+export function storeValue(blobs: BlobStore, tenant: string, name: string, json: string): string | Promise<string> {
+  return json.length <= INLINE_LIMIT ? json : storeBlob(blobs, tenant, name, json);
+}
+
+async function storeBlob(blobs: BlobStore, tenant: string, name: string, json: string): Promise<string> {
   const blob = await blobs.put({ tenant, name: `${name}.json`, type: "application/json" }, bodyOf(json));
   return BLOB_MARK + blob.id;
 }

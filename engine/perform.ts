@@ -43,14 +43,15 @@ export async function perform(attempt: Attempt, parts: Parts): Promise<Outcome> 
   else if (gate === "before" && isToStart(entry)) return toGate(attempt, parts);
   if (entry.item !== undefined) return performItem(attempt, parts, work, entry.item);
   if (entry.wake !== undefined) return wakened(attempt, parts, work, entry.wake);
-  const input = await parts.inputs.of(entry);
+  const given = parts.inputs.of(entry);
+  const input = given instanceof Promise ? await given : given;
   if (gate !== "passed") {
     if (step.when !== undefined && !said("when", step.when(input))) return { kind: "skipped" };
     attempt.taken();
   }
   switch (work.kind) {
     case "task":
-      return handle(attempt, parts, input);
+      return await handle(attempt, parts, input);
     case "map":
       return expand(attempt, parts, work, input);
     case "repeat":
@@ -132,7 +133,8 @@ function said(what: string, holds: unknown): boolean {
 
 async function handle(attempt: Attempt, parts: Parts, input: unknown): Promise<Outcome> {
   const output = await call(attempt, parts, input);
-  return { kind: "completed", output: await parts.values.put(attempt.entry, attempt.step, output) };
+  const stored = parts.values.put(attempt.entry, attempt.step, output);
+  return { kind: "completed", output: typeof stored === "string" ? stored : await stored };
 }
 
 async function call(attempt: Attempt, { handlers, batches }: Parts, input: unknown): Promise<unknown> {

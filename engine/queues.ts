@@ -1,5 +1,4 @@
-import { delayedField } from "./commit-args.ts";
-import type { Graph } from "./graph.ts";
+import { delayedField, type Graph } from "./graph.ts";
 import { GROUP, type PartitionKeys } from "./keys.ts";
 import { isAlive } from "./read-health.ts";
 import type { Records } from "./records.ts";

@@ -49,7 +49,7 @@ export async function startRun(parts: Parts, start: Start): Promise<{ id: string
   const { graph } = start.workflow;
   const { json, ...rest } = payload;
   // What is large belongs to the run, and which run it is only the deduplication says.
-  const inputs = new Map<string, Promise<string>>();
+  const inputs = new Map<string, string | Promise<string>>();
   const stored = (run: string) => {
     const storing = inputs.get(run) ?? values.keep(run, tenant, "input", json);
     inputs.set(run, storing);

@@ -1,8 +1,8 @@
-import { type CommitItem, commitArgs, delayedField } from "./commit-args.ts";
+import { type CommitItem, commitArgs } from "./commit-args.ts";
 import { type Entry, isUndo, type StepStream } from "./entry.ts";
 import { encodeEvent } from "./events.ts";
 import { gateKeys as keysOfGate } from "./gate-places.ts";
-import { firstSteps, type Graph, shapeOf } from "./graph.ts";
+import { delayedField, firstSteps, type Graph, shapeOf } from "./graph.ts";
 import type { NamespaceKeys, PartitionKeys } from "./keys.ts";
 import { Partitions } from "./partitions.ts";
 import { entryInput } from "./payload.ts";

@@ -116,6 +116,7 @@ export async function startInSpan<T extends Pick<StartedRun, "id" | "created">>(
 export function beginAttempt(attempt: Attempt): Span | undefined {
   const { entry } = attempt;
   if (entry.stream.gate === "before" && isToStart(entry)) return undefined;
+  if (safely(tracer) === undefined) return undefined;
   const { workflow } = entry.stream.graph;
   const name = `${isUndo(entry) ? "undo" : "step"} ${workflow}/${attempt.step}`;
   const from = attempt.trace;

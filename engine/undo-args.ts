@@ -1,6 +1,6 @@
-import { type CommitItem, delayedField, wakeRow } from "./commit-args.ts";
+import { type CommitItem, wakeRow } from "./commit-args.ts";
 import { attemptOf, type Entry } from "./entry.ts";
-import { type Graph, shapeOf } from "./graph.ts";
+import { delayedField, type Graph, shapeOf } from "./graph.ts";
 import { deadLetterId } from "./ids.ts";
 import type { PartitionKeys } from "./keys.ts";
 import { brief, stepEvent } from "./step-events.ts";

@@ -19,13 +19,13 @@ export class Values {
     this.blobs = blobs;
   }
 
-  /** What Redis holds for a value of a run's. @throws FatalError `not_json` */
-  put({ tenant, run }: { tenant: string; run: string }, name: string, value: unknown): Promise<string> {
+  /** What Redis holds for a value of a run's; that of a small one is there at once. @throws FatalError `not_json` */
+  put({ tenant, run }: { tenant: string; run: string }, name: string, value: unknown): string | Promise<string> {
     return this.keep(run, tenant, name, encodeValue(value));
   }
 
   /** As `put`, of JSON. What is large goes to the blob store, and belongs to the run. */
-  keep(run: string, tenant: string, name: string, json: string): Promise<string> {
+  keep(run: string, tenant: string, name: string, json: string): string | Promise<string> {
     return storeValue(new OwnedBlobs(this.blobs, run), tenant, name, json);
   }
 

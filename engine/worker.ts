@@ -219,13 +219,15 @@ export class Worker {
 
   #track(attempt: Attempt, work: Promise<Reply | undefined>): void {
     const { run, id } = attempt.entry;
-    const tracked = work
-      .catch((error) => void log.error("the attempt on entry {id} of run {run} broke off: {error}", { run, id, error }))
-      .then((reply) => {
-        if (reply === undefined || reply === Reply.WrongType) this.#held.abandon(attempt);
-        else this.#held.remove(attempt);
-        this.#working.delete(tracked);
-      });
+    const ended = (reply: Reply | undefined) => {
+      if (reply === undefined || reply === Reply.WrongType) this.#held.abandon(attempt);
+      else this.#held.remove(attempt);
+      this.#working.delete(tracked);
+    };
+    const tracked = work.then(ended, (error) => {
+      log.error("the attempt on entry {id} of run {run} broke off: {error}", { run, id, error });
+      ended(undefined);
+    });
     this.#working.add(tracked);
   }
 

@@ -109,7 +109,7 @@ if ended ~= '-' and not undo_next(KEYS[1], id, tenant, steps) then
   call('ZREM', KEYS[8], id)
   call('ZADD', KEYS[final == 'failed' and 9 or 10], got[2], id)
   call('HSET', KEYS[1], 'status', final, 'endedAt', now)
-  note_end(KEYS[11], now, id, ARGV[14])
+  note_ends(KEYS[11], { end_line(now, id, ARGV[14]) })
   if tell_waiting(KEYS[1], KEYS[3], id, now) then reply = DONE_AND_DUE end
 end
 if #lines > 0 then append(KEYS[1], KEYS[2], got[3], lines, #lines) end

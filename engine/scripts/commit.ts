@@ -1,6 +1,7 @@
 import { commitCheck } from "./parts/commit-check.ts";
 import { commitGates } from "./parts/commit-gates.ts";
 import { commitHeader } from "./parts/commit-header.ts";
+import { commitPass } from "./parts/commit-pass.ts";
 import { commitUsage } from "./parts/commit-usage.ts";
 import { commitWrites } from "./parts/commit-writes.ts";
 import { undoing } from "./parts/undoing.ts";
@@ -13,7 +14,8 @@ import { tellingScript } from "./script.ts";
  *       graph has steps with items, what is kept of the live items of each, in the order of the graph
  * ARGV  1 consumer  2 a letter per key: its type (h l s z; r for a run, whose type its reading shows)
  *       3 how many characters of a run's key come before its id  4 how many tenants  5 how many graphs  6 how many streams
- *       7 how many items
+ *       7 how many forms
+ *       8 how many items
  *       per tenant: its name, keys of its runs by status `queued` `running` `waiting` `completed` `failed`, key of its dead letters,
  *                   key of its ends, key of what it has parked (0 if all graphs are chains of tasks)
  *       per graph that is more than a chain of tasks, and lane: `workflow@version`, how many steps nothing comes after, how many steps;
@@ -22,13 +24,12 @@ import { tellingScript } from "./script.ts";
  *       per stream: key, step, key of the dead-letter stream, delayed field; first entry, last entry, count: where to look
  *                   for the entries' owners in one call; which graph and which step of it, or 0 and, in a chain of tasks,
  *                   how many come next (0 or 1), (stream key, step)
- *       per item, at its place + …:
- *         0 what it is; with a `#` behind it if it is about an item of its step  1 which stream  2 entry
- *         3 delivery count  4 run key  5 which tenant  6 attempt, failures and crashes as of this attempt, in one
- *         7 ms since it started, to tell that it did; '' if that was told before
- *         8 how many events; with a `#`: the item's number, key of its chunk, its progress in thousandths ('' for none);
- *         of a step with limits: how many tokens it has spent (0 but at its end); and if there are any events: their batch
- *         (1 2 3 …), progress to show ('' for none), the events; then
+ *       per form, which is what many items share: what they are, with a `#` behind it if they are about items of their step;
+ *         which stream; delivery count; which tenant; attempt, failures and crashes as of this attempt, in one; ms since
+ *         they started, to tell that they did ('' if that was told before); how many events each has; 1 if they say what was used, or 0
+ *       per item: which form, entry, run key; with a `#`: the item's number, key of its chunk, its progress in thousandths (''
+ *         for none); of a step with limits: how many tokens it has spent (0 but at its end); and if there are any events:
+ *         their batch (1 2 3 …), progress to show ('' for none), the events; then
  *         events:     nothing
  *         released:   failures, crashes, input, item and wake of its new entry ('' for none)
  *         completed:  output, the input for the next entries (`=`: the output; '': they are to read it from the run), and
@@ -57,8 +58,8 @@ import { tellingScript } from "./script.ts";
 export const commit = tellingScript(
   "commit",
   `
-local call, match, ARGV, KEYS = redis.call, string.match, ARGV, KEYS
-local consumer, id_at, item_count = ARGV[1], tonumber(ARGV[3]) + 1, tonumber(ARGV[7])
+local call, match, sub, ARGV, KEYS = redis.call, string.match, string.sub, ARGV, KEYS
+local consumer, id_at, item_count = ARGV[1], tonumber(ARGV[3]) + 1, tonumber(ARGV[8])
 local replies = {}
 
 local function refuse_all()
@@ -72,20 +73,21 @@ ${commitHeader}
 ${commitCheck}
 local claim
 for i = 1, item_count do
-  local kind, stream, entry = ARGV[at], streams[ARGV[at + 1]], ARGV[at + 2]
-  local events = ARGV[at + 8] == '0' and 0 or tonumber(ARGV[at + 8])
-  local reply = check(i, at, stream, entry)
+  local form, entry = forms[ARGV[at]], ARGV[at + 1]
+  local reply = check(i, at, form, entry)
   if reply == WRONG_TYPE then return refuse_all() end
-  places[i], stream_of[i], replies[i] = at, stream, reply
-  if reply == DONE and (kind == 'events' or kind == 'events#') then
+  if reply == PASSES then passing[i], reply = true, DONE end
+  places[i], form_of[i], replies[i] = at, form, reply
+  if reply == DONE and form.kind == 'events' then
     claim = claim or i
   elseif reply ~= NOT_OWNER then
-    stream.gone[#stream.gone + 1] = entry
+    local gone = form.stream.gone
+    gone[#gone + 1] = entry
   end
-  at = at + 9 + EXTRA[kind] + (events > 0 and events + 2 or 0) + (stream.gate and 1 or 0)
+  at = at + form.size
 end
 
-if claim then call('XCLAIM', stream_of[claim].key, GROUP, consumer, 0, ARGV[places[claim] + 2], 'JUSTID') end
+if claim then call('XCLAIM', form_of[claim].stream.key, GROUP, consumer, 0, ARGV[places[claim] + 1], 'JUSTID') end
 for i = 1, #streams do
   local stream = streams[i]
   if #stream.gone > 0 then
@@ -101,15 +103,16 @@ ${undoing}
 ${commitWrites}
 ${commitUsage}
 ${commitGates}
+${commitPass}
 local function write(i, at)
-  local run, stream, tenant = run_of[i], stream_of[i], tenants[ARGV[at + 5]]
-  local kind, counts, ago, id = ARGV[at], ARGV[at + 6], ARGV[at + 7], string.sub(run.key, id_at)
-  local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 2], '-'
-  local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 9
+  local run, form = run_of[i], form_of[i]
+  local stream, tenant, kind, counts, ago, id = form.stream, form.tenant, form.kind, form.counts, form.ago, run.id
+  local status, started, batch, place, ended = was_status[i], was_started[i], was_batch[i], ARGV[at + 1], '-'
+  local graph, finish, due, items, more = stream.graph, nil, false, nil, at + 3
   local item, item_named, mean, gate, last = '', '', false, stream.gate, '{"type":"run.completed"}'
   n, f, delta, over = 0, 2, 0, false
-  if OF_ITEM[kind] then
-    kind, items, item = OF_ITEM[kind], items_of(run, stream), ARGV[more]
+  if form.of_item then
+    items, item = items_of(run, stream), ARGV[more]
     item_named, more = '"item":' .. item .. ',', more + 3
   end
   if gate then
@@ -127,21 +130,21 @@ local function write(i, at)
     if run.status == 'queued' then
       run.status = 'running'
       set('status', 'running')
-      move(run, id, tenant.queued, tenant.running)
+      move(run, tenant.queued, tenant.running)
       tell(stamp .. ' {"type":"run.started"}')
     end
     n = n + 1
-    lines[n] = stamp .. stream.started .. item_named .. attempt_of[counts]
+    lines[n] = items and stamp .. stream.started .. item_named .. form.attempt or begun_line(form, stamp)
   end
   local use = spent[i]
   local broke = use and spend(use, run, stream, batch, counts, item_named)
-  if ARGV[at + 8] ~= '0' then
-    local events = tonumber(ARGV[at + 8])
+  local events = form.events
+  if events > 0 then
     if tonumber(ARGV[more]) > batch then
       batch = tonumber(ARGV[more])
       for k = more + 2, more + 1 + events do tell(at_now .. ARGV[k]) end
-      if items and ARGV[at + 11] ~= '' then
-        progress_item(items, item, tonumber(ARGV[at + 11]))
+      if items and ARGV[at + 5] ~= '' then
+        progress_item(items, item, tonumber(ARGV[at + 5]))
         mean = true
       elseif not items and ARGV[more + 1] ~= '' then
         set('progress:' .. stream.step, ARGV[more + 1])
@@ -163,9 +166,9 @@ local function write(i, at)
     if input == '=' then input = output end
     status, place, ended, settled = kind, '-', now_text, true
     n = n + 1
-    lines[n] = at_now .. stream.completed .. item_named .. attempt_of[counts]
+    lines[n] = items and at_now .. stream.completed .. item_named .. form.attempt or completed_line(form)
     if items then
-      call('HSET', KEYS[tonumber(ARGV[at + 10])], item, output)
+      call('HSET', KEYS[tonumber(ARGV[at + 4])], item, output)
       items.done = items.done + 1
       local turn = ARGV[more + 2]
       settled = end_item(run, id, tenant, stream, items, item, turn == 'last', turn == 'turn' and input)
@@ -219,13 +222,13 @@ local function write(i, at)
     for _ = 1, math.min(total, limit, 100) do begin_item(run, id, tenant, stream, items, ARGV[more + 2]) end
   elseif kind == 'retrying' then
     status, place = kind, 'timer:' .. ARGV[more + 3]
-    if items then call('HSET', KEYS[tonumber(ARGV[at + 10])], 'e' .. item, ARGV[more])
+    if items then call('HSET', KEYS[tonumber(ARGV[at + 4])], 'e' .. item, ARGV[more])
     else set('error:' .. stream.step, ARGV[more]) end
     tell(at_now .. ARGV[more + 1])
     call('ZADD', KEYS[1], now + tonumber(ARGV[more + 2]), ARGV[more + 3])
     call('HINCRBY', KEYS[2], stream.delayed, 1)
   elseif kind == 'collected' then
-    call('HSET', KEYS[tonumber(ARGV[at + 10])], 'e' .. item, ARGV[more])
+    call('HSET', KEYS[tonumber(ARGV[at + 4])], 'e' .. item, ARGV[more])
     tell(at_now .. ARGV[more + 1])
     status, place, ended = 'failed', '-', now_text
     items.failed = items.failed + 1
@@ -296,21 +299,21 @@ local function write(i, at)
   -- What begins to undo reads the step that has just ended.
   if undone then call('HSET', run.key, unpack(fields, 1, f)) end
   if finish == 'failed' and graph and fail_steps(run, id, tenant, graph, stream.step) then
-    move(run, id, tenant[run.status], tenant.running)
+    move(run, tenant[run.status], tenant.running)
     run.status = 'undoing'
     set('status', 'undoing')
     set('ending', 'failed ' .. last)
   elseif finish then
     tell(at_now .. last)
-    move(run, id, tenant[run.status], tenant[finish])
+    move(run, tenant[run.status], tenant[finish])
     run.status = finish
     set('status', finish)
     set('endedAt', now_text)
-    note_end(tenant.ends, now_text, id, stream.workflow)
+    note(tenant, run, stream.workflow)
     due = tell_waiting(run.key, KEYS[1], id, now_text)
   elseif graph and delta ~= 0 and call('HINCRBY', run.key, 'active', delta) == 0 then
     if run.status == 'queued' then set('unstarted', '1') end
-    move(run, id, tenant[run.status], tenant.waiting)
+    move(run, tenant[run.status], tenant.waiting)
     run.status = 'waiting'
     set('status', 'waiting')
     tell(at_now .. '{"type":"run.waiting"}')
@@ -323,11 +326,14 @@ end
 for i = 1, item_count do
   -- An earlier item of this group may have ended the run: this one's entry is gone, and that is all there is to do.
   if replies[i] == DONE then
-    if LIVE[run_of[i].status] then write(i, places[i]) else replies[i] = RUN_ENDED end
+    if not LIVE[run_of[i].status] then replies[i] = RUN_ENDED
+    elseif passing[i] then pass(i, places[i])
+    else write(i, places[i]) end
   elseif replies[i] == UNKNOWN_RUN or replies[i] == STALE then
     forget_slot(i, places[i])
   end
 end
+settle_indexes()
 turn_gates()
 return replies
 `,

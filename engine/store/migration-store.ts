@@ -1,7 +1,6 @@
-import { delayedField } from "../commit-args.ts";
 import { encodeEvent } from "../events.ts";
 import { gateKeys } from "../gate-places.ts";
-import { type Graph, shapeOf, workflowVersion } from "../graph.ts";
+import { delayedField, type Graph, shapeOf, workflowVersion } from "../graph.ts";
 import { isLive, type MigratingSteps, type MigrationPlan } from "../migration-plan.ts";
 import { laneOf, type RunRecord } from "../run-record.ts";
 import { migrate } from "../scripts/migrate.ts";

@@ -1,7 +1,8 @@
-import { delayedField, wakeRow } from "../commit-args.ts";
+import { wakeRow } from "../commit-args.ts";
 import type { Entry } from "../entry.ts";
 import { MillraceError } from "../errors.ts";
 import { encodeEvent } from "../events.ts";
+import { delayedField } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Client } from "../redis/client.ts";
 import { pairs } from "../run-record.ts";

@@ -1,6 +1,5 @@
-import { delayedField } from "../commit-args.ts";
 import { GATE_KINDS, gateKeys } from "../gate-places.ts";
-import { type Graph, shapeOf, workflowVersion } from "../graph.ts";
+import { delayedField, type Graph, shapeOf, workflowVersion } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { type Fields, type LivePlace, limitsOf } from "../places.ts";
 import { laneOf, statusOf } from "../run-record.ts";

@@ -1,4 +1,4 @@
-import { delayedField } from "../commit-args.ts";
+import { delayedField } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import { logger } from "../log.ts";
 import type { Call, Client } from "../redis/client.ts";

@@ -1,6 +1,5 @@
-import { delayedField } from "../commit-args.ts";
 import { gateKeys } from "../gate-places.ts";
-import type { Graph } from "../graph.ts";
+import { delayedField, type Graph } from "../graph.ts";
 import type { PartitionKeys } from "../keys.ts";
 import type { Call, Client } from "../redis/client.ts";
 import { retireVersion } from "../scripts/retire-version.ts";

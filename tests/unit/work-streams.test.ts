@@ -18,7 +18,7 @@ test("nothing trims a stream: what was not delivered yet would be gone, and the 
 
 test("only logs are trimmed, by the one function that counts what it drops, and what is noted of ends", async () => {
   const trims = (await sources()).filter(([, text]) => /['"](LTRIM|ZREMRANGEBY\w+)['"]/.test(text));
-  expect(trims.map(([name]) => name)).toEqual(["scripts/script.ts"]);
+  expect(trims.map(([name]) => name)).toEqual(["scripts/parts/prelude.ts"]);
   const [[, text]] = trims as [[string, string]];
   expect(text.match(/'LTRIM', (\w+)/g)).toEqual(["'LTRIM', log_key", "'LTRIM', ends_key", "'LTRIM', ends_key"]);
 });

@@ -6,7 +6,7 @@ local function go_on(run, id, tenant)
   if run.status ~= 'waiting' then return end
   run.status = call('HDEL', run.key, 'unstarted') == 1 and 'queued' or 'running'
   set('status', run.status)
-  move(run, id, tenant.waiting, tenant[run.status])
+  move(run, tenant.waiting, tenant[run.status])
 end
 
 local function give_up_slot(gate, i, id, item, tokens)
@@ -23,12 +23,12 @@ end
 
 -- The run is gone, or its step is elsewhere, and does not leave its slot behind.
 local function forget_slot(i, at)
-  local item = OF_ITEM[ARGV[at]] and ARGV[at + 9] or ''
-  local gate = stream_of[i].gate
+  local item = form_of[i].of_item and ARGV[at + 3] or ''
+  local gate = form_of[i].stream.gate
   if not gate then return end
-  local id = string.sub(KEYS[tonumber(ARGV[at + 4])], id_at)
+  local id = string.sub(KEYS[tonumber(ARGV[at + 2])], id_at)
   local _, given = slot_of(gate, id, item)
-  if replies[i] == UNKNOWN_RUN or given == ARGV[at + 2] then leave_gate(gate, id, item, now) end
+  if replies[i] == UNKNOWN_RUN or given == ARGV[at + 1] then leave_gate(gate, id, item, now) end
 end
 
 -- Those whose turn it is now start.

@@ -1,4 +1,4 @@
-/** Reads what the items of a group share: tenants, graphs, streams and who owns what in those. */
+/** Reads what the items of a group share: tenants, graphs, streams and who owns what in those, and the forms of the items. */
 export const commitHeader = `
 -- The gate of a step with limits; nil for others. Opened when it is first come to.
 local gates = {}
@@ -12,7 +12,7 @@ local function gate_of(graph, index)
   return step.gate
 end
 
-local at, tenants, graphs, streams = 8, {}, {}, {}
+local at, tenants, graphs, streams, forms = 9, {}, {}, {}, {}
 for i = 1, tonumber(ARGV[4]) do
   tenants[i .. ''] = { name = ARGV[at], queued = KEYS[tonumber(ARGV[at + 1])], running = KEYS[tonumber(ARGV[at + 2])],
     waiting = KEYS[tonumber(ARGV[at + 3])], completed = KEYS[tonumber(ARGV[at + 4])],
@@ -57,5 +57,25 @@ for i = 1, tonumber(ARGV[6]) do
     at = at + 9
   end
   streams[i], streams[i .. ''] = stream, stream
+end
+
+local attempt_of = setmetatable({}, { __index = function(known, counts)
+  known[counts] = '"attempt":' .. match(counts, '^%d+') .. '}'
+  return known[counts]
+end })
+-- How many arguments an item has of its own.
+local OWN = { events = 0, released = 5, completed = 2, skipped = 0, gated = 3, left = 5, parked = 6, expanded = 3, retrying = 4,
+  collected = 2, failed = 4 }
+for i = 1, tonumber(ARGV[7]) do
+  local kind, stream, counts, events = ARGV[at], streams[ARGV[at + 1]], ARGV[at + 4], tonumber(ARGV[at + 6])
+  local form = { stream = stream, count = tonumber(ARGV[at + 2]), tenant = tenants[ARGV[at + 3]], counts = counts,
+    ago = ARGV[at + 5], events = events, attempt = attempt_of[counts] }
+  form.kind, form.of_item = match(kind, '^(%a+)(#?)$')
+  form.of_item = form.of_item == '#'
+  form.size = 3 + OWN[form.kind] + (form.of_item and (form.kind == 'completed' and 4 or 3) or 0)
+    + (events > 0 and events + 2 or 0) + (stream.gate and 1 or 0)
+  form.passes = form.kind == 'completed' and events == 0 and form.ago ~= '' and not stream.graph and ARGV[at + 7] == '0'
+  forms[i .. ''] = form
+  at = at + 8
 end
 `;

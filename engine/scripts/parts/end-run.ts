@@ -52,7 +52,7 @@ local function end_run(status, word, error)
     set('endedAt', now)
     redis.call('ZADD', KEYS[8], got[2], id)
     redis.call('HSET', KEYS[1], unpack(fields))
-    note_end(KEYS[10], now, id, string.match(ARGV[4], '^[^@]+'))
+    note_ends(KEYS[10], { end_line(now, id, string.match(ARGV[4], '^[^@]+')) })
     tell_waiting(KEYS[1], KEYS[3], id, now)
     append(KEYS[1], KEYS[2], got[3], { now .. ' ' .. ARGV[3] }, 1)
   end

@@ -25,7 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no delivery count in the fence",
     file: scripts("parts/commit-check"),
-    search: "if count ~= (ARGV[at + 3] == '1' and 1 or tonumber(ARGV[at + 3])) then",
+    search: "if count ~= form.count then",
     replace: "if not count then",
     tests: /the owner with an older delivery count: complete/,
     in: [testsOf("commit")],
@@ -101,7 +101,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "MAXLEN on work",
-    file: scripts("script"),
+    file: scripts("parts/prelude"),
     search: "redis.call('XADD', stream, '*', ...)",
     replace: "redis.call('XADD', stream, 'MAXLEN', '~', 1000000, '*', ...)",
     tests: /work streams are never trimmed/,
@@ -144,7 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "publish without log",
-    file: scripts("script"),
+    file: scripts("parts/prelude"),
     search: "redis.call('RPUSH', log_key, unpack(lines, 1, n))",
     replace: "redis.call('LLEN', log_key) + n",
     tests: /a start: the run and the step are running/,
