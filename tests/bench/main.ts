@@ -37,6 +37,7 @@ const versions = {
 const machine = `${cpus().length} × ${cpus()[0]!.model}`;
 const list = (values: object) =>
   Object.entries(values)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${value}`)
     .join(", ");
 
