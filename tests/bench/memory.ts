@@ -83,16 +83,18 @@ async function resident(bench: Bench, report: Report): Promise<void> {
   const rows: Row[] = [];
   const part = Math.ceil(settings.memoryRuns / LOOKS);
   for (let look = 0; look <= LOOKS; look += 1) {
-    const [w, g] = [await worker.memory(), await gateway.memory()];
-    rows.push({
-      runs: look * part,
-      ...{ "worker MB": mb(w.rss), "at most": mb(w.most), "gateway MB": mb(g.rss), "at most ": mb(g.most) },
-      "Redis MB": mb(await usedMemory(bench.redis)),
-    });
+    const row: Row = { runs: look * part };
+    for (const [name, child] of Object.entries({ worker, gateway })) {
+      const { rss, most } = await child.memory();
+      row[`${name} MB`] = mb(rss);
+      row[`${name} at most`] = mb(most);
+      row[`${name} heap`] = mb(await child.call<number>("heap"));
+    }
+    rows.push({ ...row, "Redis MB": mb(await usedMemory(bench.redis)) });
     if (look < LOOKS) await byCallers(CALLERS, part, call);
   }
   http.close();
-  report.details("resident memory", rows);
+  report.details("resident memory, and what of it is in use, MB", rows);
   for (const name of ["worker", "gateway"]) {
     const [half, full] = [rows[LOOKS / 2]![`${name} MB`]!, rows[LOOKS]![`${name} MB`]!];
     report.goal({

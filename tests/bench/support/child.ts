@@ -9,7 +9,7 @@ export interface Memory {
 
 type Handlers = Record<string, (argument: never) => unknown>;
 
-/** Has this process answer what its parent asks, by name, and `memory`. Tells the parent that it is ready. */
+/** Has this process answer what its parent asks, by name, and `memory` and `heap`. Tells the parent that it is ready. */
 export function serves(handlers: Handlers, ready: unknown = undefined): void {
   let most = 0;
   setInterval(() => {
@@ -21,7 +21,12 @@ export function serves(handlers: Handlers, ready: unknown = undefined): void {
     most = 0;
     return now;
   };
-  const all: Handlers = { memory, ...handlers };
+  /** What is in use once all that is not has been let go, in bytes; Node needs `--expose-gc` for that. */
+  const heap = () => {
+    (globalThis as { gc?: () => void }).gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  const all: Handlers = { memory, heap, ...handlers };
   process.on("message", async ({ id, name, argument }: { id: number; name: string; argument: never }) => {
     try {
       process.send!({ id, value: await all[name]!(argument) });

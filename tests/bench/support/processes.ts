@@ -77,7 +77,7 @@ export class Bench {
     if (execPath === undefined) throw new Error(`${runtime} is not installed for this system.`);
     const file = new URL(`../programs/${name}.ts`, import.meta.url).pathname;
     const profile = PROFILE === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${PROFILE}`];
-    const execArgv = { node: profile, bun: [], deno: ["run", "--quiet", "--allow-all"] }[runtime];
+    const execArgv = { node: ["--expose-gc", ...profile], bun: [], deno: ["run", "--quiet", "--allow-all"] }[runtime];
     // As it is run for good: some log less then. Each call of Restate would be logged.
     const env = { ...process.env, NODE_ENV: "production", RESTATE_LOGGING: "ERROR" };
     const started = fork(file, args.map(String), {
