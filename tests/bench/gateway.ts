@@ -1,20 +1,17 @@
-import type { ChildProcess } from "node:child_process";
-import { Redis } from "ioredis";
 import { connect } from "../../engine/index.ts";
-import { talk } from "./gateway/definitions.ts";
-import { mb, memoryOf, type Processes, said, withProcesses } from "./gateway/processes.ts";
+import { startMany } from "./contenders/millrace.ts";
+import { talk } from "./support/definitions.ts";
+import { type Bench, type Child, withBench } from "./support/processes.ts";
+import { mb } from "./support/redis.ts";
+import type { Row, Topic } from "./support/report.ts";
+import { settings } from "./support/settings.ts";
 
-// How long events take from their commit to many sockets of one gateway process, with some that do not read; and beside it what
-// `ws` alone takes for as many messages that are published.
-const SOCKETS = Number(process.env.SOCKETS ?? 10_000);
-const EVENTS = Number(process.env.EVENTS ?? 2_000);
-const SECONDS = Number(process.env.SECONDS ?? 10);
-const STALLED = Number(process.env.STALLED ?? 100);
+const { sockets: SOCKETS, events: EVENTS, seconds: SECONDS, stalled: STALLED } = settings;
 /** Each socket watches one of these: with fewer runs than sockets, an event goes to several. */
-const RUNS = (process.env.RUNS ?? `${SOCKETS},${SOCKETS / 10}`).split(",").map(Number);
-const ROUNDS = Number(process.env.ROUNDS ?? 1);
+const RUNS = [SOCKETS, Math.ceil(SOCKETS / 10)];
 /** Of a client process. */
 const SOCKETS_EACH = 2_500;
+const GOAL_MS = 250;
 
 interface Figures {
   missed: number;
@@ -26,92 +23,106 @@ interface Figures {
 }
 
 interface Server {
-  gateway: ChildProcess;
-  listening: Promise<{ port: number; rss: number }>;
+  gateway: Child;
   runs: string[];
-  /** Starts what tells events: first that each run has begun, and once it is sent `go` the others. */
-  talk(): ChildProcess;
+  /** Starts what tells events: first that each run has begun, and once it is told to `go` the others. */
+  talk(): Promise<Child>;
 }
 
-async function millrace(processes: Processes, count: number): Promise<Server> {
-  const { url } = processes;
-  const gateway = processes.start("server", url, processes.dir);
-  const listening = said<{ port: number; rss: number }>(gateway, "listening");
+export const fanout: Topic = {
+  name: "fanout",
+  about: [
+    "how long events take from their commit to many sockets of one gateway process, of which some do not read; beside it, what `ws` alone takes for messages that are published",
+    `${SOCKETS} sockets, ${STALLED} of them stalled; ${EVENTS} events a second for ${SECONDS} s, to one socket each or to ten`,
+  ],
+  async measure(report) {
+    const rows: Row[] = [];
+    for (const count of RUNS)
+      for (const [contender, start] of Object.entries({ "ws alone": bare, Millrace: millrace })) {
+        const row = await withBench((bench) => measured(bench, start, count));
+        rows.push({ contender, ...row });
+        report.progress(`${contender}, ${count} runs watched`);
+        if (contender !== "Millrace" || count !== RUNS[0]) continue;
+        report.goal({
+          goal: `${SOCKETS} sockets, p99 from commit to client: ${GOAL_MS} ms or less, none missed`,
+          reached: `${row["p99 ms"]} ms, ${row.missed} missed`,
+          against: `ws alone ${rows[0]!["p99 ms"]} ms`,
+          ratio: row.missed === 0 ? Number(row["p99 ms"]) / GOAL_MS : Number.POSITIVE_INFINITY,
+          most: 1,
+        });
+      }
+    report.details("from commit to client", rows);
+  },
+};
+
+async function millrace(bench: Bench, count: number): Promise<Server> {
+  const { url, dir } = bench;
+  const gateway = bench.start("server", ["gateway", url, "millrace", dir]);
   const engine = await connect({ url, workflows: [talk] });
-  const input = { each: EVENTS / count, seconds: SECONDS };
   const runs: string[] = [];
-  while (runs.length < count) {
-    const some = Array.from({ length: Math.min(500, count - runs.length) }, () => engine.runs.start(talk, input));
-    for (const { id } of await Promise.all(some)) runs.push(id);
-  }
+  const input = { each: EVENTS / count, seconds: SECONDS };
+  await startMany(count, async () => runs.push((await engine.runs.start(talk, input)).id));
   await engine.close();
   return {
-    ...{ gateway, listening, runs },
-    talk: () => processes.start("worker", url, count),
-  };
-}
-
-async function bare(processes: Processes, count: number): Promise<Server> {
-  const { url } = processes;
-  const runs = Array.from({ length: count }, (_, n) => `run-${n}`);
-  const gateway = processes.start("bare", url);
-  return {
-    ...{ gateway, listening: said(gateway, "listening"), runs },
-    talk() {
-      const talking = processes.start("bare-talk", url, EVENTS / count, SECONDS);
-      talking.send({ runs });
+    ...{ gateway, runs },
+    async talk() {
+      const talking = bench.start("worker");
+      await talking.call("start", { url, set: "gateway", concurrency: count });
       return talking;
     },
   };
 }
 
-async function measured(start: typeof bare, count: number): Promise<Record<string, string | number>> {
-  let row: Record<string, string | number> = {};
-  await withProcesses(async (processes) => {
-    const { gateway, listening, runs, talk } = await start(processes, count);
-    const { port, rss } = await listening;
-    const counts: number[] = [];
-    for (let left = SOCKETS; left > 0; left -= SOCKETS_EACH) counts.push(Math.min(left, SOCKETS_EACH));
-    const clients = counts.map((sockets, i) => {
-      const stalled = Math.floor((STALLED * (i + 1)) / counts.length) - Math.floor((STALLED * i) / counts.length);
-      const client = processes.start("clients", port, sockets, stalled);
-      client.send({ runs, from: i * SOCKETS_EACH });
-      return client;
-    });
-    await Promise.all(clients.map((client) => said(client, "open")));
-    const subscribers = await subscribersOf(processes.url);
-    const started = clients.map((client) => said(client, "started"));
-    const talking = talk();
-    await Promise.all(started);
-    const before = await memoryOf(gateway);
-    talking.send("go");
-    const figures = await Promise.all(clients.map((client) => said<Figures>(client, "done")));
-    const after = await memoryOf(gateway);
-    talking.kill("SIGTERM");
-    const received = figures.reduce((sum, each) => sum + each.received, 0);
-    const messages = figures.reduce((sum, each) => sum + each.messages, 0);
-    const quantile = quantiles(figures, received);
-    row = {
-      "runs watched": count,
-      "messages received": received,
-      missed: figures.reduce((sum, each) => sum + each.missed, 0),
-      "p50 ms": quantile(0.5),
-      "p99 ms": quantile(0.99),
-      subscribers,
-      "MB at rest": mb(rss),
-      "MB after": mb(after.rss),
-      "CPU s to open": before.cpuS.toFixed(1),
-      "CPU µs a message": Math.round(((after.cpuS - before.cpuS) * 1e6) / messages),
-    };
+async function bare(bench: Bench, count: number): Promise<Server> {
+  const runs = Array.from({ length: count }, (_, n) => `run-${n}`);
+  return {
+    ...{ gateway: bench.start("bare", [bench.url]), runs },
+    async talk() {
+      const talking = bench.start("bare-talk", [bench.url, EVENTS / count, SECONDS]);
+      await talking.call("begin", runs);
+      return talking;
+    },
+  };
+}
+
+async function measured(bench: Bench, start: typeof bare, count: number): Promise<Row> {
+  const { gateway, runs, talk } = await start(bench, count);
+  const { port, rss } = (await gateway.ready) as { port: number; rss: number };
+  const counts: number[] = [];
+  for (let left = SOCKETS; left > 0; left -= SOCKETS_EACH) counts.push(Math.min(left, SOCKETS_EACH));
+  const clients = counts.map((sockets, i) => {
+    const stalled = Math.floor((STALLED * (i + 1)) / counts.length) - Math.floor((STALLED * i) / counts.length);
+    return bench.start("clients", [port, sockets, stalled]);
   });
-  return row;
+  await Promise.all(clients.map((client, i) => client.call("open", { runs, from: i * SOCKETS_EACH })));
+  const subscribers = await subscribersOf(bench);
+  const started = clients.map((client) => client.call("started"));
+  const done = clients.map((client) => client.call<Figures>("done"));
+  const talking = await talk();
+  await Promise.all(started);
+  const before = await gateway.memory();
+  await talking.call("go");
+  const figures = await Promise.all(done);
+  const after = await gateway.memory();
+  const sum = (of: "received" | "messages" | "missed") => figures.reduce((all, each) => all + each[of], 0);
+  const quantile = quantiles(figures, sum("received"));
+  return {
+    "runs watched": count,
+    "messages received": sum("received"),
+    missed: sum("missed"),
+    "p50 ms": quantile(0.5),
+    "p99 ms": quantile(0.99),
+    subscribers,
+    "MB at rest": mb(rss),
+    "MB after": mb(after.rss),
+    "CPU s to open": before.cpuS.toFixed(1),
+    "CPU µs a message": Math.round(((after.cpuS - before.cpuS) * 1e6) / sum("messages")),
+  };
 }
 
 /** Connections that hear what is published. */
-async function subscribersOf(url: string): Promise<number> {
-  const redis = new Redis(url);
+async function subscribersOf({ redis }: Bench): Promise<number> {
   const list = String(await redis.client("LIST"));
-  redis.disconnect();
   return list.split("\n").filter((line) => / sub=[1-9]| psub=[1-9]/.test(line)).length;
 }
 
@@ -127,13 +138,3 @@ function quantiles(figures: Figures[], received: number): (share: number) => num
     });
   };
 }
-
-console.log(
-  `${SOCKETS} sockets, ${STALLED} of them stalled; ${EVENTS} events a second for ${SECONDS} s; goal: p99 of 250 ms`,
-);
-const rows: Record<string, Record<string, string | number>> = {};
-for (let round = 1; round <= ROUNDS; round += 1)
-  for (const count of RUNS)
-    for (const [name, start] of Object.entries({ bare, millrace }))
-      rows[`${name} ${count} #${round}`] = await measured(start, count);
-console.table(rows);

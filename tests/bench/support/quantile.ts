@@ -7,3 +7,8 @@ export function quantile(values: readonly number[], part: number): number {
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
+
+/** From the least to the most, for people. */
+export function spread(values: readonly number[], digits = 0): string {
+  return `${Math.min(...values).toFixed(digits)} … ${Math.max(...values).toFixed(digits)}`;
+}

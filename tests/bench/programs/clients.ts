@@ -1,14 +1,33 @@
 // Sockets of the bench, in a process of their own: each watches one run to its end.
 import { WebSocket } from "ws";
+import { serves } from "../support/child.ts";
 
 const [port, count, stalled] = process.argv.slice(2).map(Number) as [number, number, number];
 const latencies: number[] = [];
 let received = 0;
 let missed = 0;
-let open = 0;
 let left = count - stalled;
 let waiting = left;
 let messages = 0;
+const started = Promise.withResolvers<void>();
+const done = Promise.withResolvers<void>();
+
+serves({
+  /** Opens the sockets, over the runs from the one of that number on. */
+  async open({ runs, from }: { runs: string[]; from: number }) {
+    for (let i = 0; i < count; i += 50) {
+      const some = Array.from({ length: Math.min(50, count - i) }, (_, k) => i + k);
+      await Promise.all(some.map((n) => watch(runs[(from + n) % runs.length]!, n < stalled)));
+    }
+  },
+  /** When each that reads has seen its run begin. */
+  started: () => started.promise,
+  /** When each that reads has seen the end of its run. */
+  async done() {
+    await done.promise;
+    return { missed, messages, received, latencies: Array.from(latencies, (n) => n ?? 0) };
+  },
+});
 
 function take(data: string, last: { seq: number }): void {
   const { seq, at, type } = JSON.parse(data) as { seq?: number; at: string; type: string };
@@ -16,7 +35,7 @@ function take(data: string, last: { seq: number }): void {
   messages += 1;
   if (type === "step.started") {
     waiting -= 1;
-    if (waiting === 0) process.send!({ kind: "started" });
+    if (waiting === 0) started.resolve();
   }
   missed += seq - last.seq - 1;
   last.seq = seq;
@@ -28,8 +47,7 @@ function take(data: string, last: { seq: number }): void {
   }
   if (type !== "run.completed") return;
   left -= 1;
-  if (left === 0)
-    process.send!({ kind: "done", missed, messages, received, latencies: Array.from(latencies, (n) => n ?? 0) });
+  if (left === 0) done.resolve();
 }
 
 async function watch(run: string, isStalled: boolean): Promise<void> {
@@ -41,13 +59,4 @@ async function watch(run: string, isStalled: boolean): Promise<void> {
   });
   await new Promise((resolve) => socket.once("open", resolve));
   if (isStalled) socket.pause();
-  open += 1;
 }
-
-process.on("message", async ({ runs, from }: { runs: string[]; from: number }) => {
-  for (let i = 0; i < count; i += 50) {
-    const some = Array.from({ length: Math.min(50, count - i) }, (_, k) => i + k);
-    await Promise.all(some.map((n) => watch(runs[(from + n) % runs.length]!, n < stalled)));
-  }
-  process.send!({ kind: "open", open });
-});
