@@ -238,7 +238,7 @@ export async function connectBy(makeClient: (link: Link) => Client, options: Con
         throw error;
       }
     },
-    ticks: new Ticks({ namespace, schedules, runs, workflows }),
+    ticks: new Ticks({ namespace, schedules, runs, workflows, quotas: access.quotas }),
     allGraphs: () => space.graphsWithRetired(),
     openReader: reader,
     unblock,

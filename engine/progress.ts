@@ -1,3 +1,4 @@
+import { isAborted } from "./aborted.ts";
 import { type Following, type FollowOptions, follow } from "./follow.ts";
 import type { Subscriber } from "./redis/subscriber.ts";
 import type { Store } from "./store.ts";
@@ -55,9 +56,4 @@ export async function* watch(
     signal?.removeEventListener("abort", stop);
     stop();
   }
-}
-
-/** A function, since the compiler believes that what it has once seen to be false stays so. */
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }

@@ -188,6 +188,17 @@ export interface QuotasApi {
    * @throws InvalidInputError; UnavailableError: nothing is let through then
    */
   takeOfDay(key: string, perDay: number, count?: number): Promise<Taken & { day: number }>;
+  /**
+   * Counts a start of something: one that does not come about, or was there already, does not count.
+   *
+   * @returns what `start` gave; or how the quota stands, if it is used up and nothing was started
+   * @throws what `start` throws; InvalidInputError; UnavailableError
+   */
+  counted<T extends { created: boolean }>(
+    key: string,
+    perDay: number,
+    start: () => Promise<T>,
+  ): Promise<{ started: T } | { refused: Taken }>;
   /** Gives back what was taken for something that did not come about, if it is still that day. @throws UnavailableError */
   giveBack(key: string, taken: { day: number }, count?: number): Promise<void>;
 }

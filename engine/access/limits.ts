@@ -1,3 +1,4 @@
+import { UnavailableError } from "../errors.ts";
 import type { LimitStore } from "../store/limit-store.ts";
 import type { QuotasApi, RateLimit, RateLimitsApi, Taken } from "./api.ts";
 import { checkLimited, checkPerDay, checkRate, checkWhole } from "./check.ts";
@@ -38,6 +39,23 @@ export class Quotas implements QuotasApi {
     const { allowed, taken, day, leftMs } = await this.#store.takeQuota(key, perDay, count);
     const retryAfterMs = allowed ? 0 : leftMs;
     return { allowed, limit: perDay, remaining: Math.max(0, perDay - taken), resetMs: leftMs, retryAfterMs, day };
+  }
+
+  async counted<T extends { created: boolean }>(key: string, perDay: number, start: () => Promise<T>) {
+    const taken = await this.takeOfDay(key, perDay);
+    if (!taken.allowed) return { refused: taken };
+    let counts = false;
+    try {
+      const started = await start();
+      counts = started.created;
+      return { started };
+    } catch (error) {
+      // It may have come about; asked for again, it is there already.
+      counts = error instanceof UnavailableError;
+      throw error;
+    } finally {
+      if (!counts) await this.giveBack(key, taken).catch(() => {});
+    }
   }
 
   async giveBack(key: string, { day }: { day: number }, count = 1): Promise<void> {

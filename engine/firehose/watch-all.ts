@@ -1,5 +1,7 @@
+import { isAborted } from "../aborted.ts";
 import { InvalidInputError, NotFoundError, SlowWatcherError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
+import { pauseMs } from "../retry.ts";
 import type { FirehoseStore, RunEnd, RunInfo } from "../store/firehose-store.ts";
 import type { Store } from "../store.ts";
 import type { RunSummary, RunView, StreamEvent, StreamMessage } from "../views.ts";
@@ -69,17 +71,12 @@ export async function* watchAll(parts: FirehoseParts, options: WatchAllOptions):
         feed.missed();
         failures += 1;
         log.debug("what was missed could not be read, and is tried again: {error}", { error });
-        await pause(Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** Math.min(failures, 10)), signal);
+        await pause(pauseMs(failures, BACKOFF_FROM_MS, BACKOFF_TO_MS), signal);
       }
     }
   } finally {
     leave();
   }
-}
-
-/** A function, since the compiler believes that what it has once seen to be false stays so. */
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }
 
 class Watcher {

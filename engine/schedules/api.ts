@@ -40,8 +40,16 @@ export type ScheduleOptions = ScheduleTimes & {
   priority?: Priority;
   /** Every run's: up to 8, by which they are found. */
   tags?: readonly string[];
+  /** Of which key its runs are counted, and how many that may start in a UTC day: a tick beyond that starts none, and `lastError` says so. */
+  quota?: RunQuota;
   tenant?: string;
 };
+
+/** A key of `access.quotas`, and how much it may have of it. */
+export interface RunQuota {
+  key: string;
+  perDay: number;
+}
 
 /** A schedule in a list. Times are ISO 8601 with milliseconds. */
 export interface ScheduleSummary {

@@ -1,6 +1,6 @@
 import { iso } from "../run-record.ts";
 import type { Priority } from "../views.ts";
-import type { MissedPolicy, OverlapPolicy, ScheduleStatus, ScheduleSummary, ScheduleView } from "./api.ts";
+import type { MissedPolicy, OverlapPolicy, RunQuota, ScheduleStatus, ScheduleSummary, ScheduleView } from "./api.ts";
 import type { CadenceRecord } from "./cadence.ts";
 
 /** A schedule as its hash holds it. Times and ticks in ms. */
@@ -19,6 +19,8 @@ export interface ScheduleRecord {
   priority: Priority | undefined;
   /** The JSON of every run's tags, if there are any. */
   tags: string | undefined;
+  /** The JSON of the quota that its runs count for, if there is one. */
+  quota: string | undefined;
   overlap: OverlapPolicy;
   missed: MissedPolicy;
   jitterMs: number;
@@ -64,6 +66,7 @@ export function decodeSchedule(fields: Record<string, string>): ScheduleRecord {
     metadata: fields.metadata,
     priority: fields.priority as Priority | undefined,
     tags: fields.tags,
+    quota: fields.quota,
     overlap: fields.overlap as OverlapPolicy,
     missed: fields.missed as MissedPolicy,
     jitterMs: number("jitterMs")!,
@@ -86,6 +89,10 @@ export function startOptionsOf({ priority, tags }: ScheduleRecord): { priority?:
     ...(priority === undefined ? {} : { priority }),
     ...(tags === undefined ? {} : { tags: JSON.parse(tags) as string[] }),
   };
+}
+
+export function quotaOf({ quota }: ScheduleRecord): RunQuota | undefined {
+  return quota === undefined ? undefined : JSON.parse(quota);
 }
 
 export function metadataOf({ metadata }: ScheduleRecord): Record<string, unknown> {

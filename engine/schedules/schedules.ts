@@ -1,3 +1,4 @@
+import { checkLimited, checkPerDay } from "../access/check.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { ID_PATTERN } from "../ids.ts";
 import { pageOf } from "../listing.ts";
@@ -30,7 +31,7 @@ const WRITES = 10;
 /** What of a schedule its maker says, the times aside. */
 type Definition = Pick<
   ScheduleRecord,
-  "workflow" | "input" | "metadata" | "priority" | "tags" | "overlap" | "missed" | "jitterMs"
+  "workflow" | "input" | "metadata" | "priority" | "tags" | "quota" | "overlap" | "missed" | "jitterMs"
 >;
 
 interface SchedulesParts {
@@ -115,7 +116,7 @@ export class Schedules implements SchedulesApi {
   }
 
   async #check(options: ScheduleOptions): Promise<Definition> {
-    const { overlap = "skip", missed = "latest", jitterMs = 0, metadata, priority = "normal", tags } = options;
+    const { overlap = "skip", missed = "latest", jitterMs = 0, metadata, priority = "normal", tags, quota } = options;
     const workflow = typeof options.workflow === "string" ? options.workflow : options.workflow.name;
     const known = this.#parts.workflows.get(workflow);
     if (known === undefined) throw new NotFoundError("workflow", workflow);
@@ -131,11 +132,16 @@ export class Schedules implements SchedulesApi {
     await validate(known.input, JSON.parse(input), "input");
     const kept = checkMetadata(metadata, START_LIMITS.metadata - MADE_BY);
     if (!PRIORITIES.includes(priority)) throw invalid("priority", `Expected one of ${PRIORITIES.join(", ")}`);
+    if (quota !== undefined) {
+      checkLimited(quota.key);
+      checkPerDay("quota.perDay", quota.perDay);
+    }
     const checked = checkTerms(tags === undefined ? {} : { tags }, known.settings).tags;
     return {
       ...{ workflow, input, metadata: kept, overlap, missed, jitterMs },
       priority: priority === "normal" ? undefined : priority,
       tags: checked === undefined ? undefined : JSON.stringify(checked),
+      quota: quota === undefined ? undefined : JSON.stringify({ key: quota.key, perDay: quota.perDay }),
     };
   }
 

@@ -1,4 +1,5 @@
-import { errorRecord, UnavailableError } from "../errors.ts";
+import type { QuotasApi } from "../access/api.ts";
+import { errorRecord, MillraceError, UnavailableError } from "../errors.ts";
 import { derivedRunId } from "../ids.ts";
 import { logger } from "../log.ts";
 import { iso } from "../run-record.ts";
@@ -6,10 +7,11 @@ import type { Runs } from "../runs.ts";
 import type { ScheduleName, ScheduleStore } from "../store/schedule-store.ts";
 import type { ContinuedRow } from "../timer-rows.ts";
 import type { Continuation } from "../timers.ts";
+import type { StartedRun } from "../views.ts";
 import type { AnyWorkflow } from "../workflow.ts";
 import { cadenceOf } from "./cadence.ts";
 import { decide, MISSED_AFTER_MS } from "./decide.ts";
-import { dueAt, metadataOf, type ScheduleRecord, startOptionsOf } from "./record.ts";
+import { dueAt, metadataOf, quotaOf, type ScheduleRecord, startOptionsOf } from "./record.ts";
 
 const log = logger("schedules");
 
@@ -23,6 +25,7 @@ interface TicksParts {
   namespace: string;
   schedules: ScheduleStore;
   runs: Runs;
+  quotas: QuotasApi;
   workflows: ReadonlyMap<string, AnyWorkflow>;
 }
 
@@ -84,12 +87,9 @@ export class Ticks {
       const metadata = { ...metadataOf(schedule), schedule: name, tick: iso(tick) };
       const id = await this.#runId(which, schedule, tick);
       try {
-        await this.#parts.runs.start(
-          schedule.workflow,
-          JSON.parse(schedule.input),
-          { ...startOptionsOf(schedule), tenant, metadata },
-          id,
-        );
+        const { workflow, input } = schedule;
+        const options = { ...startOptionsOf(schedule), tenant, metadata };
+        await this.#counted(schedule, id, () => this.#parts.runs.start(workflow, JSON.parse(input), options, id));
       } catch (thrown) {
         if (thrown instanceof UnavailableError) throw thrown;
         log.error("tick {tick} of schedule {name} started no run: {error}", { tick: iso(tick), name, error: thrown });
@@ -98,6 +98,17 @@ export class Ticks {
       }
     }
     return { ...schedule, revision: schedule.revision + 1, starting: [], error };
+  }
+
+  /** Starts a run, and counts it if its schedule has a quota; one that a worker started before it died is counted already. */
+  async #counted(schedule: ScheduleRecord, id: string, start: () => Promise<StartedRun>): Promise<void> {
+    const { quotas, schedules } = this.#parts;
+    const quota = quotaOf(schedule);
+    if (quota === undefined) return void (await start());
+    if ((await schedules.runStatus(id)) !== undefined) return;
+    const { key, perDay } = quota;
+    if ("refused" in (await quotas.counted(key, perDay, start)))
+      throw new MillraceError("quota_exceeded", `All ${perDay} runs of the day are taken.`);
   }
 
   /** Stores what a schedule has become, and arms its timer. @returns in how many ms it goes on */

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { type AccessApi, type RateLimit, type Taken, UnavailableError, type VerifiedKey } from "../../engine/index.ts";
+import type { AccessApi, RateLimit, RunQuota, Taken, VerifiedKey } from "../../engine/index.ts";
 import type { Env } from "../context.ts";
 import { ProblemError } from "../problem.ts";
 import type { Caller } from "./caller.ts";
@@ -49,25 +49,20 @@ export async function takeRate(
 
 /** Counts the runs that a key starts: those that did not come about, or were there already, do not count. Undefined: no limit. */
 export function counting(access: AccessApi, limits: KeyLimits | undefined): Caller["counted"] {
-  if (limits?.runsPerDay === undefined) return undefined;
-  const { key, runsPerDay } = limits;
-  const of = `runs of key ${key}`;
+  const quota = runQuota(limits);
+  if (quota === undefined) return undefined;
+  const { key, perDay } = quota;
   return async (start) => {
-    const taken = await access.quotas.takeOfDay(of, runsPerDay);
-    if (!taken.allowed) throw tooMany("quota", `This key may start ${runsPerDay} runs a day.`, taken);
-    let counts = false;
-    try {
-      const started = await start();
-      counts = started.created;
-      return started;
-    } catch (error) {
-      // It may have come about; asked for again, it is there already.
-      counts = error instanceof UnavailableError;
-      throw error;
-    } finally {
-      if (!counts) await access.quotas.giveBack(of, taken).catch(() => {});
-    }
+    const got = await access.quotas.counted(key, perDay, start);
+    if ("refused" in got) throw tooMany("quota", `This key may start ${perDay} runs a day.`, got.refused);
+    return got.started;
   };
+}
+
+/** The quota of the runs that a key starts, itself or by what it has made; undefined if it has none. */
+export function runQuota(limits: KeyLimits | undefined): RunQuota | undefined {
+  if (limits?.runsPerDay === undefined) return undefined;
+  return { key: `runs of key ${limits.key}`, perDay: limits.runsPerDay };
 }
 
 function tooMany(code: string, detail: string, { retryAfterMs }: Taken): ProblemError {

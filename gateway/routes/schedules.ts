@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { MISSED_POLICIES, OVERLAP_POLICIES, type ScheduleOptions } from "../../engine/index.ts";
 import { accepted } from "../accepted.ts";
 import { startFor } from "../access/caller.ts";
+import { runQuota } from "../access/key-limits.ts";
 import type { Operations } from "../api/operations.ts";
 import type { Env, Gateway } from "../context.ts";
 import { idempotency } from "../idempotency.ts";
@@ -61,10 +62,11 @@ export function scheduleOperations(operations: Operations, gateway: Gateway): vo
         201: { description: "It is made.", schema: scheduleView, headers: { Location: "The schedule." } },
       },
     },
-    async ({ c, tenant, body, reply }) => {
+    async ({ c, caller, tenant, body, reply }) => {
       const name = c.req.param("name")!;
       // That one of the three ways to say the times is given is the engine's to check.
-      const options = { ...body, name, tenant } as ScheduleOptions;
+      const quota = runQuota(caller.limits);
+      const options = { ...body, name, tenant, ...(quota === undefined ? {} : { quota }) } as ScheduleOptions;
       const { created, ...schedule } = await schedules.create(options);
       return created ? reply(201, schedule, { Location: `/v1/schedules/${name}` }) : reply(200, schedule);
     },

@@ -114,13 +114,9 @@ test("the engine's table of a schedule has every field that is stored, and no ot
     ...{ status: "active", revision: 1, generation: 1, workflow: "w", cadence: { at: 1 }, input: "1", metadata: "{}" },
     ...{ overlap: "skip", missed: "all", jitterMs: 1, offset: 0, createdAt: 1, updatedAt: 1, nextTick: 1, lastTick: 1 },
     ...{
-      lastRun: "R",
-      starting: [1],
-      waiting: [1],
+      ...{ lastRun: "R", starting: [1], waiting: [1], priority: "high", tags: "[]", quota: "{}" },
       skipped: { tick: 1, reason: "missed" },
       error: { tick: 1, message: "" },
-      priority: "high",
-      tags: "[]",
     },
   };
   const told = table(readme, "of a schedule").map(([name]) => code(name!));

@@ -19,7 +19,7 @@ const DUE = 1_900_000_000_000;
 const record: ScheduleRecord = {
   ...{ status: "active", revision: 7, generation: 7, workflow: "two", cadence: { cron: "@daily", timeZone: "UTC" } },
   ...{ input: '{"n":[]}', metadata: undefined, overlap: "skip", missed: "latest", jitterMs: 0, offset: 0 },
-  ...{ priority: undefined, tags: undefined },
+  ...{ priority: undefined, tags: undefined, quota: undefined },
   ...{ createdAt: 1_764_000_000_000, updatedAt: 1_764_000_000_000, nextTick: DUE, lastTick: undefined },
   ...{ lastRun: undefined, starting: [], waiting: [], skipped: undefined, error: undefined },
 };
