@@ -5,6 +5,8 @@ import type { Page, PageOptions } from "./views.ts";
 /** So many members are looked at for one page at the most; a filter that is rarely met gives short pages. */
 const SCAN_LIMIT = 2_000;
 const CHUNK = 100;
+/** As many are looked at as a page still wants; where few of them are what it wants, four times as many, up to this. */
+const MOST_AT_ONCE = 400;
 
 type Position = { ms: number; id: string };
 
@@ -25,11 +27,14 @@ export async function pageOf<T>(
   const sources = indexes.map((index) => new Source(records, index, from));
   const data: T[] = [];
   let last: Position | undefined;
+  let size = Math.max(limit, 10);
   for (let scanned = 0; scanned < SCAN_LIMIT; ) {
-    const chunk = await merge(sources, Math.min(CHUNK, Math.max(limit - data.length, 10)));
+    const chunk = await merge(sources, Math.min(size, SCAN_LIMIT - scanned));
     if (chunk.length === 0) return { data };
     scanned += chunk.length;
     const found = await read(chunk.map((position) => position.id));
+    const wanted = found.filter((item) => item !== undefined).length;
+    size = 4 * wanted < chunk.length ? Math.min(MOST_AT_ONCE, 4 * size) : Math.max(limit - data.length - wanted, 10);
     for (const [i, item] of found.entries()) {
       last = chunk[i];
       if (item === undefined) continue;

@@ -8,7 +8,9 @@ export async function endsWithin(
   run: string,
   ms: number,
 ): Promise<boolean> {
-  const signal = AbortSignal.any([AbortSignal.timeout(ms), c.req.raw.signal]);
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), ms);
+  const signal = AbortSignal.any([over.signal, c.req.raw.signal]);
   try {
     for await (const _ of millrace.watch(run, { tenant: tenantOf(c), signal }));
     return !signal.aborted;
@@ -16,5 +18,8 @@ export async function endsWithin(
     // The run is accepted, whatever becomes of the waiting.
     log.warn("the end of {run} could not be waited for: {error}", { run, error, requestId: c.get("requestId") });
     return false;
+  } finally {
+    // A timer of AbortSignal's own would hold all this until it is over.
+    clearTimeout(timer);
   }
 }
