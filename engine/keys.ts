@@ -356,6 +356,11 @@ export class PartitionKeys {
     return `${this.#prefix}:control`;
   }
 
+  /** Channel: the key of a stream into which something was put that a step has to do. */
+  bell(): string {
+    return `${this.#prefix}:bell`;
+  }
+
   /** Hash: `version`, and what is kept of each subscription: `of:GROUP`, `since:GROUP`, `paused:GROUP`, `gap:GROUP`. */
   subscriptions(): string {
     return `${this.#prefix}:subscriptions`;

@@ -1,3 +1,4 @@
+import { Bell } from "./bell.ts";
 import { Committer } from "./committer.ts";
 import { internalsOf } from "./connect.ts";
 import { continuations } from "./continuations.ts";
@@ -91,6 +92,7 @@ export class PartitionWorker {
     this.#reader = new Reader({
       ...{ store, consumer, sources, held, begin },
       connect: () => internals.openReader(keys),
+      bell: (onRing) => new Bell(internals.subscriber(), keys.bell(), onRing),
       unblock: (connection) => internals.unblock(keys, connection),
       backlog: () => (this.committer.full ? this.committer.stored() : undefined),
       onReconnect: (isLoss) => {

@@ -1,4 +1,5 @@
 import { Asks } from "./asks.ts";
+import type { Bell } from "./bell.ts";
 import type { Entry, StepStream } from "./entry.ts";
 import type { HeldAttempts } from "./held.ts";
 import { logger } from "./log.ts";
@@ -14,6 +15,8 @@ import { take, takeOne } from "./streams.ts";
 const log = logger("reader");
 
 const BLOCK_MS = 2_000;
+/** To block on more streams than this costs Redis more than to be told which of them has something. */
+const BLOCKED_ON = 30;
 /** A blocking read that has not come back this long after it should have is on a dead connection. */
 const GRACE_MS = 3_000;
 const RECOVERED_AT_ONCE = 100;
@@ -31,6 +34,8 @@ export interface ReaderOptions {
   connect(): Promise<Client>;
   /** Ends the blocking read of the connection of this id. True if there was one. */
   unblock(connection: number): Promise<boolean>;
+  /** Begins to hear for which streams it rings. */
+  bell(onRing: () => void): Bell;
   /** Resolves when some of too many results that wait to be stored are; undefined if they are not too many. */
   backlog(): Promise<void> | undefined;
   /** Begins the work on entries, or gives back those for which there is no slot any more. */
@@ -53,7 +58,12 @@ export class Reader {
   #asks = new Asks([]);
   /** What `#asks` is for. */
   #open: readonly StepStream[] = [];
-  /** The streams that had nothing since something came last. */
+  /** With many streams, what tells which of them has something. */
+  #bell: Bell | undefined;
+  #awaitsBell = false;
+  /** When all of many streams were asked last. */
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  /** The streams that had nothing since something came last; of many, since it rang for them. */
   readonly #dry = new Set<StepStream>();
   /** How many more reads block before the streams are asked for all that is at hand. */
   #trickle = 0;
@@ -66,6 +76,7 @@ export class Reader {
   constructor(options: ReaderOptions) {
     this.#options = options;
     options.held.onFreed(() => {
+      this.#ring();
       if (this.#blocking && this.#leftOut.some((stream) => options.held.freeOf(stream) > 0)) void this.#unblock();
     });
     options.sources.onChange(() => {
@@ -124,12 +135,14 @@ export class Reader {
       }
     }
     this.#client?.close();
+    this.#bell?.close();
   }
 
   async #connect(again: boolean): Promise<Client> {
     const { sources, connect, onReconnect } = this.#options;
     const client = await connect();
     this.#client = client;
+    this.#sweptAt = Number.NEGATIVE_INFINITY;
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
     const made = await bounded(ensureGroups(client, sources.all), GRACE_MS);
     if (again) {
@@ -158,6 +171,8 @@ export class Reader {
       this.#asks = new Asks(this.#open);
       this.#dry.clear();
     }
+    const isMany = this.#open.length > BLOCKED_ON;
+    if (isMany) this.#listen();
     let open = this.#free();
     // When all is paused, nothing that is freed helps.
     const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.answered() : undefined;
@@ -166,7 +181,8 @@ export class Reader {
       await this.#pause(BLOCK_MS, full);
       return;
     }
-    if (this.#trickle === 0) {
+    if (isMany && open.every((stream) => this.#dry.has(stream))) return this.#awaitBell();
+    if (isMany || this.#trickle === 0) {
       const wanted = this.#asks.of(held.unasked, this.#dry);
       // All that is free is being asked for in other partitions.
       if (wanted.length === 0) return this.#pause(BLOCK_MS, held.answered());
@@ -181,6 +197,7 @@ export class Reader {
       for (const [stream, asked] of wanted)
         this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
       begin(taken);
+      if (isMany) return this.#note(wanted, taken);
       if (taken.length > 0) this.#dry.clear();
       if (taken.length > 0 || this.#stopping) return;
       // With fewer slots than streams only some of them were asked.
@@ -204,6 +221,35 @@ export class Reader {
     } finally {
       this.#blocking = false;
     }
+  }
+
+  /** Takes from those that are dry the streams for which it rang, and now and then all. */
+  #listen(): void {
+    this.#bell ??= this.#options.bell(() => this.#ring());
+    const rung = this.#bell.take();
+    const now = performance.now();
+    if (rung === undefined || now - this.#sweptAt >= BLOCK_MS) {
+      this.#dry.clear();
+      this.#sweptAt = now;
+    } else if (rung.size > 0) for (const stream of this.#dry) if (rung.has(stream.key)) this.#dry.delete(stream);
+  }
+
+  /** Of many streams, those that gave less than they were asked for are dry until it rings for them. */
+  #note(wanted: readonly [StepStream, number][], taken: readonly Entry[]): void {
+    for (const [stream, asked] of wanted)
+      if (taken.filter((entry) => entry.stream === stream).length < asked) this.#dry.add(stream);
+  }
+
+  /** Waits until it rings, a slot is freed or it is time to ask all streams. */
+  async #awaitBell(): Promise<void> {
+    if (this.#bell!.hasRung) return;
+    this.#awaitsBell = true;
+    await this.#pause(Math.max(0, this.#sweptAt + BLOCK_MS - performance.now()));
+    this.#awaitsBell = false;
+  }
+
+  #ring(): void {
+    if (this.#awaitsBell) this.#wake?.();
   }
 
   /** The streams with a free slot, the high lanes first. */

@@ -80,6 +80,7 @@ const KEYS: Record<string, string> = {
   quotas: `${keys.quotas()} hash`,
   access: `${keys.access()} channel`,
   control: `${keys.control()} channel`,
+  bell: `${keys.bell()} channel`,
   subscriptions: `${keys.subscriptions()} hash`,
   subscription: `${keys.subscription("GROUP")} stream`,
   redeliveries: `${keys.redeliveries("GROUP")} zset`,

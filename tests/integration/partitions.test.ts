@@ -95,14 +95,19 @@ describe("runs", () => {
     await using engine = await open(risky);
     const runs = await Promise.all(users.map((user, n) => engine.millrace.runs.start(risky, { user, n })));
     const redis = rawRedis();
+    let dead = 0;
     for (let p = 0; p < P; p += 1) {
       const stream = new NamespaceKeys(engine.namespace).partition(p).step(risky.graph, "work");
       const group = ["GROUP", "workers", "dead", "COUNT", "100", "STREAMS", stream, ">"];
-      expect(await redis.call("XREADGROUP", ...group)).not.toBeNull();
+      // By chance a partition may have none.
+      if ((await redis.call("XREADGROUP", ...group)) === null) continue;
       // Two workers have died with it.
-      for (const [entry] of (await redis.xpending(stream, "workers", "-", "+", 100)) as [string][])
+      for (const [entry] of (await redis.xpending(stream, "workers", "-", "+", 100)) as [string][]) {
         await redis.xclaim(stream, "workers", "dead", 0, entry, "RETRYCOUNT", 2);
+        dead += 1;
+      }
     }
+    expect(dead).toBe(runs.length);
     await engine.worker({ leaseMs: 200, concurrency: 20 });
     for (const { id } of runs) expect((await engine.ended(id)).steps.work).toMatchObject({ attempt: 3 });
     expect(most).toBe(1);

@@ -72,6 +72,7 @@ test.each([
   [keys.quotas(), "{acme:3}:quotas"],
   [keys.access(), "{acme:3}:access"],
   [keys.control(), "{acme:3}:control"],
+  [keys.bell(), "{acme:3}:bell"],
   [keys.subscriptions(), "{acme:3}:subscriptions"],
   [keys.subscription("g"), "{acme:3}:sub:g"],
   [keys.redeliveries("g"), "{acme:3}:sub-retry:g"],

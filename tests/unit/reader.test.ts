@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import type { Bell } from "../../engine/bell.ts";
 import type { StepStream } from "../../engine/entry.ts";
 import type { HeldAttempts } from "../../engine/held.ts";
 import { Reader, type ReaderOptions } from "../../engine/reader.ts";
@@ -73,4 +74,91 @@ test("a stream whose slot is freed while others are asked for what is at hand is
   const stopped = reader.stop();
   third.answer(null);
   await stopped;
+});
+
+afterEach(() => void vi.useRealTimers());
+
+/** A reader of more streams than it blocks on, with a bell to ring. */
+function withBell() {
+  const streams = Array.from({ length: 31 }, (_, i) => stream(`s${i}`));
+  const asked: { blocks: boolean; keys: string[]; answer(): void }[] = [];
+  const ask = (calls: unknown[][]) =>
+    new Promise<void>((answer) => {
+      const keys = calls.map((call) => String(call[call.length - 2]));
+      asked.push({ blocks: calls.some((call) => call.includes("BLOCK")), keys, answer });
+    });
+  const client = {
+    call: async (...call: unknown[]) => (call[0] === "CLIENT" ? 7 : ask([call])),
+    pipeline: async (calls: unknown[][]) => ask(calls).then(() => calls.map(() => null)),
+    replies: async (calls: unknown[][]) => calls.map(() => [["name", "workers"]]),
+    close: () => {},
+  };
+  const held = {
+    ...{ freeOf: () => 100, unasked: { free: () => 100, freeOf: () => 100 }, ask: () => () => {}, begun: () => [] },
+    ...{ answered: () => new Promise<void>(() => {}), onFreed: () => {} },
+  };
+  let rung: Set<string> | undefined;
+  let onRing = () => {};
+  const close = vi.fn();
+  const bell = {
+    close,
+    get hasRung() {
+      return rung === undefined || rung.size > 0;
+    },
+    take: () => {
+      const taken = rung;
+      rung = new Set();
+      return taken;
+    },
+  };
+  const options = {
+    ...{ consumer: "ann", held, backlog: () => undefined, begin: () => {}, onReconnect: () => {} },
+    sources: { all: streams, open: streams, onChange: () => {} },
+    connect: async () => client as unknown as Client,
+    bell: (listener: () => void) => {
+      onRing = listener;
+      return bell as unknown as Bell;
+    },
+  };
+  const reader = new Reader(options as unknown as ReaderOptions);
+  const next = async () => (await vi.waitUntil(() => asked.shift()))!;
+  const ring = (key: string) => {
+    rung!.add(key);
+    onRing();
+  };
+  return { reader, next, ring, asked, close, all: streams.map(({ key }) => key) };
+}
+
+test("of many streams only those are asked for which it rings, also while others are asked", async () => {
+  vi.useFakeTimers();
+  const { reader, next, ring, close, all } = withBell();
+  reader.start();
+  const first = await next();
+  expect([first.blocks, first.keys]).toEqual([false, all]);
+  ring("s7");
+  first.answer();
+  const second = await next();
+  expect([second.blocks, second.keys]).toEqual([false, ["s7"]]);
+  second.answer();
+  await vi.advanceTimersByTimeAsync(100);
+  ring("s3");
+  const third = await next();
+  expect([third.blocks, third.keys]).toEqual([false, ["s3"]]);
+  third.answer();
+  await reader.stop();
+  expect(close).toHaveBeenCalledOnce();
+});
+
+test("and all of them every two seconds, in case a ring was missed", async () => {
+  vi.useFakeTimers();
+  const { reader, next, asked, all } = withBell();
+  reader.start();
+  (await next()).answer();
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(asked).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  const again = await next();
+  expect(again.keys).toEqual(all);
+  again.answer();
+  await reader.stop();
 });

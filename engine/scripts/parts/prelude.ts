@@ -83,9 +83,14 @@ local function drop_old_ends(ends_key, now)
   end
 end
 
--- Adds a step's entry to its stream. What it has follows: names and values. It carries the trace that its run is of, if there
--- is one: then every attempt is in it, and nobody has to read the run to know.
+-- Adds a step's entry to its stream, and rings for it. What it has follows: names and values. It carries the trace that its run
+-- is of, if there is one: then every attempt is in it, and nobody has to read the run to know.
+local rung = {}
 local function add_entry(stream, trace, ...)
+  if not rung[stream] then
+    rung[stream] = true
+    redis.call('PUBLISH', string.match(stream, '^{[^}]+}:') .. 'bell', stream)
+  end
   if trace then return redis.call('XADD', stream, '*', 'trace', trace, ...) end
   return redis.call('XADD', stream, '*', ...)
 end
