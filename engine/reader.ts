@@ -194,10 +194,14 @@ export class Reader {
         answered();
       }
       this.#watch.finished();
-      for (const [stream, asked] of wanted)
-        this.#asks.gave(stream, asked, taken.filter((entry) => entry.stream === stream).length);
+      for (const [stream, asked] of wanted) {
+        const given = taken.filter((entry) => entry.stream === stream).length;
+        this.#asks.gave(stream, asked, given);
+        // Until it rings for it.
+        if (isMany && given < asked) this.#dry.add(stream);
+      }
       begin(taken);
-      if (isMany) return this.#note(wanted, taken);
+      if (isMany) return;
       if (taken.length > 0) this.#dry.clear();
       if (taken.length > 0 || this.#stopping) return;
       // With fewer slots than streams only some of them were asked.
@@ -232,12 +236,6 @@ export class Reader {
       this.#dry.clear();
       this.#sweptAt = now;
     } else if (rung.size > 0) for (const stream of this.#dry) if (rung.has(stream.key)) this.#dry.delete(stream);
-  }
-
-  /** Of many streams, those that gave less than they were asked for are dry until it rings for them. */
-  #note(wanted: readonly [StepStream, number][], taken: readonly Entry[]): void {
-    for (const [stream, asked] of wanted)
-      if (taken.filter((entry) => entry.stream === stream).length < asked) this.#dry.add(stream);
   }
 
   /** Waits until it rings, a slot is freed or it is time to ask all streams. */

@@ -123,7 +123,7 @@ function write(i, at)
   if gate then
     if let_in[i] then
       status = 'queued'
-      if not items then go_on(run, id, tenant) end
+      if not items then go_on(run, tenant) end
     end
     if kind ~= 'events' and kind ~= 'released' then give_up_slot(gate, i, id, item, tonumber(ARGV[more])) end
     more = more + 1

@@ -1,7 +1,7 @@
 /** What the script `commit` does at the gates of steps with limits. */
 export const commitGates = `
 -- A step that waited at its gate is at work again, and so is its run.
-local function go_on(run, id, tenant)
+local function go_on(run, tenant)
   call('HINCRBY', run.key, 'active', 1)
   if run.status ~= 'waiting' then return end
   run.status = call('HDEL', run.key, 'unstarted') == 1 and 'queued' or 'running'
@@ -27,8 +27,7 @@ function forget_slot(i, at)
   local gate = form_of[i].stream.gate
   if not gate then return end
   local id = string.sub(KEYS[tonumber(ARGV[at + 2])], id_at)
-  local _, given = slot_of(gate, id, item)
-  if replies[i] == UNKNOWN_RUN or given == ARGV[at + 1] then leave_gate(gate, id, item, now) end
+  if replies[i] == UNKNOWN_RUN or given_slot(gate, id, item) == ARGV[at + 1] then leave_gate(gate, id, item, now) end
 end
 
 -- Those whose turn it is now start.

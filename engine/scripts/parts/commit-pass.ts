@@ -23,7 +23,6 @@ local function pass(i, at)
     lines[1], n = form.run_begun, 3
   end
   lines[n - 1], lines[n] = form.begun, form.completed
-  run[stream.record] = form.record
   fields[1], fields[2], fields[3], fields[4] = stream.record, form.record, stream.output, output
   if stream.next then
     local entry = add_entry(stream.next, run.trace, 'run', id, 'tenant', tenant.name, 'input', input)
