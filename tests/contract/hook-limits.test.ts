@@ -1,10 +1,11 @@
 import { Webhook } from "standardwebhooks";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CreateKeyOptions, workflow } from "../../engine/index.ts";
+import { workflow } from "../../engine/index.ts";
 import { WebhookService } from "../../workflows/webhooks/service.ts";
 import { webhookDelivery } from "../../workflows/webhooks/workflow.ts";
 import { answerOf, startGateway, type TestGateway } from "../support/gateway.ts";
+import { type KeyLimits, limitedKey } from "../support/limited-key.ts";
 import { Receiver } from "../support/receiver.ts";
 import { LOOPBACK } from "../support/webhooks.ts";
 
@@ -24,16 +25,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-type Limits = Pick<CreateKeyOptions, "rateLimit" | "quota">;
-let tenants = 0;
-
-/** Calls as a key of a tenant, by default one of its own. */
-async function keyOf(limits: Limits, tenant = `t${++tenants}`) {
-  const { secret } = await gateway.millrace.access.keys.create({ tenant, name: "test", scopes: ["admin"], ...limits });
-  const call = (method: string, path: string, body?: unknown) =>
-    gateway.call(method, path, body, { Authorization: `Bearer ${secret}` });
-  return { tenant, call };
-}
+const keyOf = (limits: KeyLimits, tenant?: string) => limitedKey(gateway, limits, tenant);
 type Call = Awaited<ReturnType<typeof keyOf>>["call"];
 
 const START = { start: "echo" };

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createWorker, type Worker, workflow } from "../../engine/index.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { type KeyLimits, limitedKey } from "../support/limited-key.ts";
 
 const echo = workflow("echo", { input: v.unknown() }).step("back", (input) => input);
 let gateway: TestGateway;
@@ -16,14 +17,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-let tenants = 0;
-async function keyOf(runsPerDay: number | undefined, tenant = `t${++tenants}`) {
-  const quota = runsPerDay === undefined ? {} : { quota: { runsPerDay } };
-  const { secret } = await gateway.millrace.access.keys.create({ tenant, name: "test", scopes: ["admin"], ...quota });
-  const call = (method: string, path: string, body?: unknown) =>
-    gateway.call(method, path, body, { Authorization: `Bearer ${secret}` });
-  return { tenant, call };
-}
+const keyOf = (limits: KeyLimits, tenant?: string) => limitedKey(gateway, limits, tenant);
 type Call = Awaited<ReturnType<typeof keyOf>>["call"];
 
 const startRun = (call: Call) => call("POST", "/v1/workflows/echo/runs", { input: {} });
@@ -33,7 +27,7 @@ const runsOf = async (call: Call) => (await call("GET", "/v1/runs")).body.data.l
 const shown = async (call: Call, name: string) => (await call("GET", `/v1/schedules/${name}`)).body;
 
 test("a run of a schedule counts as its key's, and beyond the quota a tick starts none and is shown", async () => {
-  const { call } = await keyOf(2);
+  const { call } = await keyOf({ quota: { runsPerDay: 2 } });
   const made = await call("PUT", "/v1/schedules/first", once());
   expect([made.status, Object.keys(made.body)]).toEqual([201, expect.not.arrayContaining(["quota"])]);
   await expect.poll(() => runsOf(call)).toBe(1);
@@ -45,8 +39,8 @@ test("a run of a schedule counts as its key's, and beyond the quota a tick start
 });
 
 test("of the key that last changed it", async () => {
-  const limited = await keyOf(1);
-  const free = await keyOf(undefined, limited.tenant);
+  const limited = await keyOf({ quota: { runsPerDay: 1 } });
+  const free = await keyOf({}, limited.tenant);
   expect((await startRun(limited.call)).status).toBe(202);
   await free.call("PUT", "/v1/schedules/ours", once());
   await expect.poll(() => runsOf(free.call)).toBe(2);
