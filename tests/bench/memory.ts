@@ -1,10 +1,11 @@
 import { bullmq } from "./contenders/bullmq.ts";
 import { millrace } from "./contenders/millrace.ts";
 import { untilLeft } from "./support/drain.ts";
-import { byCallers, Http } from "./support/http.ts";
+import { byCallers } from "./support/http.ts";
 import { type Bench, withBench } from "./support/processes.ts";
 import { mb, usedMemory } from "./support/redis.ts";
 import type { Report, Row, Topic } from "./support/report.ts";
+import { served } from "./support/served.ts";
 import { settings } from "./support/settings.ts";
 
 /** Few enough that one worker can have all of them in hand. */
@@ -73,13 +74,7 @@ async function bytesOf(bench: Bench, name: Name): Promise<Record<"queued" | "run
 }
 
 async function resident(bench: Bench, report: Report): Promise<void> {
-  const { url, dir } = bench;
-  const worker = bench.start("worker");
-  await worker.call("start", { url, set: "events", concurrency: 300 });
-  const gateway = bench.start("server", ["events", url, "millrace", dir]);
-  const { port } = (await gateway.ready) as { port: number };
-  const http = new Http(port);
-  const call = (n: number) => http.expect(200, "POST", "/v1/inference", { prompt: String(n) }, { Prefer: "wait=60" });
+  const { worker, gateway, http, infer } = await served(bench);
   const rows: Row[] = [];
   const part = Math.ceil(settings.memoryRuns / LOOKS);
   for (let look = 0; look <= LOOKS; look += 1) {
@@ -91,7 +86,7 @@ async function resident(bench: Bench, report: Report): Promise<void> {
       row[`${name} heap`] = mb(await child.call<number>("heap"));
     }
     rows.push({ ...row, "Redis MB": mb(await usedMemory(bench.redis)) });
-    if (look < LOOKS) await byCallers(CALLERS, part, call);
+    if (look < LOOKS) await byCallers(CALLERS, part, infer);
   }
   http.close();
   report.details("resident memory, and what of it is in use, MB", rows);

@@ -1,11 +1,12 @@
 import { PACKAGES, PARTITIONS } from "./restate/packages.ts";
 import { restateServer } from "./restate/server.ts";
-import { byCallers, Http, inTime, oneByOne } from "./support/http.ts";
+import { byCallers, inTime, oneByOne } from "./support/http.ts";
 import { type Bench, withBench } from "./support/processes.ts";
 import { median, quantile, spread } from "./support/quantile.ts";
 import { setFsync } from "./support/redis.ts";
 import type { Row, Topic } from "./support/report.ts";
 import { inTurn } from "./support/rounds.ts";
+import { served } from "./support/served.ts";
 import { settings } from "./support/settings.ts";
 
 const CALLERS = 100;
@@ -82,12 +83,6 @@ async function round(call: Call): Promise<Round> {
 }
 
 async function millraceServer(bench: Bench): Promise<Call> {
-  const { url, redis, dir } = bench;
-  await setFsync(redis, "always");
-  const worker = bench.start("worker");
-  await worker.call("start", { url, set: "events", concurrency: 300 });
-  const gateway = bench.start("server", ["events", url, "millrace", dir]);
-  const { port } = (await gateway.ready) as { port: number };
-  const http = new Http(port);
-  return (n) => http.expect(200, "POST", "/v1/inference", { prompt: String(n) }, { Prefer: "wait=60" });
+  await setFsync(bench.redis, "always");
+  return (await served(bench)).infer;
 }

@@ -1,12 +1,13 @@
 import { WebSocket } from "ws";
 import { connect, type Millrace } from "../../../engine/index.ts";
 import { clockMs, definitionsOf, retried, signalled } from "../support/definitions.ts";
-import { Http, inTime } from "../support/http.ts";
+import { inTime } from "../support/http.ts";
 import { underLoad } from "../support/load.ts";
 import type { Bench } from "../support/processes.ts";
 import { quantile, spread } from "../support/quantile.ts";
 import type { Report } from "../support/report.ts";
 import { inTurn } from "../support/rounds.ts";
+import { served } from "../support/served.ts";
 import { settings } from "../support/settings.ts";
 
 /** A client of the gateway that watches all runs over one socket. */
@@ -49,13 +50,9 @@ class Live {
 /** Of what is asked to what is seen, of each so many: admission to the first event, a retry, a signal. */
 export async function measureEvents(bench: Bench, report: Report, rate: number): Promise<void> {
   const { url } = bench;
-  const worker = bench.start("worker");
-  await worker.call("start", { url, set: "events", concurrency: 300 });
-  const gateway = bench.start("server", ["events", url, "millrace", bench.dir]);
+  const { worker, port, http } = await served(bench);
   const loader = bench.start("contender", ["millrace"]);
-  const { port } = (await gateway.ready) as { port: number };
   const millrace = await connect({ url, workflows: definitionsOf("events") });
-  const http = new Http(port);
   const live = new Live(port);
   // The chains beside it are not watched.
   await live.open("inference");
