@@ -51,6 +51,8 @@ const SERVER_DOORS = [
 ];
 /** The engine's door for tests of workflows. */
 const TEST_DOOR = "engine/testing/index.ts";
+/** What strangers send is parsed by a process of its own. */
+const PARSER = "workflows/document-analysis/pdf/process";
 const MAX_LINES = 300;
 /** One for each runtime; what they share stands beside them. */
 const ENTRY = /^gateway\/entry\/(bun|deno|node|edge)\.ts$/;
@@ -156,11 +158,11 @@ function lengthOf(file: SourceFile, longFiles: Record<string, string>): string[]
 }
 
 function mayNameRuntime(file: SourceFile): boolean {
-  return ["engine/redis", "gateway/entry", "cli", "bin", "tests"].some((part) => isIn(file, part));
+  return ["engine/redis", "gateway/entry", PARSER, "cli", "bin", "tests"].some((part) => isIn(file, part));
 }
 
 function mayUseFiles(file: SourceFile): boolean {
-  const places = ["engine/redis/private", "gateway/entry", "cli", "bin", "tests"];
+  const places = ["engine/redis/private", "gateway/entry", PARSER, "cli", "bin", "tests"];
   return file.path === "engine/blobs/fs.ts" || places.some((part) => isIn(file, part));
 }
 

@@ -6,4 +6,8 @@ export const LIMITS = {
   /** No page that a person reads has as many; one that has was made to exhaust memory. */
   charactersPerPage: 1_000_000,
   characters: 20_000_000,
+  /** Of the process that parses a PDF, with three times the PDF's size on top: what it unpacks is cached beside it. */
+  parserBytes: 512 * 1024 * 1024,
+  /** What the parser may take to open a PDF, and then for each page. */
+  parserMs: 120_000,
 } as const;

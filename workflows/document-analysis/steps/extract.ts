@@ -1,33 +1,32 @@
 import { FatalError, readBlob, type StepContext } from "../../../engine/index.ts";
 import { type Pace, pacer } from "../../pace.ts";
 import { LIMITS } from "../limits.ts";
-import { textOf } from "../pdf/lines.ts";
-import { openPdf } from "../pdf/open.ts";
+import { readPdf } from "../pdf/process/reader.ts";
 import { decodeText, pagesOfText, plainMarkdown } from "../plain-text.ts";
 import { storeRecords } from "../records.ts";
 import type { Extracted, Identified, PageText } from "../shapes.ts";
-import { firstHeading, headingOf, nameAsTitle, statedTitle } from "../title.ts";
+import { firstHeading, nameAsTitle, statedTitle } from "../title.ts";
 
 /**
  * Takes the text out of the document, page by page, into a blob.
  *
- * @throws FatalError `document_encrypted`, `document_damaged`, `too_many_pages`, `page_too_long`, `text_too_long`
+ * @throws FatalError `document_encrypted`, `document_damaged`, `too_many_pages`, `page_too_long`, `text_too_long`,
+ * `too_much_memory`, `too_much_time`
  */
 export default async function extract(input: Identified, ctx: StepContext): Promise<Extracted> {
   const pace = pacer(ctx.signal);
-  const bytes = await readBlob(ctx.blobs, ctx.run.tenant, input.document.id);
-  return input.format === "pdf" ? fromPdf(bytes, input, ctx, pace) : fromText(bytes, input, ctx, pace);
+  return input.format === "pdf" ? fromPdf(input, ctx, pace) : fromText(input, ctx, pace);
 }
 
-async function fromPdf(bytes: Uint8Array, input: Identified, ctx: StepContext, pace: Pace): Promise<Extracted> {
-  const pdf = await openPdf(bytes, ctx.signal, pace);
+async function fromPdf(input: Identified, ctx: StepContext, pace: Pace): Promise<Extracted> {
+  const { body } = await ctx.blobs.open(ctx.run.tenant, input.document.id);
+  const pdf = await readPdf(body, input.document.size, ctx.signal);
   try {
     let heading: string | undefined;
     async function* pages(): AsyncGenerator<PageText> {
-      for (let page = 1; page <= pdf.pageCount; page += 1) {
-        const lines = await pdf.lines(page);
-        if (page === 1) heading = headingOf(lines);
-        yield { page, text: textOf(lines) };
+      for await (const { page, text, heading: found } of pdf.pages()) {
+        heading ??= found;
+        yield { page, text };
       }
     }
     const stored = await storePages(pages(), pdf.pageCount, input, ctx, pace);
@@ -43,7 +42,8 @@ async function fromPdf(bytes: Uint8Array, input: Identified, ctx: StepContext, p
   }
 }
 
-async function fromText(bytes: Uint8Array, input: Identified, ctx: StepContext, pace: Pace): Promise<Extracted> {
+async function fromText(input: Identified, ctx: StepContext, pace: Pace): Promise<Extracted> {
+  const bytes = await readBlob(ctx.blobs, ctx.run.tenant, input.document.id);
   const { text: decoded, warning } = decodeText(bytes);
   const { text, title } =
     input.format === "markdown" ? await plainMarkdown(decoded, pace) : { text: decoded, title: undefined };
