@@ -16,13 +16,3 @@ export function pacer(signal: AbortSignal): Pace {
     });
   };
 }
-
-/** The promise's outcome, or the signal's reason if that comes first: for waits that take no signal themselves. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-    if (signal.aborted) abort();
-  });
-}

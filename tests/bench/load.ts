@@ -2,15 +2,21 @@ import { once } from "node:events";
 import { request } from "node:http";
 import type { Runtime } from "../support/runtime-path.ts";
 import { runtimePaths } from "../support/runtime-path.ts";
+import { SlowSenders } from "../support/slow-senders.ts";
+import { Http, oneByOne } from "./support/http.ts";
 import { type Bench, withBench } from "./support/processes.ts";
+import { median, quantile, spread } from "./support/quantile.ts";
 import { mb, usedMemory } from "./support/redis.ts";
 import type { Row, Topic } from "./support/report.ts";
+import { inTurn } from "./support/rounds.ts";
 import { settings } from "./support/settings.ts";
 
 const MB = 1_048_576;
 const MOST = 1.15;
 const { uploads: UPLOADS, admissionSeconds: SECONDS, callers: CALLERS, memoryMb: MEMORY_MB } = settings;
 const SLOTS = 50;
+const SLOW = 2_000;
+const STARTS = 1_000;
 
 /** What a gateway takes in memory while it is given large documents. */
 export const uploads: Topic = {
@@ -76,6 +82,47 @@ export const admissions: Topic = {
         reached: `${lost} lost, ${other} other answers`,
         ...{ against: `${accepted.length} accepted`, ratio: lost + other, most: 0 },
       });
+    });
+  },
+};
+
+/** What senders that never come to an end cost those that do. */
+export const drips: Topic = {
+  name: "drips",
+  about: [
+    `one client starts ${STARTS} runs one after the other, alone and beside ${SLOW} senders that bring a byte a second`,
+  ],
+  async measure(report) {
+    await withBench(async (bench) => {
+      const { port } = await begin(bench, "node");
+      const http = new Http(port);
+      const start = () =>
+        oneByOne(STARTS, (n) => http.expect(202, "POST", "/v1/workflows/work/runs", { input: { n } }));
+      const beside = async () => {
+        const slow = await SlowSenders.open(port, SLOW);
+        try {
+          return await start();
+        } finally {
+          slow.close();
+        }
+      };
+      const took = await inTurn({ alone: start, beside });
+      const p99 = (rounds: number[][]) => median(rounds.map((each) => quantile(each, 0.99)));
+      const row = (name: string, rounds: number[][]) => ({
+        ...{ client: name, "p50 ms": median(rounds.map(median)).toFixed(2), "p99 ms": p99(rounds).toFixed(2) },
+        "p99 ms by round": spread(
+          rounds.map((each) => quantile(each, 0.99)),
+          1,
+        ),
+      });
+      report.details("a healthy client", [row("alone", took.alone), row(`beside ${SLOW}`, took.beside)]);
+      report.goal({
+        goal: `p99 of a client beside ${SLOW} slow senders, against alone: 2 or less`,
+        reached: `${p99(took.beside).toFixed(1)} ms`,
+        against: `${p99(took.alone).toFixed(1)} ms`,
+        ...{ ratio: p99(took.beside) / p99(took.alone), most: 2 },
+      });
+      http.close();
     });
   },
 };

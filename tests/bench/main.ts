@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { fanout } from "./gateway.ts";
 import { growth } from "./growth.ts";
 import { latency } from "./latency.ts";
-import { admissions, uploads } from "./load.ts";
+import { admissions, drips, uploads } from "./load.ts";
 import { memory } from "./memory.ts";
 import { restate } from "./restate.ts";
 import { withBench } from "./support/processes.ts";
@@ -12,7 +12,7 @@ import { settings } from "./support/settings.ts";
 import { throughput } from "./throughput.ts";
 
 // npm run bench -- TOPIC …      measures these, or all, and prints what is to be reached and what is
-const TOPICS: readonly Topic[] = [throughput, restate, latency, growth, memory, fanout, uploads, admissions];
+const TOPICS: readonly Topic[] = [throughput, restate, latency, growth, memory, fanout, uploads, admissions, drips];
 const JSON_PATH = ".millrace/bench.json";
 
 const names = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { abortable, pacer } from "../../../workflows/pace.ts";
+import { pacer } from "../../../workflows/pace.ts";
 import { detectLanguage, sampleOf } from "../../../workflows/text/language.ts";
 import { quotable } from "../../../workflows/text/prose.ts";
 import { rankByCentroid, rankByQuestion } from "../../../workflows/text/ranking.ts";
@@ -189,14 +189,5 @@ describe("long work", () => {
     for (const until = performance.now() + 150; performance.now() < until; ) await gentle();
     clearInterval(timer);
     expect(turns).toBeGreaterThanOrEqual(3);
-  });
-
-  test("is left as soon as a wait is no longer wanted, and never twice", async () => {
-    const controller = new AbortController();
-    const waiting = abortable(new Promise<never>(() => {}), controller.signal);
-    controller.abort(new Error("no longer"));
-    await expect(waiting).rejects.toThrow("no longer");
-    await expect(abortable(Promise.resolve(1), new AbortController().signal)).resolves.toBe(1);
-    await expect(abortable(Promise.reject(new Error("failed")), controller.signal)).rejects.toThrow(/no longer|failed/);
   });
 });
