@@ -1,5 +1,6 @@
 import type { StepStream } from "./entry.ts";
 import { Shares } from "./shares.ts";
+import type { Step } from "./step.ts";
 import type { Priority } from "./views.ts";
 
 /** Of ten free slots so many are a lane's, while all have work. */
@@ -13,46 +14,78 @@ export interface Slots {
 
 /** The lanes of one step that has a limit of its own: what it may still run is dealt among them first. */
 interface Limited {
-  at: number[];
+  at: ReadonlyMap<StepStream, number>;
   shares: Shares;
 }
 
 /** What to ask each of some streams for, so that never more comes than there are free slots. */
 export class Asks {
-  readonly #streams: readonly StepStream[];
+  readonly #at: ReadonlyMap<StepStream, number>;
   readonly #shares: Shares;
-  readonly #limited: Limited[];
+  readonly #limited = new Map<StepStream, Limited>();
 
   constructor(streams: readonly StepStream[]) {
-    this.#streams = streams;
+    this.#at = placesOf(streams);
     this.#shares = new Shares(streams.map(weightOf));
-    this.#limited = [...new Set(streams.map(({ step }) => step))].flatMap((step) => {
-      const at = [...streams.keys()].filter((i) => streams[i]!.step === step && streams[i]!.gate !== "before");
-      if (step.concurrency === undefined || at.length === 1) return [];
-      return [{ at, shares: new Shares(at.map((i) => weightOf(streams[i]!))) }];
-    });
+    const lanes = new Map<Step, StepStream[]>();
+    for (const stream of streams) {
+      if (stream.step.concurrency === undefined || stream.gate === "before") continue;
+      const others = lanes.get(stream.step);
+      if (others === undefined) lanes.set(stream.step, [stream]);
+      else others.push(stream);
+    }
+    for (const own of lanes.values()) {
+      if (own.length === 1) continue;
+      const limited = { at: placesOf(own), shares: new Shares(own.map(weightOf)) };
+      for (const stream of own) this.#limited.set(stream, limited);
+    }
   }
 
-  /** Of each stream that is asked how many entries. @param dry streams that are not to be asked */
-  of(slots: Slots, dry: ReadonlySet<StepStream>): [StepStream, number][] {
-    const room = (stream: StepStream) => (dry.has(stream) ? 0 : Math.max(0, slots.freeOf(stream)));
+  /** Of each of these streams that is to be asked how many entries. */
+  of(slots: Slots, streams: readonly StepStream[]): [StepStream, number][] {
+    const room = (stream: StepStream) => Math.max(0, slots.freeOf(stream));
     // What is before a gate takes no slot, and has nothing to share.
-    const limits = this.#streams.map((stream) => (stream.gate === "before" ? 0 : room(stream)));
-    for (const { at, shares } of this.#limited) {
-      const own = at.map((i) => limits[i]!);
-      for (const [k, share] of shares.of(Math.max(...own), own).entries()) limits[at[k]!] = share;
+    const limits = streams.map((stream) => (stream.gate === "before" ? 0 : room(stream)));
+    for (const [{ at, shares }, places] of this.#lanesAmong(streams)) {
+      const own = places.map((k) => limits[k]!);
+      const dealt = shares.of(
+        Math.max(...own),
+        own,
+        places.map((k) => at.get(streams[k]!)!),
+      );
+      for (const [j, k] of places.entries()) limits[k] = dealt[j]!;
     }
-    const shares = this.#shares.of(slots.free(), limits);
-    for (const [i, stream] of this.#streams.entries()) if (stream.gate === "before") shares[i] = room(stream);
-    return this.#streams.flatMap((stream, i): [StepStream, number][] => (shares[i]! > 0 ? [[stream, shares[i]!]] : []));
+    const places = streams.map((stream) => this.#at.get(stream)!);
+    const shares = this.#shares.of(slots.free(), limits, places);
+    return streams.flatMap((stream, k): [StepStream, number][] => {
+      const share = stream.gate === "before" ? room(stream) : shares[k]!;
+      return share > 0 ? [[stream, share]] : [];
+    });
   }
 
   /** Tells how many entries a stream gave. */
   gave(stream: StepStream, asked: number, given: number): void {
-    const i = this.#streams.indexOf(stream);
-    this.#shares.gave(i, asked, given);
-    for (const { at, shares } of this.#limited) if (at.includes(i)) shares.gave(at.indexOf(i), asked, given);
+    this.#shares.gave(this.#at.get(stream)!, asked, given);
+    const limited = this.#limited.get(stream);
+    limited?.shares.gave(limited.at.get(stream)!, asked, given);
   }
+
+  /** The places of the lanes of each step that has a limit. */
+  #lanesAmong(streams: readonly StepStream[]): Map<Limited, number[]> {
+    const among = new Map<Limited, number[]>();
+    for (const [k, stream] of streams.entries()) {
+      const limited = this.#limited.get(stream);
+      if (limited === undefined) continue;
+      const places = among.get(limited);
+      if (places === undefined) among.set(limited, [k]);
+      else places.push(k);
+    }
+    return among;
+  }
+}
+
+function placesOf(streams: readonly StepStream[]): ReadonlyMap<StepStream, number> {
+  return new Map(streams.map((stream, place) => [stream, place]));
 }
 
 function weightOf(stream: StepStream): number {

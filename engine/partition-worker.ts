@@ -16,6 +16,7 @@ import { Reconciler } from "./reconciler.ts";
 import { Retention } from "./retention.ts";
 import { Sources } from "./sources.ts";
 import type { GateStore } from "./store/gate-store.ts";
+import { lookAt } from "./store/look-store.ts";
 import { PauseStore } from "./store/pause-store.ts";
 import { ReconcileStore } from "./store/reconcile-store.ts";
 import { RetentionStore } from "./store/retention-store.ts";
@@ -71,7 +72,10 @@ export class PartitionWorker {
     this.parker = new Parker(pauses, consumer);
     this.timers = new Timers(new TimerStore(client, keys), continuations({ ...internals, pauses, gates, keys }));
     this.heartbeat = new Heartbeat(store, consumer, sources, held, leaseMs, () => this.health);
-    this.#reclaimer = new Reclaimer({ store, records, keys, consumer, sources, held, leaseMs, observer, begin });
+    this.#reclaimer = new Reclaimer({
+      ...{ store, records, keys, consumer, sources, held, leaseMs, observer, begin },
+      look: (all) => lookAt(client, consumer, all),
+    });
     this.#retention = new Retention({
       ...{ deletion, graphs: internals.allGraphs, owner: consumer, partitions: store.partitions.count },
       store: new RetentionStore(client, store.keys, keys),

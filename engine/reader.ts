@@ -7,8 +7,10 @@ import { type ReadHealth, ReadWatch } from "./read-health.ts";
 import type { Client } from "./redis/client.ts";
 import { bounded } from "./redis/deadline.ts";
 import { pauseMs } from "./retry.ts";
+import { RungStreams } from "./rung.ts";
 import type { Sources } from "./sources.ts";
 import { ensureGroups } from "./store/group-store.ts";
+import { type Looks, lookAt } from "./store/look-store.ts";
 import type { Store } from "./store.ts";
 import { take, takeOne } from "./streams.ts";
 
@@ -44,6 +46,12 @@ export interface ReaderOptions {
   onReconnect(isLoss: boolean): void;
 }
 
+interface Answer {
+  stream: StepStream;
+  asked: number;
+  given: number;
+}
+
 /**
  * Reads entries for as long as there are free slots, never more than fit them: with work at hand of each stream its
  * share, else it blocks for one. Nothing ends it but `stop`: whatever fails, it throws the connection away, backs off
@@ -59,11 +67,9 @@ export class Reader {
   /** What `#asks` is for. */
   #open: readonly StepStream[] = [];
   /** With many streams, what tells which of them has something. */
-  #bell: Bell | undefined;
+  #rung: RungStreams | undefined;
   #awaitsBell = false;
-  /** When all of many streams were asked last. */
-  #sweptAt = Number.NEGATIVE_INFINITY;
-  /** The streams that had nothing since something came last; of many, since it rang for them. */
+  /** With few streams, those that had nothing since something came last. */
   readonly #dry = new Set<StepStream>();
   /** How many more reads block before the streams are asked for all that is at hand. */
   #trickle = 0;
@@ -135,27 +141,27 @@ export class Reader {
       }
     }
     this.#client?.close();
-    this.#bell?.close();
+    this.#rung?.close();
   }
 
   async #connect(again: boolean): Promise<Client> {
     const { sources, connect, onReconnect } = this.#options;
     const client = await connect();
     this.#client = client;
-    this.#sweptAt = Number.NEGATIVE_INFINITY;
+    this.#open = [];
     this.#connection = (await bounded(client.call("CLIENT", "ID"), GRACE_MS)) as number;
     const made = await bounded(ensureGroups(client, sources.all), GRACE_MS);
     if (again) {
       onReconnect(made > 0);
-      await this.#recoverOwn();
+      await this.#recoverOwn(client);
     }
     return client;
   }
 
   /** Entries that were delivered to a connection that broke are pending for this worker, and nobody works on them. */
-  async #recoverOwn(): Promise<void> {
+  async #recoverOwn(client: Client): Promise<void> {
     const { store, sources, consumer, held, begin } = this.#options;
-    for (const stream of sources.all) {
+    for (const stream of (await this.#look(client, sources.all)).own) {
       for (let found = RECOVERED_AT_ONCE; found === RECOVERED_AT_ONCE && !this.#stopping; ) {
         const own = await store.reclaim(stream, consumer, "own", 0, RECOVERED_AT_ONCE, held.begun(stream));
         begin(own);
@@ -164,16 +170,46 @@ export class Reader {
     }
   }
 
+  #look(client: Client, streams: readonly StepStream[]): Promise<Looks> {
+    return bounded(lookAt(client, this.#options.consumer, streams), GRACE_MS);
+  }
+
   async #readOnce(client: Client): Promise<void> {
-    const { held, consumer, sources, backlog, begin } = this.#options;
-    if (this.#open !== sources.open) {
+    const { sources, bell } = this.#options;
+    const isNew = this.#open !== sources.open;
+    if (isNew) {
       this.#open = sources.open;
       this.#asks = new Asks(this.#open);
       this.#dry.clear();
+      this.#trickle = 0;
     }
-    const isMany = this.#open.length > BLOCKED_ON;
-    if (isMany) this.#listen();
-    let open = this.#free();
+    if (this.#open.length <= BLOCKED_ON) return this.#readFew(client);
+    this.#rung ??= new RungStreams(bell(() => this.#ring()));
+    if (isNew) this.#rung.reset(this.#open);
+    return this.#readMany(client, this.#rung);
+  }
+
+  /** Asks the streams for which it rang, or waits until it does, or a slot is freed. */
+  async #readMany(client: Client, rung: RungStreams): Promise<void> {
+    const waiting = await rung.waiting(async (streams) => (await this.#look(client, streams)).undelivered);
+    const open = this.#free(waiting);
+    if (open.length === 0) {
+      if (rung.hasNews) return;
+      this.#awaitsBell = true;
+      await this.#pause(rung.dueInMs);
+      this.#awaitsBell = false;
+      return;
+    }
+    const full = this.#options.backlog();
+    if (full !== undefined) return this.#pause(BLOCK_MS, full);
+    for (const { stream, asked, given } of (await this.#ask(client, open)) ?? [])
+      if (given < asked) rung.emptied(stream);
+  }
+
+  /** Asks all streams for what is at hand, and once nothing is, blocks for what comes next. */
+  async #readFew(client: Client): Promise<void> {
+    const { held, consumer, backlog, begin } = this.#options;
+    let open = this.#free(this.#open);
     // When all is paused, nothing that is freed helps.
     const full = open.length > 0 ? backlog() : this.#open.length > 0 ? held.answered() : undefined;
     if (open.length === 0 || full !== undefined) {
@@ -181,35 +217,18 @@ export class Reader {
       await this.#pause(BLOCK_MS, full);
       return;
     }
-    if (isMany && open.every((stream) => this.#dry.has(stream))) return this.#awaitBell();
-    if (isMany || this.#trickle === 0) {
-      const wanted = this.#asks.of(held.unasked, this.#dry);
-      // All that is free is being asked for in other partitions.
-      if (wanted.length === 0) return this.#pause(BLOCK_MS, held.answered());
-      const answered = held.ask(wanted);
-      let taken: Entry[];
-      try {
-        taken = await bounded(take(client, consumer, wanted), GRACE_MS);
-      } finally {
-        answered();
+    if (this.#trickle === 0) {
+      const fresh = open.filter((stream) => !this.#dry.has(stream));
+      if (fresh.length > 0) {
+        const answers = await this.#ask(client, fresh);
+        if (answers === undefined || this.#stopping) return;
+        if (answers.some(({ given }) => given > 0)) return this.#dry.clear();
+        // With fewer slots than streams only some of them were asked.
+        for (const { stream } of answers) this.#dry.add(stream);
+        // Of others slots may have been freed meanwhile, or all have been taken.
+        open = this.#free(this.#open);
+        if (open.length === 0 || open.some((stream) => !this.#dry.has(stream))) return;
       }
-      this.#watch.finished();
-      for (const [stream, asked] of wanted) {
-        const given = taken.filter((entry) => entry.stream === stream).length;
-        this.#asks.gave(stream, asked, given);
-        // Until it rings for it.
-        if (isMany && given < asked) this.#dry.add(stream);
-      }
-      begin(taken);
-      if (isMany) return;
-      if (taken.length > 0) this.#dry.clear();
-      if (taken.length > 0 || this.#stopping) return;
-      // With fewer slots than streams only some of them were asked.
-      for (const [stream] of wanted) this.#dry.add(stream);
-      // Of others slots may have been freed meanwhile, or all have been taken.
-      open = this.#free();
-      if (open.length === 0) return;
-      if (open.some((stream) => !this.#dry.has(stream))) return;
       this.#dry.clear();
       this.#trickle = TRICKLE;
     }
@@ -227,32 +246,41 @@ export class Reader {
     }
   }
 
-  /** Takes from those that are dry the streams for which it rang, and now and then all. */
-  #listen(): void {
-    this.#bell ??= this.#options.bell(() => this.#ring());
-    const rung = this.#bell.take();
-    const now = performance.now();
-    if (rung === undefined || now - this.#sweptAt >= BLOCK_MS) {
-      this.#dry.clear();
-      this.#sweptAt = now;
-    } else if (rung.size > 0) for (const stream of this.#dry) if (rung.has(stream.key)) this.#dry.delete(stream);
-  }
-
-  /** Waits until it rings, a slot is freed or it is time to ask all streams. */
-  async #awaitBell(): Promise<void> {
-    if (this.#bell!.hasRung) return;
-    this.#awaitsBell = true;
-    await this.#pause(Math.max(0, this.#sweptAt + BLOCK_MS - performance.now()));
-    this.#awaitsBell = false;
+  /**
+   * Asks streams for what is at hand, as much as fits the free slots, and begins it.
+   *
+   * @returns what those that were asked gave; undefined if all that is free is being asked for in other partitions
+   */
+  async #ask(client: Client, streams: readonly StepStream[]): Promise<Answer[] | undefined> {
+    const { held, consumer, begin } = this.#options;
+    const wanted = this.#asks.of(held.unasked, streams);
+    if (wanted.length === 0) {
+      await this.#pause(BLOCK_MS, held.answered());
+      return undefined;
+    }
+    const answered = held.ask(wanted);
+    let taken: Entry[];
+    try {
+      taken = await bounded(take(client, consumer, wanted), GRACE_MS);
+    } finally {
+      answered();
+    }
+    this.#watch.finished();
+    const counts = new Map<StepStream, number>();
+    for (const { stream } of taken) counts.set(stream, (counts.get(stream) ?? 0) + 1);
+    const answers = wanted.map(([stream, asked]) => ({ stream, asked, given: counts.get(stream) ?? 0 }));
+    for (const { stream, asked, given } of answers) this.#asks.gave(stream, asked, given);
+    begin(taken);
+    return answers;
   }
 
   #ring(): void {
     if (this.#awaitsBell) this.#wake?.();
   }
 
-  /** The streams with a free slot, the high lanes first. */
-  #free(): StepStream[] {
-    return this.#open.filter((stream) => this.#options.held.freeOf(stream) > 0);
+  /** Those of some streams with a free slot. */
+  #free(streams: readonly StepStream[]): StepStream[] {
+    return streams.filter((stream) => this.#options.held.freeOf(stream) > 0);
   }
 
   /** Ends the blocking read. It may not have reached Redis yet, so this is tried until it has ended. */

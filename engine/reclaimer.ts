@@ -5,6 +5,7 @@ import { logger } from "./log.ts";
 import type { Records } from "./records.ts";
 import { Loop, type Service } from "./service.ts";
 import type { Sources } from "./sources.ts";
+import type { Looks } from "./store/look-store.ts";
 import type { Store } from "./store.ts";
 import { tell, type WorkerObserver } from "./worker-observer.ts";
 
@@ -26,6 +27,8 @@ export interface ReclaimerOptions {
   held: HeldAttempts;
   leaseMs: number;
   observer?: WorkerObserver | undefined;
+  /** What is pending in streams, and undelivered. */
+  look(streams: readonly StepStream[]): Promise<Looks>;
   begin(entries: Entry[]): void;
 }
 
@@ -53,10 +56,11 @@ export class Reclaimer implements Service {
   }
 
   async runOnce(): Promise<number | undefined> {
-    const { sources, held } = this.#options;
-    if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();
+    const { sources, held, look } = this.#options;
+    const { pending, own } = await look(sources.all);
+    if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn(own);
     for (const stream of sources.open) {
-      if (held.freeOf(stream) <= 0 || !(await this.#takeOver(stream, 0))) continue;
+      if (!pending.has(stream) || held.freeOf(stream) <= 0 || !(await this.#takeOver(stream, 0))) continue;
       // Other partitions are looked through at the same time, and what kills this worker would take theirs along.
       const done = held.lastChance();
       if (done === undefined) continue;
@@ -89,9 +93,9 @@ export class Reclaimer implements Service {
   }
 
   /** What was delivered to this worker in a reply that never came is not the fault of any attempt. */
-  async #recoverOwn(): Promise<void> {
-    const { store, consumer, sources, held, leaseMs, begin } = this.#options;
-    for (const stream of sources.all) {
+  async #recoverOwn(streams: Iterable<StepStream>): Promise<void> {
+    const { store, consumer, held, leaseMs, begin } = this.#options;
+    for (const stream of streams) {
       const free = held.freeOf(stream);
       if (free > 0) begin(await store.reclaim(stream, consumer, "own", leaseMs / 2, free, held.begun(stream)));
     }

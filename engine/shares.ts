@@ -24,13 +24,14 @@ export class Shares {
   /**
    * @param free how many slots there are in all
    * @param freeOf how many of them each stream may have
+   * @param streams which streams these are, by their numbers; all of them if it is not said
    * @returns what to ask each stream for: never more in all than `free`
    */
-  of(free: number, freeOf: readonly number[]): number[] {
+  of(free: number, freeOf: readonly number[], streams: readonly number[] = [...freeOf.keys()]): number[] {
     const shares = freeOf.map(() => 0);
-    const left = this.#deal(shares, free, (i) => Math.min(freeOf[i]!, this.#expected[i]!));
+    const left = this.#deal(streams, shares, free, (k) => Math.min(freeOf[k]!, this.#expected[streams[k]!]!));
     // What nobody is thought to need goes to whoever may have it: a guess may be wrong.
-    if (left > 0) this.#deal(shares, left, (i) => freeOf[i]!);
+    if (left > 0) this.#deal(streams, shares, left, (k) => freeOf[k]!);
     return shares;
   }
 
@@ -39,30 +40,34 @@ export class Shares {
     this.#expected[stream] = given === asked ? 2 * asked : given + PROBE;
   }
 
-  /** Raises the shares up to each stream's limit, by weight, for as long as there is something left. */
-  #deal(shares: number[], free: number, limit: (stream: number) => number): number {
-    const room = (i: number) => limit(i) - shares[i]!;
-    const weight = (i: number) => this.#weights[i]!;
-    const wanting = [...shares.keys()].filter((i) => room(i) > 0);
+  /** Raises the shares up to each limit, by the streams' weights, for as long as there is something left. */
+  #deal(streams: readonly number[], shares: number[], free: number, limit: (k: number) => number): number {
+    const room = (k: number) => limit(k) - shares[k]!;
+    const weight = (k: number) => this.#weights[streams[k]!]!;
+    const owed = (k: number) => this.#owed[streams[k]!]!;
+    const owe = (k: number, more: number) => {
+      this.#owed[streams[k]!]! += more;
+    };
+    const wanting = [...shares.keys()].filter((k) => room(k) > 0);
     wanting.sort((a, b) => room(a) / weight(a) - room(b) / weight(b));
     let left = free;
     let part = free;
-    let weights = wanting.reduce((sum, i) => sum + weight(i), 0);
-    const fractions: [stream: number, fraction: number][] = [];
-    for (const i of wanting) {
-      const fair = Math.min(room(i), (part * weight(i)) / weights);
+    let weights = wanting.reduce((sum, k) => sum + weight(k), 0);
+    const fractions: [k: number, fraction: number][] = [];
+    for (const k of wanting) {
+      const fair = Math.min(room(k), (part * weight(k)) / weights);
       part -= fair;
-      weights -= weight(i);
+      weights -= weight(k);
       const whole = Math.floor(fair + EPSILON);
-      shares[i]! += whole;
+      shares[k]! += whole;
       left -= whole;
-      if (fair - whole > EPSILON) fractions.push([i, fair - whole]);
+      if (fair - whole > EPSILON) fractions.push([k, fair - whole]);
     }
-    for (const [i, fraction] of fractions) this.#owed[i]! += fraction;
-    fractions.sort(([a], [b]) => this.#owed[b]! - this.#owed[a]!);
-    for (const [i] of fractions.slice(0, left)) {
-      shares[i]! += 1;
-      this.#owed[i]! -= 1;
+    for (const [k, fraction] of fractions) owe(k, fraction);
+    fractions.sort(([a], [b]) => owed(b) - owed(a));
+    for (const [k] of fractions.slice(0, left)) {
+      shares[k]! += 1;
+      owe(k, -1);
       left -= 1;
     }
     return left;

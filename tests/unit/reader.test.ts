@@ -91,6 +91,8 @@ function withBell() {
     call: async (...call: unknown[]) => (call[0] === "CLIENT" ? 7 : ask([call])),
     pipeline: async (calls: unknown[][]) => ask(calls).then(() => calls.map(() => null)),
     replies: async (calls: unknown[][]) => calls.map(() => [["name", "workers"]]),
+    // Each has something that was not delivered.
+    run: async (_: unknown, keys: string[]) => keys.flatMap((_, i) => [i + 1, 4]),
     close: () => {},
   };
   const held = {
