@@ -57,7 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no recovery of own pending entries: after a reconnect",
     file: "engine/reader.ts",
-    search: "      onReconnect(made > 0);\n      await this.#recoverOwn();",
+    search: "      onReconnect(made > 0);\n      await this.#recoverOwn(client);",
     replace: "      onReconnect(made > 0);",
     tests: /delivered to a connection that broke/,
     in: ["tests/integration/lost-deliveries.test.ts"],
@@ -65,8 +65,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "no recovery of own pending entries: on a timer",
     file: "engine/reclaimer.ts",
-    search: "if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn();",
-    replace: "if (this.#pass < 0) await this.#recoverOwn();",
+    search: "if (this.#pass++ % PASSES_PER_RECOVERY === 0) await this.#recoverOwn(own);",
+    replace: "if (this.#pass < 0) await this.#recoverOwn(own);",
     tests: /whose delivery never arrived/,
     in: ["tests/integration/lost-deliveries.test.ts"],
   },
