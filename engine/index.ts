@@ -55,6 +55,7 @@ export type {
   StepContext,
   StepLog,
   StepSettings,
+  Stored,
   Undo,
 } from "./step.ts";
 export type { SubscribedEvent } from "./subscriptions/delivery.ts";

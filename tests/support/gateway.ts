@@ -49,6 +49,8 @@ export async function startGateway(options: {
   workflows: readonly AnyWorkflow[];
   limits?: Partial<Limits>;
   worker?: boolean;
+  /** Of its worker. */
+  concurrency?: number;
   /** What its worker hands to the handlers. */
   env?: Record<string, string>;
   remoteModels?: RemoteModels | undefined;
@@ -72,10 +74,10 @@ export async function startGateway(options: {
 }): Promise<TestGateway> {
   const namespace = freshNamespace();
   const dir = await temporaryDir();
-  const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs } = options;
+  const { workflows, url: redis = engineUrl, durability = "memory", door, pingMs, concurrency = 32 } = options;
   const { blobs = new FsBlobStore(dir) } = options;
   const millrace = await connect({ url: redis, namespace, workflows, blobs, durability });
-  const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {} });
+  const worker = options.worker === false ? undefined : createWorker(millrace, { env: options.env ?? {}, concurrency });
   await worker?.start();
   const logged: TestGateway["logged"] = [];
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });

@@ -1,0 +1,51 @@
+import { writeFile } from "node:fs/promises";
+import * as v from "valibot";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { workflow } from "../../../engine/index.ts";
+import { startGateway, type TestGateway } from "../../support/gateway.ts";
+import { block, readMarkdown } from "../../support/markdown.ts";
+import { missing, RUNTIMES, startFile, startProgram } from "../../support/process.ts";
+import { ROOT, temporaryDir } from "../../support/run.ts";
+
+/** As the README's, which has no more to do with this than its type. */
+const greet = workflow("greet", { input: v.object({ name: v.string() }) })
+  .step("count", ({ name }) => ({ letters: name.length }))
+  .step("greet", ({ letters }) => `Your name has ${letters} letters.`);
+
+let gateway: TestGateway;
+let dir: string;
+beforeAll(async () => {
+  gateway = await startGateway({ workflows: [greet] });
+  dir = await temporaryDir();
+  const readme = await readMarkdown("README.md");
+  for (const file of ["greet.ts", "client.ts", "page.ts"])
+    await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
+});
+afterAll(() => gateway.close());
+
+for (const runtime of RUNTIMES)
+  test.skipIf(missing(runtime))(`the README's client starts a run and watches it under ${runtime}`, async () => {
+    const env = { MILLRACE_URL: gateway.url };
+    const program = startFile(runtime, `${dir.slice(ROOT.length)}/client.ts`, { env });
+    expect([await program.exited, program.output().trimEnd().split("\n")]).toEqual([
+      { code: 0, signal: null },
+      [
+        "1 run.queued",
+        "2 run.started",
+        "3 step.started",
+        "4 step.completed",
+        "5 step.started",
+        "6 step.completed",
+        "7 run.completed",
+        "Your name has 3 letters.",
+      ],
+    ]);
+  });
+
+test("the README's clients have the types that they say", async () => {
+  const config = { extends: `${ROOT}tsconfig.json`, include: ["*.ts"] };
+  await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
+  const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
+  const checked = startProgram(process.execPath, tsc);
+  expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
+}, 60_000);
