@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Scope } from "../../../engine/index.ts";
+import { type Client, createClient, type Message } from "../../../gateway/client/index.ts";
+import { startGateway, type TestGateway } from "../../support/gateway.ts";
+import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
+
+const { workflows, gates } = gatewayWorkflows();
+let gateway: TestGateway;
+let acme: Client;
+let key: string;
+let other: Client;
+let admin: string;
+beforeAll(async () => {
+  gateway = await startGateway({ workflows, keys: true });
+  const create = async (tenant: string, scopes: Scope[] = ["runs:read", "runs:write"]) =>
+    (await gateway.millrace.access.keys.create({ tenant, name: "test", scopes })).secret;
+  admin = await create("acme", ["admin"]);
+  key = await create("acme");
+  acme = createClient({ url: gateway.url, key });
+  other = createClient({ url: gateway.url, key: await create("other") });
+});
+afterAll(async () => {
+  acme.close();
+  other.close();
+  await gateway.close();
+});
+
+async function all(messages: AsyncIterable<Message>): Promise<Message[]> {
+  const seen: Message[] = [];
+  for await (const message of messages) seen.push(message);
+  return seen;
+}
+const isWhole = (seen: Message[]) => seen.every(({ seq }, i) => seq === i + 1) && seen.at(-1)?.type === "run.completed";
+
+test.each(["websocket", "sse"] as const)(
+  "with a key, watches that begin one after the other share a connection (%s)",
+  async (transport) => {
+    const own = createClient({ url: gateway.url, key, transport });
+    const watches: Promise<Message[]>[] = [];
+    const runs: string[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const { id } = await acme.start("held", {});
+      runs.push(id);
+      const watch = own.run(id).watch();
+      while ((await watch.next()).value?.type !== "step.output");
+      watches.push(all(watch));
+    }
+    await expect.poll(openSockets).toBe(1);
+    for (const id of runs) gates.open(id);
+    for (const rest of await Promise.all(watches)) expect(rest.at(-1)?.type).toBe("run.completed");
+    await expect.poll(openSockets).toBe(0);
+  },
+);
+
+test("a page asks its server for tickets, for just what it watches", async () => {
+  const asked: (readonly string[])[] = [];
+  const page = createClient({
+    url: gateway.url,
+    async ticket(runs) {
+      asked.push(runs);
+      return (await gateway.call("POST", "/v1/tickets", { runs }, { Authorization: `Bearer ${key}` })).body.ticket;
+    },
+  });
+  const runs = await Promise.all([1, 2, 3].map(() => acme.start("held", {})));
+  const watches = runs.map(({ id }) => all(page.run(id).watch()));
+  for (const { id } of runs) gates.open(id);
+  for (const seen of await Promise.all(watches)) expect(isWhole(seen)).toBe(true);
+  expect(asked).toEqual([runs.map(({ id }) => id)]);
+});
+
+test("another tenant's run is refused, and one's own beside it is watched all the same", async () => {
+  const [mine, theirs] = await Promise.all([acme.start("held", {}), other.start("held", {})]);
+  const watched = all(acme.run(mine.id).watch());
+  const refused = all(acme.run(theirs.id).watch());
+  await expect(refused).rejects.toMatchObject({ name: "ClientError", status: 404 });
+  gates.open(mine.id);
+  gates.open(theirs.id);
+  expect(isWhole(await watched)).toBe(true);
+});
+
+test("a key that is not known is refused, to who asks and to who watches", async () => {
+  const { id } = await acme.start("greet", { name: "Ada" });
+  const nobody = createClient({ url: gateway.url, key: "mr_0_0" });
+  await expect(nobody.run(id).get()).rejects.toMatchObject({ status: 401 });
+  await expect(all(nobody.run(id).watch())).rejects.toMatchObject({ status: 401 });
+});
+
+/** Sockets and streams that the gateway has open. */
+async function openSockets(): Promise<number> {
+  const { body } = await gateway.call("GET", "/metrics", undefined, { Authorization: `Bearer ${admin}` });
+  const open = [...(body as string).matchAll(/^millrace_open_(?:sockets|event_streams) (\d+)$/gm)];
+  return open.reduce((all, [, count]) => all + Number(count), 0);
+}
