@@ -54,7 +54,7 @@ export interface Declaration<
   scope: Scope | "public";
   /** Whether it is for operators: a gateway with a port for them has it on no other. */
   admin?: boolean;
-  /** Whether a ticket does in place of a key. */
+  /** Whether a ticket does in place of a key: one of runs that may be watched, or also be sent signals. */
   ticket?: "watch" | "signal";
   query?: Q;
   /** Of a JSON body. */

@@ -28,13 +28,16 @@ export class Http {
     this.#fetch = fetcher;
   }
 
-  /** @throws ClientError for an answer that is no success; the signal's reason; TypeError when the gateway cannot be reached */
-  async ask(path: string, { method = "GET", body, headers, signal, tries = TRIES }: Ask = {}): Promise<Response> {
+  /** @param path asked for before each try, where it holds once @throws ClientError for an answer that is no success; the signal's reason; TypeError when the gateway cannot be reached */
+  async ask(
+    path: string | (() => Promise<string>),
+    { method = "GET", body, headers, signal, tries = TRIES }: Ask = {},
+  ): Promise<Response> {
     for (let failures = 0; ; failures += 1) {
       const given = AbortSignal.timeout(ANSWER_MS);
       let afterMs = backoffMs(failures);
       try {
-        const response = await this.open(path, {
+        const response = await this.open(typeof path === "string" ? path : await path(), {
           ...{ method, body, headers },
           signal: signal === undefined ? given : AbortSignal.any([signal, given]),
         });
@@ -60,7 +63,10 @@ export class Http {
     } as RequestInit);
   }
 
-  async json<T>(path: string, { json, headers, ...ask }: Omit<Ask, "body"> & { json?: unknown } = {}): Promise<T> {
+  async json<T>(
+    path: string | (() => Promise<string>),
+    { json, headers, ...ask }: Omit<Ask, "body"> & { json?: unknown } = {},
+  ): Promise<T> {
     const body = json === undefined ? undefined : JSON.stringify(json);
     const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
     return (await this.ask(path, { ...ask, body, headers: { ...type, ...headers } })).json() as Promise<T>;

@@ -17,7 +17,7 @@ export interface ClientOptions {
   url?: string;
   /** An API key or a token, for programs. A page is given tickets, and never a key. */
   key?: string;
-  /** Asks the page's own server for a ticket to watch these runs, one for each connection. */
+  /** Asks the page's own server for a ticket for these runs: one for each connection, and for each request. */
   ticket?(runs: readonly string[], signal: AbortSignal): Promise<string>;
   /** How runs are watched. `auto`: by WebSocket, and by Server-Sent Events where that does not get through. */
   transport?: "auto" | "websocket" | "sse";
@@ -95,7 +95,11 @@ export function createClient(options: ClientOptions = {}): Client {
 
   function run<W extends Typed>(id: string): RunHandle<W> {
     const path = `/v1/runs/${encodeURIComponent(id)}`;
-    const get = (given: { signal?: AbortSignal | undefined } = {}) => http.json<Run<W>>(path, given);
+    /** A ticket holds for one request. */
+    const admitted = async (to: string, signal = new AbortController().signal) =>
+      ticket === undefined ? to : `${to}?${new URLSearchParams({ ticket: await ticket([id], signal) })}`;
+    const get = (given: { signal?: AbortSignal | undefined } = {}) =>
+      http.json<Run<W>>(() => admitted(path, given.signal), given);
     const handle: RunHandle<W> = {
       ...{ id, get },
       async cancel() {
@@ -103,7 +107,8 @@ export function createClient(options: ClientOptions = {}): Client {
       },
       async signal(name, data = null, { idempotencyKey = crypto.randomUUID() } = {}) {
         const headers = { "Idempotency-Key": idempotencyKey };
-        await http.json(`${path}/signals/${encodeURIComponent(name)}`, { method: "POST", json: data, headers });
+        const to = `${path}/signals/${encodeURIComponent(name)}`;
+        await http.json(() => admitted(to), { method: "POST", json: data, headers });
       },
       async *watch({ after = 0, signal } = {}) {
         if (after !== 0) {

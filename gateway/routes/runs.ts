@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { hexDigest, RUN_STATUSES } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
-import { startFor } from "../access/caller.ts";
+import { demandRun, startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import { ifChanged, NOT_AGAIN, TAGGED, UNCHANGED } from "../conditional.ts";
 import type { Gateway } from "../context.ts";
@@ -91,11 +91,13 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       tag: "Runs",
       summary: "See a run",
       scope: "runs:read",
+      ticket: "watch",
       headers: NOT_AGAIN,
       answers: { 200: { description: "The run, with its steps.", schema: runView, headers: TAGGED }, 304: UNCHANGED },
     },
-    async ({ c, tenant, reply }) => {
+    async ({ c, caller, tenant, reply }) => {
       const run = await millrace.runs.get(idParam(c, "run"), { tenant });
+      demandRun(caller, run);
       // Some of it changes without an event, such as what it has used and whether there is a worker for it.
       const digest = await hexDigest("SHA-256", JSON.stringify(run));
       return ifChanged(c, `"${run.seq}-${digest.slice(0, 16)}"`, (tag) => reply(200, run, tag));

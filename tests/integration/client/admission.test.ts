@@ -66,6 +66,28 @@ test("a page asks its server for tickets, for just what it watches", async () =>
   for (const { id } of runs) gates.open(id);
   for (const seen of await Promise.all(watches)) expect(isWhole(seen)).toBe(true);
   expect(asked).toEqual([runs.map(({ id }) => id)]);
+
+  const store = page.run(runs[0]!.id).store();
+  await new Promise<void>((resolve) => {
+    const unsubscribe = store.subscribe(() => {
+      if (store.getSnapshot().connection !== "ended") return;
+      unsubscribe();
+      resolve();
+    });
+  });
+  expect(store.getSnapshot()).toMatchObject({ error: undefined, run: { status: "completed", output: "done" } });
+});
+
+test("a ticket reads one of the runs that it is for, once", async () => {
+  const [run, another] = await Promise.all([1, 2].map(() => acme.start("greet", { name: "Ada" })));
+  const ticket = async (body: object): Promise<string> =>
+    (await gateway.call("POST", "/v1/tickets", body, { Authorization: `Bearer ${key}` })).body.ticket;
+  const read = (id: string, of: string) => gateway.call("GET", `/v1/runs/${id}?ticket=${of}`);
+  const forRun = await ticket({ runs: [run!.id] });
+  expect(await read(run!.id, forRun)).toMatchObject({ status: 200, body: { id: run!.id } });
+  expect(await read(run!.id, forRun)).toMatchObject({ status: 401 });
+  expect(await read(another!.id, await ticket({ runs: [run!.id] }))).toMatchObject({ status: 404 });
+  expect(await read(another!.id, await ticket({ workflows: ["greet"] }))).toMatchObject({ status: 200 });
 });
 
 test("another tenant's run is refused, and one's own beside it is watched all the same", async () => {

@@ -19,14 +19,13 @@ beforeAll(async () => {
   dir = await temporaryDir();
   const readme = await readMarkdown("README.md");
   for (const file of ["greet.ts", "client.ts", "page.ts"])
-    await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`));
+    await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`).replace("localhost:8787", new URL(gateway.url).host));
 });
 afterAll(() => gateway.close());
 
 for (const runtime of RUNTIMES)
   test.skipIf(missing(runtime))(`the README's client starts a run and watches it under ${runtime}`, async () => {
-    const env = { MILLRACE_URL: gateway.url };
-    const program = startFile(runtime, `${dir.slice(ROOT.length)}/client.ts`, { env });
+    const program = startFile(runtime, `${dir.slice(ROOT.length)}/client.ts`);
     expect([await program.exited, program.output().trimEnd().split("\n")]).toEqual([
       { code: 0, signal: null },
       [
