@@ -171,7 +171,7 @@ export class Reader {
   }
 
   #look(client: Client, streams: readonly StepStream[]): Promise<Looks> {
-    return bounded(lookAt(client, this.#options.consumer, streams), GRACE_MS);
+    return lookAt(client, this.#options.consumer, streams);
   }
 
   async #readOnce(client: Client): Promise<void> {

@@ -31,6 +31,7 @@ const SENT = {
   },
   cursor: { summary: "Where a workflow's runs, or all, are to be resumed.", schema: live.place },
   accepted: { summary: "A client's signal is stored.", schema: live.accepted },
+  pong: { summary: "The answer to a ping.", schema: live.pong },
   error: { summary: "What a client asked for cannot be done.", schema: live.refusal },
   disconnected: { summary: "The gateway has lost Redis; what comes meanwhile follows.", schema: live.disconnected },
   connected: { summary: "The gateway hears Redis again.", schema: live.connected },
@@ -45,10 +46,11 @@ const TAKEN = {
       "Hand a signal to a step that waits for it, as `POST /v1/runs/{id}/signals/{name}` does. What answers it carries its `id`.",
     schema: live.signalMessage,
   },
+  ping: { summary: "Ask whether the connection still is one.", schema: live.ping },
 } satisfies Record<string, Described>;
 
 type Name = keyof typeof SENT | keyof typeof TAKEN;
-const OF_ONE: Name[] = ["event", "reset", "accepted", "error", "disconnected", "connected"];
+const OF_ONE: Name[] = ["event", "reset", "accepted", "pong", "error", "disconnected", "connected"];
 const OF_MANY = Object.keys(SENT) as Name[];
 
 /** What goes over the sockets and event streams: an AsyncAPI 3.0 document (https://www.asyncapi.com/docs/reference/specification/v3.0.0). */
@@ -69,7 +71,7 @@ export function asyncApi({ version }: { version: string }): Record<string, unkno
     defaultContentType: "application/json",
     channels: {
       run: {
-        ...channel("/v1/runs/{id}/events", [...OF_ONE, "signal"], ["after"]),
+        ...channel("/v1/runs/{id}/events", [...OF_ONE, "signal", "ping"], ["after"]),
         parameters: { id: { description: `The run's id, which matches ${ID_PATTERN.source}.` } },
       },
       live: channel("/v1/live", [...OF_MANY, ...(Object.keys(TAKEN) as Name[])], []),
@@ -77,9 +79,11 @@ export function asyncApi({ version }: { version: string }): Record<string, unkno
     operations: {
       watchRun: operation("send", "One run, to its end.", "run", OF_ONE),
       signalFromRun: answered("A client that watches a run sends a signal.", "run", ["signal"], ["accepted", "error"]),
+      pingFromRun: answered("A client asks whether the connection still is one.", "run", ["ping"], ["pong"]),
       watchRuns: operation("send", "Many runs, workflows or all.", "live", OF_MANY),
       watch: answered("A client says what it watches.", "live", ["subscribe", "unsubscribe"], ["error"]),
       signal: answered("A client sends a signal.", "live", ["signal"], ["accepted", "error"]),
+      ping: answered("A client asks whether the connection still is one.", "live", ["ping"], ["pong"]),
     },
     components: {
       messages: {

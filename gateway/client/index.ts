@@ -3,6 +3,7 @@ import { Http } from "./http.ts";
 import { type Admission, SocketLine, StreamLine } from "./lines.ts";
 import { Live } from "./live.ts";
 import { messagesOf } from "./queue.ts";
+import { newKey } from "./retry.ts";
 import { type RunStore, runStore } from "./store.ts";
 import type { InputOf, Message, OutputOf, Run, Typed, Untyped, Uploaded } from "./types.ts";
 import { type UploadOptions, upload } from "./upload.ts";
@@ -11,6 +12,9 @@ export { ClientError, RunError } from "./errors.ts";
 export type { RunState, RunStore } from "./store.ts";
 export type * from "./types.ts";
 export type { UploadOptions } from "./upload.ts";
+
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+const AFTER = /^\d{1,15}(-[0-9a-z]{1,11})?$/;
 
 export interface ClientOptions {
   /** Where the gateway is. Default: where the page is from. */
@@ -83,17 +87,18 @@ export function createClient(options: ClientOptions = {}): Client {
   const asked: ClientOptions["ticket"] = ticket ?? (key === undefined ? undefined : ownTicket);
   const admission: Admission | undefined =
     asked && (async (runs, signal) => `?${new URLSearchParams({ ticket: await asked(runs, signal) })}`);
-  const live = new Live((other) => {
-    const bySocket = transport === "auto" ? Socket !== undefined && !other : transport === "websocket";
+  const live = new Live((preferred) => {
+    const bySocket = transport === "auto" ? Socket !== undefined && preferred : transport === "websocket";
     return bySocket ? new SocketLine(http.url, admission, Socket) : new StreamLine(http, admission);
   });
 
   async function ownTicket(runs: readonly string[], signal: AbortSignal): Promise<string> {
-    const asks = { method: "POST", json: { runs }, headers: { "Idempotency-Key": crypto.randomUUID() }, signal };
-    return (await http.json<{ ticket: string }>("/v1/tickets", asks)).ticket;
+    // Without a key: a ticket too many does no harm.
+    return (await http.json<{ ticket: string }>("/v1/tickets", { method: "POST", json: { runs }, signal })).ticket;
   }
 
   function run<W extends Typed>(id: string): RunHandle<W> {
+    if (!ID.test(id)) throw new TypeError("The id of a run is 1 to 64 of A-Z a-z 0-9 _ -");
     const path = `/v1/runs/${encodeURIComponent(id)}`;
     /** A ticket holds for one request. */
     const admitted = async (to: string, signal = new AbortController().signal) =>
@@ -105,12 +110,13 @@ export function createClient(options: ClientOptions = {}): Client {
       async cancel() {
         await http.ask(`${path}/cancel`, { method: "POST" });
       },
-      async signal(name, data = null, { idempotencyKey = crypto.randomUUID() } = {}) {
+      async signal(name, data = null, { idempotencyKey = newKey() } = {}) {
         const headers = { "Idempotency-Key": idempotencyKey };
         const to = `${path}/signals/${encodeURIComponent(name)}`;
         await http.json(() => admitted(to), { method: "POST", json: data, headers });
       },
       async *watch({ after = 0, signal } = {}) {
+        if (!AFTER.test(String(after))) throw new TypeError("after is a number or a cursor of an event.");
         if (after !== 0) {
           const { endedAt, seq } = await get({ signal });
           if (endedAt !== undefined && seq <= Number.parseInt(String(after), 10)) return;
@@ -122,6 +128,7 @@ export function createClient(options: ClientOptions = {}): Client {
         for await (const _ of handle.watch(signal === undefined ? {} : { signal }));
         const { status, output, error } = await get({ signal });
         if (status === "failed" || status === "cancelled") throw new RunError(id, status, error);
+        if (status !== "completed") throw new Error("The client was closed before the run has ended.");
         return output as OutputOf<W>;
       },
     };
@@ -130,7 +137,7 @@ export function createClient(options: ClientOptions = {}): Client {
 
   return {
     run,
-    async start(workflow, input, { idempotencyKey = crypto.randomUUID(), signal, ...terms } = {}) {
+    async start(workflow, input, { idempotencyKey = newKey(), signal, ...terms } = {}) {
       const path = `/v1/workflows/${encodeURIComponent(workflow)}/runs`;
       const headers = { "Idempotency-Key": idempotencyKey };
       const json = { input, ...bodyOf(terms) };

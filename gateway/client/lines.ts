@@ -3,6 +3,15 @@ import { errorOf, type Http } from "./http.ts";
 import { framesOf } from "./sse.ts";
 import type { Message, Problem } from "./types.ts";
 
+/** Until a connection is open, from when its ticket is asked for. */
+const OPEN_MS = 20_000;
+/** How often the gateway is asked over a socket whether it is there; over a stream it says so as often by itself. */
+const PING_MS = 15_000;
+/** A connection over which nothing has come for so long is dead. */
+const SILENT_MS = 40_000;
+/** A run that could not be watched for a passing reason is asked for again so much later. */
+const AGAIN_MS = 2_000;
+
 /** A run that is watched, and from where. */
 export interface Feed {
   readonly run: string;
@@ -19,11 +28,16 @@ export interface Feed {
 
 /** One connection that carries the events of some runs, for as long as it lasts. */
 export interface Line {
+  readonly isSocket: boolean;
   /** How many runs it can carry. */
   readonly room: number;
   /** Whether runs can be added to it once it is open. */
   readonly takesMore: boolean;
-  /** Resolves when it is closed, by whichever side. @throws ClientError if the gateway refuses, TypeError if it cannot be reached */
+  /**
+   * Resolves when it is closed, by whichever side.
+   *
+   * @throws ClientError if the gateway refuses; TypeError if it cannot be reached; AdmissionError
+   */
   carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void>;
   /** Begins a run, or begins it anew. */
   begin(feed: Feed): void;
@@ -34,66 +48,135 @@ export interface Line {
 /** The query with which a line shows for itself that it may watch these runs. */
 export type Admission = (runs: readonly string[], signal: AbortSignal) => Promise<string>;
 
-type Said = Message | { type: "error"; problem: Problem & { run?: string } } | { type: "connected" | "disconnected" };
+/** There was no ticket to be had. */
+export class AdmissionError extends Error {}
 
-/** Hands what a gateway says to whom it is about. @returns false if the connection is of no use any more */
-function hand(text: string, feeds: ReadonlySet<Feed>): boolean {
-  const said = JSON.parse(text) as Said;
-  if (said.type === "connected" || said.type === "disconnected")
-    for (const feed of feeds) feed.heard(said.type === "connected");
-  else if (said.type === "error") {
-    const { problem } = said;
-    if (problem.status >= 500 || problem.status === 429) return false;
-    for (const feed of feeds) if (feed.run === problem.run) feed.fail(new ClientError(problem));
-  } else if ("run" in said) for (const feed of feeds) if (feed.run === said.run) feed.take(said);
-  return true;
+type Said =
+  | Message
+  | { type: "error"; problem: Problem & { run?: string } }
+  | { type: "connected" | "disconnected" | "pong" };
+
+/** What every connection has: an end, and a watch over its silence. */
+abstract class AnyLine {
+  readonly #admission: Admission | undefined;
+  readonly #gone = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(admission: Admission | undefined) {
+    this.#admission = admission;
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#gone.abort();
+  }
+
+  protected async admit(feeds: readonly Feed[]): Promise<string> {
+    const runs = feeds.map(({ run }) => run);
+    try {
+      return (await this.#admission?.(runs, this.signal)) ?? "";
+    } catch (cause) {
+      if (cause instanceof ClientError) throw cause;
+      throw new AdmissionError("There was no ticket to be had.", { cause });
+    }
+  }
+
+  /** Closes it unless something comes meanwhile. */
+  protected expect(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.signal.aborted) this.#timer = setTimeout(() => this.close(), ms);
+  }
+
+  /** Runs what the connection is until it ends. A machine that is online again has other connections than before. */
+  protected async during(carry: () => Promise<void>): Promise<void> {
+    const page = globalThis as Partial<EventTarget>;
+    const close = () => this.close();
+    page.addEventListener?.("online", close);
+    this.expect(OPEN_MS);
+    try {
+      await carry();
+    } catch (error) {
+      if (!this.signal.aborted || error instanceof ClientError) throw error;
+    } finally {
+      page.removeEventListener?.("online", close);
+      this.close();
+    }
+  }
+
+  /** Hands what a gateway says to whom it is about. */
+  protected hand(text: string, feeds: ReadonlySet<Feed>): void {
+    const said = JSON.parse(text) as Said;
+    if (said.type === "connected" || said.type === "disconnected")
+      for (const feed of feeds) feed.heard(said.type === "connected");
+    else if (said.type === "error") this.#refused(said.problem, feeds);
+    else if ("run" in said) for (const feed of feeds) if (feed.run === said.run) feed.take(said);
+  }
+
+  #refused(problem: Problem & { run?: string }, feeds: ReadonlySet<Feed>): void {
+    const isPassing = problem.status >= 500 || problem.status === 429;
+    for (const feed of feeds)
+      if (feed.run !== problem.run) continue;
+      else if (!isPassing) feed.fail(new ClientError(problem));
+      else
+        setTimeout(() => {
+          if (!this.signal.aborted && feeds.has(feed)) this.begin(feed);
+        }, AGAIN_MS);
+  }
+
+  abstract begin(feed: Feed): void;
 }
 
 /** Over `/v1/live`, opened as a WebSocket. */
-export class SocketLine implements Line {
+export class SocketLine extends AnyLine implements Line {
+  readonly isSocket = true;
   readonly room: number;
   readonly takesMore: boolean;
   readonly #url: string;
-  readonly #admission: Admission | undefined;
   readonly #WebSocket: typeof WebSocket;
-  readonly #gone = new AbortController();
   #socket: WebSocket | undefined;
 
   constructor(url: string, admission: Admission | undefined, Socket: typeof WebSocket) {
+    super(admission);
     this.#url = `${url.replace(/^http/, "ws")}/v1/live`;
-    this.#admission = admission;
     this.#WebSocket = Socket;
     // A ticket is of a hundred runs at the most, and of no others than it was asked for.
     this.room = admission === undefined ? 1_000 : 100;
     this.takesMore = admission === undefined;
   }
 
-  async carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void> {
-    const { signal } = this.#gone;
-    const query =
-      (await this.#admission?.(
-        Array.from(feeds, ({ run }) => run),
-        signal,
-      )) ?? "";
-    if (signal.aborted) return;
-    const socket = new this.#WebSocket(this.#url + query);
-    await new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => {
-        socket.close();
-        resolve();
+  carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void> {
+    return this.during(async () => {
+      const query = await this.admit([...feeds]);
+      if (this.signal.aborted) return;
+      const socket = new this.#WebSocket(this.#url + query);
+      let pings: ReturnType<typeof setInterval> | undefined;
+      await new Promise<void>((resolve) => {
+        this.signal.addEventListener("abort", () => {
+          socket.close();
+          resolve();
+        });
+        socket.onopen = () => {
+          if (this.signal.aborted) return;
+          this.#socket = socket;
+          pings = setInterval(() => this.#say({ type: "ping" }), PING_MS);
+          this.expect(SILENT_MS);
+          opened();
+          for (const feed of feeds) this.#subscribe(feed);
+        };
+        socket.onmessage = ({ data }) => {
+          if (this.signal.aborted) return;
+          this.expect(SILENT_MS);
+          this.hand(String(data), feeds);
+        };
+        socket.onerror = () => {};
+        socket.onclose = () => resolve();
       });
-      socket.onopen = () => {
-        this.#socket = socket;
-        opened();
-        for (const feed of feeds) this.#subscribe(feed);
-      };
-      socket.onmessage = ({ data }) => {
-        if (!signal.aborted && !hand(String(data), feeds)) this.close();
-      };
-      socket.onerror = () => {};
-      socket.onclose = () => resolve();
+      clearInterval(pings);
     });
-    this.#gone.abort();
   }
 
   begin(feed: Feed): void {
@@ -106,10 +189,6 @@ export class SocketLine implements Line {
     this.#say({ type: "unsubscribe", run });
   }
 
-  close(): void {
-    this.#gone.abort();
-  }
-
   #subscribe(feed: Feed): void {
     this.#say({ type: "subscribe", run: feed.run, after: feed.after() });
   }
@@ -119,50 +198,36 @@ export class SocketLine implements Line {
   }
 }
 
-/** A stream says every 15 s that it is alive. */
-const SILENT_MS = 40_000;
-
 /** Over `/v1/live` as Server-Sent Events, where WebSockets do not get through. */
-export class StreamLine implements Line {
+export class StreamLine extends AnyLine implements Line {
+  readonly isSocket = false;
   readonly room = 50;
   readonly takesMore = false;
   readonly #http: Http;
-  readonly #admission: Admission | undefined;
-  readonly #gone = new AbortController();
 
   constructor(http: Http, admission: Admission | undefined) {
+    super(admission);
     this.#http = http;
-    this.#admission = admission;
   }
 
-  async carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void> {
-    const { signal } = this.#gone;
-    const carried = [...feeds];
-    const runs = carried.map(({ run }) => run);
-    const query = new URLSearchParams((await this.#admission?.(runs, signal)) ?? "");
-    for (const run of runs) query.append("run", run);
-    query.set("after", carried.map((feed) => feed.after()).join(","));
-    let timer = setTimeout(() => this.close(), SILENT_MS);
-    try {
+  carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void> {
+    return this.during(async () => {
+      const carried = [...feeds];
+      const query = new URLSearchParams(await this.admit(carried));
+      for (const { run } of carried) query.append("run", run);
+      query.set("after", carried.map((feed) => feed.after()).join(","));
       const headers = { Accept: "text/event-stream" };
-      const response = await this.#http.open(`/v1/live?${query}`, { headers, signal });
+      const response = await this.#http.open(`/v1/live?${query}`, { headers, signal: this.signal });
       if (!response.ok) throw await errorOf(response);
+      this.expect(SILENT_MS);
       opened();
-      if (response.status === 204) {
-        for (const feed of carried) feed.end();
-        return;
-      }
-      for await (const frame of framesOf(response.body!)) {
-        clearTimeout(timer);
-        timer = setTimeout(() => this.close(), SILENT_MS);
-        if (frame !== undefined && !hand(frame.data, feeds)) return;
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      clearTimeout(timer);
-      this.#gone.abort();
-    }
+      if (response.status === 204) for (const feed of carried) feed.end();
+      else
+        for await (const frame of framesOf(response.body!)) {
+          this.expect(SILENT_MS);
+          if (frame !== undefined) this.hand(frame.data, feeds);
+        }
+    });
   }
 
   begin(): void {
@@ -170,8 +235,4 @@ export class StreamLine implements Line {
   }
 
   leave(): void {}
-
-  close(): void {
-    this.#gone.abort();
-  }
 }

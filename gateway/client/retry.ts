@@ -1,6 +1,11 @@
 const FROM_MS = 100;
 const TO_MS = 15_000;
 
+/** For an `Idempotency-Key`. Pages that are not served over TLS have no `crypto.randomUUID`. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** How long to wait before the next try: at random below a ceiling that doubles, so that clients do not come back together. */
 export function backoffMs(failures: number): number {
   const ceiling = Math.min(TO_MS, FROM_MS * 2 ** Math.min(failures, 10));

@@ -1,10 +1,13 @@
 import { afterEvent } from "./fold.ts";
+import { isPassing } from "./http.ts";
 import type { Live } from "./live.ts";
 import { backoffMs, pause } from "./retry.ts";
 import type { Event, Message, Run, Typed, Untyped } from "./types.ts";
 
 /** So many of what each step has emitted are kept: the last ones. */
 const EMITTED = 1_000;
+/** Of a run that cannot be read just now: beside those of each read itself, some minutes in all. */
+const READS = 20;
 
 /** How a run stands, as far as is known. Another object after every change. */
 export interface RunState<W extends Typed = Untyped> {
@@ -14,7 +17,7 @@ export interface RunState<W extends Typed = Untyped> {
   emitted: Readonly<Record<string, readonly unknown[]>>;
   /** `live`: what happens is seen at once; `connecting`: what happens meanwhile follows; `ended`: nothing more comes. */
   connection: "connecting" | "live" | "ended";
-  /** Why it cannot be watched. */
+  /** Why it cannot be watched, or not just now. */
   error: unknown;
 }
 
@@ -33,7 +36,15 @@ export function runStore(live: Live, id: string, read: (signal: AbortSignal) => 
 
   function set(change: Partial<RunState>): void {
     state = { ...state, ...change };
-    for (const listener of [...listeners]) listener();
+    for (const listener of [...listeners])
+      try {
+        listener();
+      } catch (error) {
+        // One that fails is no reason for the others, nor for the watch.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
   }
 
   async function readOften(signal: AbortSignal): Promise<Run> {
@@ -41,7 +52,8 @@ export function runStore(live: Live, id: string, read: (signal: AbortSignal) => 
       try {
         return await read(signal);
       } catch (error) {
-        if (signal.aborted || !isPassing(error)) throw error;
+        if (signal.aborted || !isPassing(error) || failures >= READS) throw error;
+        set({ error });
         await pause(backoffMs(failures), signal);
       }
     }
@@ -74,7 +86,9 @@ export function runStore(live: Live, id: string, read: (signal: AbortSignal) => 
   async function watch(signal: AbortSignal): Promise<void> {
     try {
       const run = await readOften(signal);
-      set({ run });
+      // Whoever came before has seen what was emitted, which is told anew.
+      set({ run, emitted: {}, connection: "connecting", error: undefined });
+      signal.throwIfAborted();
       const leave = await new Promise<() => void>((resolve, reject) => {
         const over = live.watch(id, "0", {
           take: (message) => take(message, signal),
@@ -87,7 +101,7 @@ export function runStore(live: Live, id: string, read: (signal: AbortSignal) => 
         });
       });
       leave();
-      set({ run: await readOften(signal), connection: "ended" });
+      set({ run: await readOften(signal), connection: "ended", error: undefined });
     } catch (error) {
       if (!signal.aborted) set({ error, connection: "ended" });
     }
@@ -109,10 +123,4 @@ export function runStore(live: Live, id: string, read: (signal: AbortSignal) => 
     },
     getSnapshot: () => state,
   };
-}
-
-/** A gateway that cannot be reached, or cannot answer just now, may later. */
-function isPassing(error: unknown): boolean {
-  const { status } = error as { status?: number };
-  return status === undefined || status >= 500 || status === 429;
 }

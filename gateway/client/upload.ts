@@ -1,12 +1,14 @@
 import { ClientError } from "./errors.ts";
-import type { Http } from "./http.ts";
-import { backoffMs, pause } from "./retry.ts";
+import { type Http, isPassing } from "./http.ts";
+import { backoffMs, newKey, pause } from "./retry.ts";
 import type { Uploaded } from "./types.ts";
 
-/** Of a request: small enough to tell how far it is, and to send again. */
+/** Of a request: small enough to tell how far it is. What came of one that broke counts. */
 const PART_BYTES = 4 * 1024 * 1024;
-/** So many failures in a row, between which nothing arrived. */
-const TRIES = 8;
+/** Slower than 7 KB/s a part is not done in time, and what came of it counts. */
+const PART_MS = 600_000;
+/** So many failures in a row, between which nothing arrived: more than a minute. */
+const TRIES = 12;
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 export interface UploadOptions {
@@ -31,33 +33,37 @@ export interface UploadOptions {
  */
 export async function upload(http: Http, file: Blob, options: UploadOptions): Promise<Uploaded> {
   const { signal, onProgress } = options;
+  const { onLocation } = options;
   const location = options.location ?? (await create(http, file, options));
-  if (options.location === undefined) options.onLocation?.(location);
-  let offset = options.location === undefined ? 0 : await offsetOf(http, location, signal);
+  if (options.location === undefined) onLocation?.(location);
+  const asks = { signal, tries: 1 };
+  /** How much the gateway has; undefined while that is not known. */
+  let offset = options.location === undefined ? 0 : undefined;
+  let most = 0;
   for (let failures = 0; ; ) {
-    onProgress?.(offset, file.size);
     try {
-      const response = await http.ask(location, {
-        method: "PATCH",
+      offset ??= offsetIn(await http.ask(location, { ...asks, method: "HEAD", headers: TUS }));
+      if (offset > most) failures = 0;
+      most = Math.max(most, offset);
+      onProgress?.(offset, file.size);
+      const headers = await http.ask(location, {
+        ...{ ...asks, method: "PATCH", answerMs: PART_MS },
         headers: { ...TUS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" },
         body: file.slice(offset, offset + PART_BYTES),
-        ...{ signal, tries: 1 },
       });
-      offset = Number(response.headers.get("upload-offset"));
-      failures = 0;
+      offset = offsetIn(headers);
       if (offset < file.size) continue;
       onProgress?.(offset, file.size);
-      const run = response.headers.get("millrace-run");
-      return { document: response.headers.get("millrace-document")!, ...(run !== null && { run }) };
+      const run = headers.get("millrace-run");
+      return { document: headers.get("millrace-document")!, ...(run !== null && { run }) };
     } catch (error) {
       signal?.throwIfAborted();
-      // 409: the gateway has more, or less, than was thought.
-      const isPassing =
-        !(error instanceof ClientError) || error.status >= 500 || [409, 423, 429].includes(error.status);
       failures += 1;
-      if (!isPassing || failures >= TRIES) throw error;
+      // 409: the gateway has more, or less, than was thought.
+      const isAgain = isPassing(error) || (error instanceof ClientError && error.status === 409);
+      if (!isAgain || failures >= TRIES) throw error;
+      offset = undefined;
       await pause(backoffMs(failures), signal);
-      offset = await offsetOf(http, location, signal);
     }
   }
 }
@@ -68,10 +74,10 @@ async function create(http: Http, file: Blob, { name, type, workflow, signal }: 
     filetype: type || file.type,
     workflow,
   };
-  const response = await http.ask("/v1/uploads", {
+  const headers = await http.ask("/v1/uploads", {
     method: "POST",
     headers: {
-      ...{ ...TUS, "Upload-Length": String(file.size), "Idempotency-Key": crypto.randomUUID() },
+      ...{ ...TUS, "Upload-Length": String(file.size), "Idempotency-Key": newKey() },
       "Upload-Metadata": Object.entries(metadata)
         .filter(([, value]) => value)
         .map(([key, value]) => `${key} ${base64(value!)}`)
@@ -79,12 +85,10 @@ async function create(http: Http, file: Blob, { name, type, workflow, signal }: 
     },
     signal,
   });
-  return new URL(response.headers.get("location")!, `${http.url}/`).pathname;
+  return new URL(headers.get("location")!, `${http.url}/`).pathname;
 }
 
-/** How much the gateway has: all of it, too, when the answer to the last part was lost. */
-async function offsetOf(http: Http, location: string, signal: AbortSignal | undefined): Promise<number> {
-  const { headers } = await http.ask(location, { method: "HEAD", headers: TUS, signal });
+function offsetIn(headers: Headers): number {
   return Number(headers.get("upload-offset"));
 }
 

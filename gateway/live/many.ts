@@ -12,6 +12,17 @@ import { SocketSignals } from "./signals.ts";
 import { type About, LiveSocket } from "./socket.ts";
 import { type StreamOf, streamFor } from "./stream.ts";
 
+/** Why a run cannot be asked for so. */
+function misfitOf(run: string, asked: ClientMessage): ProblemError | undefined {
+  try {
+    checkId(run, "run");
+    check(ofRun, asked, "message");
+    return undefined;
+  } catch (error) {
+    return problemOf(error);
+  }
+}
+
 /** A socket that carries the events of what its client asks for: single runs, until each has ended, workflows, or all. */
 export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   const { millrace, limits } = gateway;
@@ -58,14 +69,19 @@ export function liveEvents(gateway: Gateway, caller: Caller): WSEvents {
   }
 
   function obey(socket: LiveSocket, asked: ClientMessage): void {
+    if (asked.type === "ping") {
+      socket.pong();
+      return;
+    }
     if (asked.type === "signal") {
       signals.take(socket, asked);
       return;
     }
     const { run, workflow } = asked;
-    if (run !== undefined) {
-      checkId(run, "run");
-      check(ofRun, asked, "message");
+    const wrong = run === undefined ? undefined : misfitOf(run, asked);
+    if (wrong !== undefined) {
+      socket.refuse(wrong, { run: run!.slice(0, 64) });
+      return;
     }
     if (workflow !== undefined && !NAME_PATTERN.test(workflow))
       throw new NotFoundError("workflow", workflow.slice(0, 48));

@@ -26,12 +26,19 @@ export const signalMessage = v.strictObject({
 });
 export type SignalMessage = v.InferOutput<typeof signalMessage>;
 
+/** A client asks whether the connection still is one. */
+export const ping = v.strictObject({ type: v.literal("ping") });
+
+/** What the client of a socket of one run says. */
+export const runMessage = v.variant("type", [signalMessage, ping]);
+
 /** What the client of a `/v1/live` socket says. */
 export const clientMessage = v.pipe(
-  v.variant("type", [subscribe, unsubscribe, signalMessage]),
+  v.variant("type", [subscribe, unsubscribe, signalMessage, ping]),
   v.check(
     (message) =>
       message.type === "signal" ||
+      message.type === "ping" ||
       [message.run, message.workflow, message.all].filter((each) => each !== undefined).length === 1,
     "One of run, workflow and all is wanted.",
   ),
@@ -69,6 +76,9 @@ export const resetOfMany = v.strictObject({
   ...{ type: v.literal("reset"), runs: v.array(runSummary), more: v.boolean() },
   ...of,
 });
+
+/** It is. */
+export const pong = v.strictObject({ type: v.literal("pong") });
 
 /** Whether the gateway hears Redis. */
 export const disconnected = v.strictObject({ type: v.literal("disconnected") });

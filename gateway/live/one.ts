@@ -4,7 +4,7 @@ import type { Gateway } from "../context.ts";
 import { problemOf } from "../problem.ts";
 import { CLOSE } from "./close-codes.ts";
 import { hear } from "./hear.ts";
-import { signalMessage } from "./messages.ts";
+import { runMessage } from "./messages.ts";
 import { SocketSignals } from "./signals.ts";
 import { LiveSocket } from "./socket.ts";
 
@@ -30,7 +30,10 @@ export function runEvents(gateway: Gateway, caller: Caller, run: string, after: 
       socket = new LiveSocket(ws, gateway, caller);
       void feed(socket);
     },
-    onMessage: (event) => hear(socket, event.data, signalMessage, (from, asked) => signals.take(from, asked)),
+    onMessage: (event) =>
+      hear(socket, event.data, runMessage, (from, asked) =>
+        asked.type === "ping" ? from.pong() : signals.take(from, asked),
+      ),
     onClose: () => socket?.closed(),
     onError: () => socket?.closed(),
   };

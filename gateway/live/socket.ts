@@ -99,6 +99,11 @@ export class LiveSocket {
     if (!this.signal.aborted) this.#ws.send(JSON.stringify(message));
   }
 
+  /** Answers a client that asks whether the connection still is one; one that does not read sees by the silence. */
+  pong(): void {
+    if (!this.signal.aborted && !this.#isFull()) this.#ws.send(JSON.stringify({ type: "pong" }));
+  }
+
   /** An error that the client is told of. */
   refuse(error: ProblemError, about: About = {}): void {
     if (this.signal.aborted) return;

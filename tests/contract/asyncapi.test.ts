@@ -74,7 +74,7 @@ test("what clients may say is what is described, and nothing else", () => {
   const any = <T>(...usual: T[]) => fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...usual) }, fc.jsonValue());
   const messages = fc.record(
     {
-      type: any("subscribe", "unsubscribe", "signal", "signal"),
+      type: any("subscribe", "unsubscribe", "signal", "signal", "ping"),
       run: any("a"),
       name: any("b"),
       ...{ workflow: any("c"), all: any(true), snapshot: any(true), after: any<unknown>("1", 1, -1, 1.5) },
@@ -106,7 +106,7 @@ test("what clients may say is what is described, and nothing else", () => {
   const same = fc.property(fc.oneof(messages, some, usual), (message) => {
     const isTaken = v.is(clientMessage, message);
     counts[isTaken ? "taken" : "refused"] += 1;
-    const fits = ["subscribe", "unsubscribe", "signal"].filter((name) => payloads().get(name)!(message));
+    const fits = ["subscribe", "unsubscribe", "signal", "ping"].filter((name) => payloads().get(name)!(message));
     expect(fits, JSON.stringify(message)).toEqual(isTaken ? [message.type] : []);
   });
   fc.assert(same, { seed, numRuns: 2_000 });

@@ -233,6 +233,22 @@ describe("many runs over one socket", () => {
     for (const run of runs) gates.open(run);
   });
 
+  test("answers a client that asks whether it is there, and says of which run it was asked what cannot be", async () => {
+    const socket = await live();
+    socket.send({ type: "ping" });
+    await socket.ofType("pong");
+    socket.send({ type: "subscribe", run: "a b" });
+    expect(await socket.ofType("error")).toMatchObject({ problem: { status: 404, run: "a b" } });
+    socket.socket.terminate();
+    const run = await start("held", {});
+    const ofRun = open(run);
+    await ofRun.opened;
+    ofRun.send({ type: "ping" });
+    await ofRun.ofType("pong");
+    gates.open(run);
+    await ofRun.closed;
+  });
+
   test("a message that is too large closes the socket", async () => {
     const socket = await live();
     socket.send("x".repeat(1_001));

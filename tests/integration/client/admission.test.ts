@@ -100,6 +100,29 @@ test("another tenant's run is refused, and one's own beside it is watched all th
   expect(isWhole(await watched)).toBe(true);
 });
 
+test("one run that there is not, among many, is found out, and the others are watched", async () => {
+  const own = createClient({ url: gateway.url, key });
+  const runs = await Promise.all(Array.from({ length: 9 }, () => acme.start("held", {})));
+  const watches = runs.map(({ id }) => all(own.run(id).watch()));
+  await expect(all(own.run("nothing").watch())).rejects.toMatchObject({ status: 404 });
+  for (const { id } of runs) gates.open(id);
+  for (const seen of await Promise.all(watches)) expect(isWhole(seen)).toBe(true);
+});
+
+test("a page that gets no tickets is told so in the end, by the error of who gives them", async () => {
+  const { id } = await acme.start("greet", { name: "Ada" });
+  let asked = 0;
+  const page = createClient({
+    url: gateway.url,
+    ticket: async () => {
+      asked += 1;
+      throw new Error("signed out");
+    },
+  });
+  await expect(all(page.run(id).watch())).rejects.toThrow("signed out");
+  expect(asked).toBe(5);
+});
+
 test("a key that is not known is refused, to who asks and to who watches", async () => {
   const { id } = await acme.start("greet", { name: "Ada" });
   const nobody = createClient({ url: gateway.url, key: "mr_0_0" });

@@ -138,6 +138,26 @@ describe("a watch", () => {
     expect(rest.length).toBeGreaterThan(2_500);
   });
 
+  test("of what is no run, or after what is no place in one, is refused where it is asked for", async () => {
+    expect(() => client.run("")).toThrow(TypeError);
+    expect(() => client.run("a b")).toThrow(TypeError);
+    const run = await client.start("greet", { name: "Ada" });
+    expect(await failure(all(run.watch({ after: "abc" })))).toBeInstanceOf(TypeError);
+  });
+
+  test("ends when its client is closed, and no other begins", async () => {
+    const own = createClient({ url: gateway.url });
+    const run = await own.start("held", {});
+    const result = failure(run.result());
+    const watch = run.watch();
+    await watch.next();
+    own.close();
+    expect(await result).toMatchObject({ message: "The client was closed before the run has ended." });
+    expect(await all(watch)).toEqual(expect.any(Array));
+    expect(await all(run.watch())).toEqual([]);
+    gates.open(run.id);
+  });
+
   test("ends with its signal's reason, and lets go of its connection", async () => {
     await using proxy = await openProxy(gateway.url);
     const own = createClient({ url: proxy.url, transport: "websocket" });
@@ -209,56 +229,46 @@ describe("a store", () => {
     expect(states.some(({ run: at }) => at?.steps.wait?.status === "running")).toBe(true);
   });
 
+  test("that joins a connection which is open is live, and tells who comes back what was emitted once", async () => {
+    const [first, second] = await Promise.all([1, 2].map(() => client.start("held", {})));
+    const [one, two] = [first!.store(), second!.store()];
+    const until = (store: typeof one, met: (state: ReturnType<typeof one.getSnapshot>) => boolean) =>
+      new Promise<() => void>((resolve) => {
+        const unsubscribe = store.subscribe(() => met(store.getSnapshot()) && resolve(unsubscribe));
+      });
+    const leaveOne = await until(one, ({ connection }) => connection === "live");
+    const isTold = ({ connection, emitted }: ReturnType<typeof one.getSnapshot>) =>
+      connection === "live" && emitted.wait !== undefined;
+    (await until(two, isTold))();
+    const leaveTwo = await until(two, isTold);
+    expect(two.getSnapshot().emitted).toEqual({ wait: [{ at: "before" }] });
+    leaveOne();
+    leaveTwo();
+    for (const run of [first!, second!]) gates.open(run.id);
+  });
+
+  test("is let go of by who leaves as soon as something is known", async () => {
+    await using proxy = await openProxy(gateway.url);
+    const own = createClient({ url: proxy.url, transport: "websocket" });
+    const run = await client.start("held", {});
+    const store = own.run(run.id).store();
+    await new Promise<void>((resolve) => {
+      const unsubscribe = store.subscribe(() => {
+        if (store.getSnapshot().run === undefined) return;
+        unsubscribe();
+        resolve();
+      });
+    });
+    gates.open(run.id);
+    await run.result();
+    expect(store.getSnapshot()).toMatchObject({ connection: "connecting", run: { id: run.id } });
+  });
+
   test("says why it cannot", async () => {
     const store = client.run("nothing").store();
     await new Promise<void>((resolve) => {
       store.subscribe(() => store.getSnapshot().connection === "ended" && resolve());
     });
     expect(store.getSnapshot().error).toMatchObject({ status: 404 });
-  });
-});
-
-describe("a file", () => {
-  test("is uploaded with progress, and starts a run", async () => {
-    const text = "All work and no play makes a dull text. ".repeat(250_000);
-    const told: number[] = [];
-    const file = new File([text], "päper.txt", { type: "text/plain" });
-    const { document, run } = await client.upload(file, {
-      workflow: "measure",
-      onProgress: (sent, total) => told.push(sent / total),
-    });
-    expect(document).toMatch(/^[0-9a-f]+$/);
-    expect(told[0]).toBe(0);
-    expect(told.at(-1)).toBe(1);
-    expect(told.length).toBeGreaterThan(3);
-    expect(await client.run(run!).result()).toEqual({ bytes: text.length });
-    const { input } = await client.run(run!).get();
-    expect(input).toMatchObject({ document: { id: document, name: "päper.txt" } });
-  });
-
-  test("goes on where it was when connections are cut", async () => {
-    await using proxy = await openProxy(gateway.url);
-    const own = createClient({ url: proxy.url });
-    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
-    const file = new Blob(
-      Array.from({ length: 400 }, () => bytes),
-      { type: "text/plain" },
-    );
-    let cuts = 0;
-    const { document } = await own.upload(file, {
-      name: "large.bin",
-      type: "application/octet-stream",
-      onProgress() {
-        if (cuts < 5) cuts += proxy.cut() > 0 ? 1 : 0;
-      },
-    });
-    expect(cuts).toBe(5);
-    const response = await fetch(`${gateway.url}/v1/documents/${document}`);
-    expect((await response.arrayBuffer()).byteLength).toBe(400 * 65_536);
-  });
-
-  test("that is refused says so at once", async () => {
-    const file = new Blob(["no PDF"], { type: "application/pdf" });
-    expect(await failure(client.upload(file, { name: "a.pdf" }))).toMatchObject({ name: "ClientError", status: 415 });
   });
 });

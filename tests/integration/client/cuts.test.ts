@@ -33,7 +33,7 @@ afterAll(() => gateway.close());
 
 describe.each([
   ["websocket", CUTS],
-  ["sse", CUTS / 4],
+  ["sse", CUTS / 5],
 ] as const)("by %s", (transport, cuts) => {
   test(`the connection is cut ${cuts} times while ${RUNS} runs move, and each watcher sees all, once and in order`, async () => {
     isOver = false;

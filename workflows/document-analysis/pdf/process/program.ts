@@ -8,12 +8,16 @@ import { openPdf } from "../open.ts";
 import { Refusal } from "../refusal.ts";
 import type { Message } from "./messages.ts";
 
+/** One that is longer was not written by a person. */
+const LONGEST_TITLE = 1_000;
+
 const [size = 0, memory = 0, parent = 0] = process.argv.slice(2).map(Number);
 
 try {
   const [bytes] = await Promise.all([received(), watched()]);
   const pdf = await openPdf(bytes);
-  await say({ pageCount: pdf.pageCount, ...(pdf.title && { title: pdf.title }), warnings: pdf.warnings });
+  const title = pdf.title?.slice(0, LONGEST_TITLE);
+  await say({ pageCount: pdf.pageCount, ...(title && { title }), warnings: pdf.warnings });
   for (let page = 1; page <= pdf.pageCount; page += 1) {
     const lines = await pdf.lines(page);
     const heading = page === 1 ? headingOf(lines) : undefined;

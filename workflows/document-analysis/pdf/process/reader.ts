@@ -36,6 +36,7 @@ export async function readPdf(
   signal: AbortSignal,
   ms: number = LIMITS.parserMs,
 ): Promise<PdfReading> {
+  if (signal.aborted) await body.cancel();
   const parser = new Parser(size, signal, ms);
   try {
     await parser.send(body);
@@ -60,6 +61,7 @@ class Parser {
   readonly #ms: number;
   readonly #kill = () => void this.#child.kill("SIGKILL");
   #output = "";
+  #isOutOfMemory = false;
 
   constructor(size: number, signal: AbortSignal, ms: number) {
     signal.throwIfAborted();
@@ -77,7 +79,10 @@ class Parser {
       child.once("close", (code, killedBy) => resolve(killedBy ?? `exit code ${code}`));
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      this.#output = (this.#output + text).slice(-KEPT_OUTPUT);
+      this.#output += text;
+      // What says so may stand far from the end: engines print where they were after it.
+      this.#isOutOfMemory ||= OUT_OF_MEMORY.test(this.#output);
+      this.#output = this.#output.slice(-KEPT_OUTPUT);
     });
     // Its end may close the pipe before all is sent: `next` says why it ended.
     child.stdin.on("error", () => undefined);
@@ -87,11 +92,15 @@ class Parser {
 
   async send(body: ReadableStream<Uint8Array>): Promise<void> {
     let lost: unknown;
-    const source = Readable.from(body);
-    source.once("error", (error) => {
-      lost = error;
-    });
-    await pipeline(source, this.#child.stdin!).catch(() => undefined);
+    async function* read(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* body as unknown as AsyncIterable<Uint8Array>;
+      } catch (error) {
+        lost = error;
+        throw error;
+      }
+    }
+    await pipeline(Readable.from(read()), this.#child.stdin!).catch(() => undefined);
     if (lost !== undefined) throw this.#signal.aborted ? this.#signal.reason : lost;
   }
 
@@ -130,7 +139,7 @@ class Parser {
 
   async #failure(): Promise<Error> {
     const how = await this.#ended;
-    if (OUT_OF_MEMORY.test(this.#output))
+    if (this.#isOutOfMemory)
       return new FatalError(
         `The PDF takes more than ${Math.round(this.#memory / MB)} MB of memory to be read. It may have been made to exhaust it.`,
         { code: "too_much_memory" },
