@@ -8,8 +8,8 @@ import { leftovers, rawRedis, redisUrl } from "../redis.ts";
  */
 const STAYS = [
   /^\{[^}]+\}:(?:meta|graphs|tenants|retention|config|generations|broadcast|retired)$/,
-  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers|subscriptions)$/,
-  /^\{[^}]+\}:(?:once|dedupe|usage|ends|api-key|api-keys|operation):?.*$/,
+  /^\{[^}]+\}:(?:heard:.+|step:.+|slots:.+|workers|beats|clock|sweep|reconciler|lanes|paused|timers|subscriptions)$/s,
+  /^\{[^}]+\}:(?:once|dedupe|usage|ends|api-key|api-keys|operation):?.*$/s,
 ];
 
 /** Deletes all that the API shows or that was told to be made, and says what is there then that should not be. */
