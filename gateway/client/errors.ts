@@ -1,6 +1,6 @@
 import type { ErrorRecord, Problem } from "./types.ts";
 
-/** The gateway refused. `code` is what to tell errors apart by, such as `not-found`, `scope`, `rate_limited`. */
+/** The gateway refused. `code` is what to tell errors apart by, such as `not-found` and `invalid-input`. */
 export class ClientError extends Error {
   override readonly name = "ClientError";
   readonly status: number;

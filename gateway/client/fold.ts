@@ -2,7 +2,7 @@ import type { Event, Run, Step } from "./types.ts";
 
 type Steps = Record<string, Step<unknown>>;
 /** What the data of events may say, which only some of them do. */
-type Said = Partial<Pick<Step<unknown>, "progress" | "message" | "error" | "waitingFor">>;
+type Said = Partial<Pick<Step<unknown>, "progress" | "message" | "error">>;
 
 /** The run after an event. What a step or the run came to is in no event: it is read once the run has ended. */
 export function afterEvent(run: Run, event: Event): Run {

@@ -3,9 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { Workflow } from "../../engine/workflow.ts";
 import { block, code, readMarkdown, table } from "../support/markdown.ts";
-import { startFile, startProgram } from "../support/process.ts";
+import { startFile } from "../support/process.ts";
 import { redisUrl } from "../support/redis.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
+import { typeCheck } from "../support/type-check.ts";
 
 const readme = await readMarkdown("README.md");
 
@@ -45,8 +46,5 @@ test("the table of shapes has the methods of definitions, and examples that ther
 test("the shapes have the types that they say", async () => {
   const dir = await temporaryDir();
   await writeFile(`${dir}/shapes.ts`, block(readme, "ts shapes.ts"));
-  await writeFile(`${dir}/tsconfig.json`, JSON.stringify({ extends: `${ROOT}tsconfig.json`, include: ["*.ts"] }));
-  const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
-  const checked = startProgram(process.execPath, tsc);
-  expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
+  expect(await typeCheck(dir)).toEqual([{ code: 0, signal: null }, ""]);
 });

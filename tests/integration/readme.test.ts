@@ -10,9 +10,10 @@ import { shipped } from "../../workflows/index.ts";
 import { madePdf } from "../support/analysis.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { block, type Markdown, readMarkdown } from "../support/markdown.ts";
-import { missing, RUNTIMES, type StartedProcess, startFile, startProgram } from "../support/process.ts";
+import { missing, RUNTIMES, type StartedProcess, startFile } from "../support/process.ts";
 import { freshNamespace, redisUrl } from "../support/redis.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
+import { typeCheck } from "../support/type-check.ts";
 
 const execute = promisify(execFile);
 const ADDRESS = "http://localhost:8787";
@@ -94,11 +95,7 @@ describe("the first workflow", () => {
   });
 
   test("has the types that it says, and so have the others", async () => {
-    const config = { extends: `${ROOT}tsconfig.json`, include: ["*.ts"] };
-    await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
-    const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
-    const checked = startProgram(process.execPath, tsc);
-    expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
+    expect(await typeCheck(dir)).toEqual([{ code: 0, signal: null }, ""]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Scope } from "../../../engine/index.ts";
 import { type Client, createClient, type Message } from "../../../gateway/client/index.ts";
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
 import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
+import { all } from "../../support/watched.ts";
 
 const { workflows, gates } = gatewayWorkflows();
 let gateway: TestGateway;
@@ -25,11 +26,6 @@ afterAll(async () => {
   await gateway.close();
 });
 
-async function all(messages: AsyncIterable<Message>): Promise<Message[]> {
-  const seen: Message[] = [];
-  for await (const message of messages) seen.push(message);
-  return seen;
-}
 const isWhole = (seen: Message[]) => seen.every(({ seq }, i) => seq === i + 1) && seen.at(-1)?.type === "run.completed";
 
 test.each(["websocket", "sse"] as const)(

@@ -5,6 +5,7 @@ import { type Client, ClientError, createClient, type Message, RunError } from "
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
 import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
 import { openProxy } from "../../support/proxy.ts";
+import { all } from "../../support/watched.ts";
 
 const { workflows, gates, broken } = gatewayWorkflows();
 const sum = workflow("sum", { input: v.object({ numbers: v.array(v.number()) }) })
@@ -34,11 +35,6 @@ afterAll(async () => {
   await gateway.close();
 });
 
-async function all(messages: AsyncIterable<Message>): Promise<Message[]> {
-  const seen: Message[] = [];
-  for await (const message of messages) seen.push(message);
-  return seen;
-}
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => undefined,

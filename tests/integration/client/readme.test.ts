@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { workflow } from "../../../engine/index.ts";
 import { startGateway, type TestGateway } from "../../support/gateway.ts";
 import { block, readMarkdown } from "../../support/markdown.ts";
-import { missing, RUNTIMES, startFile, startProgram } from "../../support/process.ts";
+import { missing, RUNTIMES, startFile } from "../../support/process.ts";
 import { ROOT, temporaryDir } from "../../support/run.ts";
+import { typeCheck } from "../../support/type-check.ts";
 
 /** As the README's, which has no more to do with this than its type. */
 const greet = workflow("greet", { input: v.object({ name: v.string() }) })
@@ -42,9 +43,5 @@ for (const runtime of RUNTIMES)
   });
 
 test("the README's clients have the types that they say", async () => {
-  const config = { extends: `${ROOT}tsconfig.json`, include: ["*.ts"] };
-  await writeFile(`${dir}/tsconfig.json`, JSON.stringify(config));
-  const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "--noEmit", "--project", `${dir}/tsconfig.json`];
-  const checked = startProgram(process.execPath, tsc);
-  expect([await checked.exited, checked.output()]).toEqual([{ code: 0, signal: null }, ""]);
+  expect(await typeCheck(dir)).toEqual([{ code: 0, signal: null }, ""]);
 }, 60_000);
