@@ -15,6 +15,8 @@ export interface AttemptSetting {
   memory: Memory;
   /** Renews the leases of this worker. */
   beat(): Promise<void>;
+  /** Called when the step is at work, so that its start is told soon, if not by its end. */
+  atWork(attempt: Attempt): void;
   /** Called when the commit of an attempt's events was refused. */
   lost(attempt: Attempt): Promise<void>;
 }

@@ -38,7 +38,8 @@ export class Attempt extends AttemptIdentity implements StepContext {
   #startTold: boolean;
   /** Whether it is the step's turn at all is still to be found out: until then it has not started. */
   #undecided: boolean;
-  #toldTooSoon = false;
+  /** Its input is still to be read: until then its start is not worth a commit of its own. */
+  #reads: boolean;
   #batch = 0;
   #events: string[] = [];
   #buffered = 0;
@@ -61,6 +62,8 @@ export class Attempt extends AttemptIdentity implements StepContext {
     const { step, gate } = entry.stream;
     const isConditional = step.when !== undefined && entry.wake === undefined && entry.item === undefined;
     this.#undecided = (gate === "before" && !isUndo(entry)) || (isConditional && gate === undefined);
+    const isPlain = gate === undefined && entry.wake === undefined && entry.item === undefined;
+    this.#reads = isPlain && entry.input === "";
   }
 
   /** What its events are about. */
@@ -193,16 +196,21 @@ export class Attempt extends AttemptIdentity implements StepContext {
     return this.#over;
   }
 
-  /** It is the step's turn: its condition, if it has one, holds. */
+  /** A worker has it in hand: where nothing is still to be found out or read, it is at work. */
+  begin(): void {
+    if (!this.#undecided && !this.#reads) this.#setting.atWork(this);
+  }
+
+  /** It is the step's turn: its input is there, and its condition, if it has one, holds. */
   taken(): void {
-    this.#undecided = false;
-    if (this.#toldTooSoon) this.tellStart();
+    if (!this.#undecided && !this.#reads) return;
+    this.#undecided = this.#reads = false;
+    this.#setting.atWork(this);
   }
 
   /** Tells that the attempt has started, if that has not been told with something else. */
   tellStart(): void {
-    if (this.#undecided) this.#toldTooSoon = true;
-    else if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
+    if (!this.#startTold && !this.#over && this.#telling === undefined) this.#tell();
   }
 
   /** Nothing that the handler says from here on is told. */

@@ -5,7 +5,7 @@ import { FatalError, InvalidInputError, NotFoundError } from "./errors.ts";
 export const INLINE_LIMIT = 32_768;
 
 /** Values whose JSON is longer than this, in characters, are read from the run instead of travelling in an entry. */
-const ENTRY_LIMIT = 256;
+const ENTRY_LIMIT = 2_048;
 
 /** No JSON begins with it, so it marks a value that is in the blob store. */
 const BLOB_MARK = "@";

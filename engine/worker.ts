@@ -30,8 +30,8 @@ export type { WorkerOptions };
 
 const log = logger("worker");
 
-/** How long a start of an attempt may stay untold: a shorter attempt tells it together with its end. */
-const TELL_START_MS = 5;
+/** A start of an attempt is told once it is between one and two of these old: a shorter attempt tells it together with its end. */
+const TELL_START_MS = 3;
 /** How long what is left is given to be stored once the handlers are done. */
 const LAST_COMMITS_MS = 5_000;
 
@@ -50,7 +50,9 @@ export class Worker {
   readonly #internals: ReturnType<typeof internalsOf>;
   readonly #setting: AttemptSetting;
   readonly #working = new Set<Promise<void>>();
-  #untold: Attempt[] = [];
+  /** Those that are at work since starts were told last, and since the time before that. */
+  #begun: Attempt[] = [];
+  #begunBefore: Attempt[] = [];
   #telling: ReturnType<typeof setTimeout> | undefined;
   #started: Promise<void> | undefined;
   #stopping = false;
@@ -92,7 +94,7 @@ export class Worker {
     this.#executor = new Executor(parts, committer, wake, observer);
     const lost = (attempt: Attempt) => abortLost(attempt, store);
     this.#setting = {
-      ...{ committer, blobs, env, config, cache, lost },
+      ...{ committer, blobs, env, config, cache, lost, atWork: (attempt) => this.#atWork(attempt) },
       memory: { store: new MemoStore(client, (run) => store.partitionKeys(run), consumer), values, lost },
       beat: async () => void (await Promise.all(this.#partitions.map(({ heartbeat }) => heartbeat.beat()))),
     };
@@ -197,8 +199,7 @@ export class Worker {
   }
 
   #run(attempt: Attempt): Promise<Reply | undefined> {
-    this.#untold.push(attempt);
-    this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+    attempt.begin();
     return this.#executor.run(attempt, () => this.#held.freeSlot(attempt));
   }
 
@@ -231,10 +232,16 @@ export class Worker {
     this.#working.add(tracked);
   }
 
+  #atWork(attempt: Attempt): void {
+    this.#begun.push(attempt);
+    this.#telling ??= setTimeout(() => this.#tellStarts(), TELL_START_MS);
+  }
+
   #tellStarts(): void {
-    this.#telling = undefined;
-    const untold = this.#untold;
-    this.#untold = [];
+    const untold = this.#begunBefore;
+    this.#begunBefore = this.#begun;
+    this.#begun = [];
+    this.#telling = this.#begunBefore.length === 0 ? undefined : setTimeout(() => this.#tellStarts(), TELL_START_MS);
     for (const attempt of untold) attempt.tellStart();
   }
 

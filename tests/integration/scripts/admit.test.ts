@@ -31,7 +31,7 @@ describe("admit", () => {
   });
 
   test("a large input is not carried in the entry", async () => {
-    const input = JSON.stringify("x".repeat(300));
+    const input = JSON.stringify("x".repeat(3_000));
     await bench.store.admit({
       id: bench.run,
       graph: { workflow: "w", version: 2, steps: [{ name: "s", after: [] }] },

@@ -106,7 +106,7 @@ describe("commit of an end", () => {
   });
 
   test("completed with a large output: the next entry does not carry it", async () => {
-    const output = JSON.stringify("x".repeat(300));
+    const output = JSON.stringify("x".repeat(3_000));
     const changed = await change({ startedAgoMs: 0, end: { kind: "complete", output } });
     expect(changed["step:two@1:b"]).toEqual(["E1 run=RUN tenant=default input="]);
     expect(changed["run:RUN"]).toMatchObject({ "output:a": output });
