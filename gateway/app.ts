@@ -42,6 +42,7 @@ import { workflowOperations } from "./routes/workflows.ts";
 import { traced } from "./trace.ts";
 import { tusProtocol } from "./uploads/protocol.ts";
 
+/** What a gateway works with. */
 export interface AppDeps {
   millrace: Millrace;
   /** The runtime's own, by its entry. */
