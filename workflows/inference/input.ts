@@ -137,4 +137,3 @@ export const inferenceInput: v.GenericSchema<InferenceInput> = v.pipe(
     ["system"],
   ),
 );
-

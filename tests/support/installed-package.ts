@@ -1,0 +1,49 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { promisify } from "node:util";
+import { ROOT } from "./run.ts";
+
+const execute = promisify(execFile);
+
+export interface InstalledPackage {
+  tarball: string;
+  /** An empty project that has installed it. */
+  dir: string;
+  remove(): Promise<void>;
+}
+
+/**
+ * The package as strangers have it: built, packed, and installed by npm. Outside the checkout, where no package of its own
+ * could stand in for one that the package does not ask for.
+ */
+export async function installPackage(): Promise<InstalledPackage> {
+  const home = await mkdtemp(`${tmpdir()}/millrace-package-`);
+  const dir = `${home}/project`;
+  const built = `${home}/built`;
+  await execute(process.execPath, [`${ROOT}bin/build.mjs`, built]);
+  const { stdout } = await execute("npm", ["pack", "--json", built], { cwd: home });
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
+  await mkdir(dir);
+  await writeFile(`${dir}/package.json`, JSON.stringify({ name: "project", private: true, type: "module" }));
+  await copyPackages(dir);
+  await npmInstall(`${home}/${filename}`, dir);
+  return { tarball: `${home}/${filename}`, dir, remove: () => rm(home, { recursive: true, force: true }) };
+}
+
+/** What npm finds there it does not download; what nothing asks for it takes away. */
+async function copyPackages(dir: string): Promise<void> {
+  const installed = JSON.parse(await readFile(`${ROOT}node_modules/.package-lock.json`, "utf8")) as {
+    packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>;
+  };
+  for (const [path, { dev, optional, devOptional }] of Object.entries(installed.packages))
+    if (!dev && !optional && !devOptional) {
+      const from = `${ROOT}${path}`;
+      await cp(from, `${dir}/${path}`, { recursive: true, filter: (each) => !each.startsWith(`${from}/node_modules`) });
+    }
+}
+
+async function npmInstall(tarball: string, cwd: string): Promise<void> {
+  const quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
+  await execute("npm", ["install", "--prefer-offline", ...quiet, tarball], { cwd });
+}
