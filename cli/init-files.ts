@@ -12,6 +12,8 @@ interface Project {
   versions: Versions;
 }
 
+const NODE_TYPES = "^24.0.0";
+
 /** What one types in a new project. */
 export const COMMANDS: Record<RuntimeName, { install: string; start: string; test: string }> = {
   node: { install: "npm install", start: "npm start", test: "npm test" },
@@ -84,7 +86,7 @@ function nodeFiles({ name, runtime, versions }: Project): Record<string, string>
     // The sources run as they are.
     ...(isBun ? {} : { engines: { node: ">=22.18" } }),
     dependencies: { ...versions },
-    devDependencies: { ...(isBun ? { "@types/bun": "^1.4.0" } : { "@types/node": "^24.0.0" }), typescript: "^7.0.0" },
+    devDependencies: { ...(isBun ? { "@types/bun": "^1.4.0" } : { "@types/node": NODE_TYPES }), typescript: "^7.0.0" },
   };
   const tsconfig = {
     compilerOptions: {
@@ -105,12 +107,14 @@ function nodeFiles({ name, runtime, versions }: Project): Record<string, string>
 }
 
 function denoJson({ versions }: Project): object {
+  // The types of what Millrace uses refer to those of Node.
+  const packages = { ...versions, "@types/node": NODE_TYPES };
   return {
     tasks: {
       start: "deno run --allow-all npm:millrace dev --workflows greet.ts",
       test: "deno test --allow-all",
     },
-    imports: Object.fromEntries(Object.entries(versions).map(([name, range]) => [name, `npm:${name}@${range}`])),
+    imports: Object.fromEntries(Object.entries(packages).map(([name, range]) => [name, `npm:${name}@${range}`])),
     // Millrace starts processes by the path of a file, so its files have to be there.
     nodeModulesDir: "manual",
   };

@@ -24,7 +24,7 @@ export function addInitCommand(init: Command): void {
  * @returns what to do next, in lines
  * @throws UsageError for a folder that has something in it, or a path that can be none; CommandError if it cannot be written
  */
-export async function initProject(dir: string, runtime: RuntimeName): Promise<string> {
+async function initProject(dir: string, runtime: RuntimeName): Promise<string> {
   const path = resolve(dir);
   await emptyFolder(path, dir);
   const files = projectFiles({ name: nameOf(path), runtime, versions: await versions() });

@@ -8,7 +8,7 @@ const execute = promisify(execFile);
 
 export interface InstalledPackage {
   tarball: string;
-  /** An empty project that has installed it. */
+  /** A project that has installed it, and beside it Node's types. */
   dir: string;
   remove(): Promise<void>;
 }
@@ -25,11 +25,16 @@ export async function installPackage(): Promise<InstalledPackage> {
   const { stdout } = await execute("npm", ["pack", "--json", built], { cwd: home });
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
   await mkdir(dir);
-  await writeFile(`${dir}/package.json`, JSON.stringify({ name: "project", private: true, type: "module" }));
+  const { devDependencies } = JSON.parse(await readFile(`${ROOT}package.json`, "utf8"));
+  const types = { "@types/node": devDependencies["@types/node"] };
+  const project = { name: "project", private: true, type: "module", devDependencies: types };
+  await writeFile(`${dir}/package.json`, JSON.stringify(project));
   await copyPackages(dir);
   await npmInstall(`${home}/${filename}`, dir);
   return { tarball: `${home}/${filename}`, dir, remove: () => rm(home, { recursive: true, force: true }) };
 }
+
+const OF_TYPES = ["node_modules/@types/node", "node_modules/undici-types"];
 
 /** What npm finds there it does not download; what nothing asks for it takes away. */
 async function copyPackages(dir: string): Promise<void> {
@@ -37,7 +42,7 @@ async function copyPackages(dir: string): Promise<void> {
     packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>;
   };
   for (const [path, { dev, optional, devOptional }] of Object.entries(installed.packages))
-    if (!dev && !optional && !devOptional) {
+    if ((!dev && !optional && !devOptional) || OF_TYPES.includes(path)) {
       const from = `${ROOT}${path}`;
       await cp(from, `${dir}/${path}`, { recursive: true, filter: (each) => !each.startsWith(`${from}/node_modules`) });
     }
