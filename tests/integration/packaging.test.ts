@@ -32,6 +32,17 @@ console.log(status, output.pageCount, output.dates[0].date);
 await worker.stop();
 await millrace.close();
 `;
+const GATEWAY = `
+import { connect } from "millrace";
+import { createApp, keyDoor } from "millrace/gateway";
+
+const [, , namespace] = process.argv;
+const millrace = await connect({ url: process.env.REDIS_URL, namespace, workflows: [] });
+const upgradeWebSocket = () => (c) => c.text("No sockets here.", 426);
+const app = createApp({ millrace, door: keyDoor(millrace.access), upgradeWebSocket });
+console.log((await app.request("/livez")).status, (await app.request("/v1/runs")).status);
+await millrace.close();
+`;
 
 let installed: InstalledPackage;
 let redis: PrivateRedis;
@@ -45,6 +56,7 @@ beforeAll(async () => {
   const { dir } = installed;
   await writeFile(`${dir}/first.ts`, block(await readMarkdown("README.md"), "ts first.ts"));
   await writeFile(`${dir}/analyse.mjs`, ANALYSE);
+  await writeFile(`${dir}/gateway.mjs`, GATEWAY);
   await writeFile(`${dir}/paper.pdf`, madePdf(PAPER));
 }, 180_000);
 afterAll(async () => {
@@ -143,6 +155,11 @@ describe.each(RUNTIMES)("under %s", (runtime) => {
       const program = run(runtime, "first.ts");
       expect(await program.exited).toEqual(ENDED);
       expect(program.output()).toMatch(/^7 run\.completed\nHello Ada, your name has 3 letters\.$/m);
+    });
+
+    test("has what a gateway of one's own is made of", async () => {
+      const program = run(runtime, "gateway.mjs", `gateway-${runtime}`);
+      expect([await program.exited, program.output()]).toEqual([ENDED, "200 401\n"]);
     });
 
     test("reads a PDF in a process of its own", async () => {
