@@ -112,7 +112,8 @@ function denoJson({ versions }: Project): object {
   return {
     tasks: {
       start: "deno run --allow-all npm:millrace dev --workflows greet.ts",
-      test: "deno test --allow-all",
+      test: "deno test --allow-all --no-check",
+      typecheck: "deno check",
     },
     imports: Object.fromEntries(Object.entries(packages).map(([name, range]) => [name, `npm:${name}@${range}`])),
     // Millrace starts processes by the path of a file, so its files have to be there.
