@@ -1,6 +1,6 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type PrivateRedis, startPrivateRedis } from "../../engine/redis/private/index.ts";
 import { madePdf } from "../support/analysis.ts";
 import { type InstalledPackage, installPackage } from "../support/installed-package.ts";
@@ -8,6 +8,9 @@ import { block, readMarkdown } from "../support/markdown.ts";
 import { type Ended, missing, RUNTIMES, type Runtime, type StartedProcess, startProgram } from "../support/process.ts";
 import { ROOT, temporaryDir } from "../support/run.ts";
 import { runtimePaths } from "../support/runtime-path.ts";
+
+// Compilers and package managers have their own pace.
+vi.setConfig({ testTimeout: 90_000 });
 
 const ENDED: Ended = { code: 0, signal: null };
 const PAPER = "BT /F1 12 Tf 50 700 Td (The bridge was built on 3 May 1894.) Tj ET";

@@ -19,36 +19,48 @@ export interface InstalledPackage {
  */
 export async function installPackage(): Promise<InstalledPackage> {
   const home = await mkdtemp(`${tmpdir()}/millrace-package-`);
-  const dir = `${home}/project`;
+  const remove = () => rm(home, { recursive: true, force: true });
+  try {
+    const dir = `${home}/project`;
+    const [tarball] = await Promise.all([packedIn(home), makeProject(dir)]);
+    const quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
+    await execute("npm", ["install", "--offline", ...quiet, tarball], { cwd: dir });
+    return { tarball, dir, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function packedIn(home: string): Promise<string> {
   const built = `${home}/built`;
   await execute(process.execPath, [`${ROOT}bin/build.mjs`, built]);
   const { stdout } = await execute("npm", ["pack", "--json", built], { cwd: home });
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-  await mkdir(dir);
+  return `${home}/${filename}`;
+}
+
+async function makeProject(dir: string): Promise<void> {
   const { devDependencies } = JSON.parse(await readFile(`${ROOT}package.json`, "utf8"));
   const types = { "@types/node": devDependencies["@types/node"] };
   const project = { name: "project", private: true, type: "module", devDependencies: types };
+  await mkdir(dir);
   await writeFile(`${dir}/package.json`, JSON.stringify(project));
   await copyPackages(dir);
-  await npmInstall(`${home}/${filename}`, dir);
-  return { tarball: `${home}/${filename}`, dir, remove: () => rm(home, { recursive: true, force: true }) };
 }
 
 const OF_TYPES = ["node_modules/@types/node", "node_modules/undici-types"];
 
-/** What npm finds there it does not download; what nothing asks for it takes away. */
+/** What npm finds there it does not ask the registry for; what nothing asks for it takes away. */
 async function copyPackages(dir: string): Promise<void> {
   const installed = JSON.parse(await readFile(`${ROOT}node_modules/.package-lock.json`, "utf8")) as {
     packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>;
   };
+  // Without the links to its commands a package counts as broken.
+  await cp(`${ROOT}node_modules/.bin`, `${dir}/node_modules/.bin`, { recursive: true, verbatimSymlinks: true });
   for (const [path, { dev, optional, devOptional }] of Object.entries(installed.packages))
     if ((!dev && !optional && !devOptional) || OF_TYPES.includes(path)) {
       const from = `${ROOT}${path}`;
       await cp(from, `${dir}/${path}`, { recursive: true, filter: (each) => !each.startsWith(`${from}/node_modules`) });
     }
-}
-
-async function npmInstall(tarball: string, cwd: string): Promise<void> {
-  const quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
-  await execute("npm", ["install", "--prefer-offline", ...quiet, tarball], { cwd });
 }
