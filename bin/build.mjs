@@ -49,10 +49,10 @@ function withBuiltUrls(text) {
 
 /** What the package says of itself: the checkout's own words, but for what only a checkout has or does. */
 function published({ exports, ...checkout }) {
-  const { name, version, description, keywords, license, type, dependencies } = checkout;
+  const { name, version, description, license, type, dependencies } = checkout;
   const { peerDependencies, peerDependenciesMeta } = checkout;
   return {
-    ...{ name, version, description, keywords, license, type },
+    ...{ name, version, description, license, type },
     engines: { node: ">=22" },
     bin: { millrace: "./cli/main.js" },
     exports: Object.fromEntries(Object.entries(exports).map(([entry, source]) => [entry, builtEntry(source)])),
