@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import type { AnyWorkflow } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
-
-const SHIPPED = fileURLToPath(new URL("../workflows/index.ts", import.meta.url));
 
 /**
  * The definitions that some modules export: by any name, as default, or in arrays.
@@ -13,8 +11,8 @@ const SHIPPED = fileURLToPath(new URL("../workflows/index.ts", import.meta.url))
  * @throws UsageError for a module that is absent, cannot be loaded or exports no definition
  */
 export async function loadDefinitions(paths: readonly string[]): Promise<AnyWorkflow[]> {
-  const modules = paths.length === 0 ? [SHIPPED] : paths;
-  const found = await Promise.all(modules.map((path) => definitionsIn(path)));
+  if (paths.length === 0) return (await import("../workflows/index.ts")).shipped;
+  const found = await Promise.all(paths.map((path) => definitionsIn(path)));
   // A definition is often exported both by its name and in a list.
   return [...new Set(found.flat())];
 }

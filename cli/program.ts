@@ -4,6 +4,7 @@ import { type Limits, parseLimit } from "../gateway/limits.ts";
 import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { addInitCommand } from "./init.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import type { KeysCommand } from "./keys.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
@@ -94,6 +95,7 @@ export function makeProgram(actions: Actions): Command {
   addSubscriptions(program.command("subscriptions"), actions.subscriptions);
   addOperatorCommands(program, actions);
   addKeyCommands(program.command("keys"), actions.keys);
+  addInitCommand(program.command("init"));
   return program;
 }
 

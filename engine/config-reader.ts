@@ -15,6 +15,7 @@ export interface ConfigReader {
   flag(name: string, options?: FlagOptions): boolean;
 }
 
+/** How a flag is read. */
 export interface FlagOptions {
   /** Where the key has no value, or none that is a flag, or a share and there is no unit. Default false. */
   default?: boolean;

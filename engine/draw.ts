@@ -11,6 +11,7 @@ export interface Draw {
   readonly random: Uint8Array<ArrayBuffer>;
 }
 
+/** Draws by the time and the random numbers of this machine. */
 export function newDraw(): Draw {
   return { id: newId(), random: crypto.getRandomValues(new Uint8Array(BYTES)) };
 }

@@ -37,6 +37,7 @@ import type {
 } from "./views.ts";
 import type { AnyWorkflow } from "./workflow.ts";
 
+/** Which Redis, which workflows, and how they are used. */
 export interface ConnectOptions {
   /** `redis://` or `rediss://`, with one server or several, or `redis+sentinel://`. */
   url: string;
@@ -66,6 +67,7 @@ export interface ConnectOptions {
  */
 export type Traced = Partial<TraceContext>;
 
+/** How a run is started, whose it is, and how it is found. */
 export interface StartOptions extends StartTerms, Traced {
   tenant?: string;
   /** Kept with the run and shown with it. */
@@ -79,6 +81,7 @@ export interface StartOptions extends StartTerms, Traced {
   idempotency?: { scope: string; key: string; digest: string };
 }
 
+/** From where an ended run is run anew, and with what. */
 export interface RerunOptions extends Traced {
   /** The step to begin from: it and all that comes after it is run anew. */
   from: string;
@@ -90,6 +93,7 @@ export interface RerunOptions extends Traced {
   idempotency?: StartOptions["idempotency"];
 }
 
+/** Which runs are watched together, and from where. */
 export interface WatchAllOptions {
   tenant?: string;
   /** Only runs of one of these. */
@@ -103,6 +107,7 @@ export interface WatchAllOptions {
   signal?: AbortSignal;
 }
 
+/** Whose something is. Default: the tenant `default`. */
 export interface Tenanted {
   tenant?: string;
 }

@@ -2,6 +2,7 @@ import type { BlobStore } from "./blobs/blob-store.ts";
 import { MillraceError } from "./errors.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
 
+/** What the places of blobs need beside their URL. */
 export interface OpenBlobsOptions {
   /** Where credentials and regions are found under the names that the services' own tools read. */
   env?: Readonly<Record<string, string | undefined>>;
@@ -74,7 +75,7 @@ export type BlobsPlace =
     }
   | { scheme: "azure"; account: string; container: string; prefix: string; endpoint: string | undefined };
 
-/** @throws MillraceError `bad_blobs_url` */
+/** The place that a URL names. @throws MillraceError `bad_blobs_url` */
 export function parseBlobsUrl(text: string): BlobsPlace {
   // A letter alone is a drive.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();

@@ -6,6 +6,7 @@ import { Connections } from "./redis/connections.ts";
 import type { CredentialsProvider } from "./redis/credentials.ts";
 import { RedisObjects } from "./store/redis-objects.ts";
 
+/** Which Redis, and how large a blob may be. */
 export interface RedisBlobsOptions {
   /** As `connect` takes it. */
   url: string;

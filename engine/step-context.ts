@@ -71,6 +71,7 @@ export interface StepContext {
   cached<T>(topic: string, subject: string, key: string): CachedResult<T>;
 }
 
+/** A result that this process may remember. */
 export interface CachedResult<T> {
   /** Undefined if nothing is remembered. */
   readonly value: T | undefined;
@@ -78,6 +79,7 @@ export interface CachedResult<T> {
   keep(value: T): void;
 }
 
+/** Says something in the log, with the run, the step and the attempt beside it. */
 export interface StepLog {
   debug(message: string, properties?: Record<string, unknown>): void;
   info(message: string, properties?: Record<string, unknown>): void;

@@ -15,6 +15,7 @@ export type Handler<I, O> = (input: I, ctx: StepContext) => O | Promise<O>;
 /** Takes back what a step has done, when its run fails or is cancelled. It is waited for; what it returns is not looked at. */
 export type Undo<I, O> = (done: { input: I; output: O }, ctx: StepContext) => unknown;
 
+/** How a step is tried, timed and scaled. */
 export interface StepSettings {
   /** How often and when the step is tried again after its handler failed. */
   retry?: Partial<RetryPolicy>;

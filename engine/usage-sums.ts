@@ -6,6 +6,7 @@ import { parseUsage, type Usage } from "./usage.ts";
 
 const DAY_MS = 86_400_000;
 
+/** Whose usage is wanted, and of which days. */
 export interface UsageQuery {
   tenant?: string;
   /** Only what was said to be on this key's account. */
@@ -16,12 +17,14 @@ export interface UsageQuery {
   to?: string;
 }
 
+/** What a workflow has used on one day. */
 export interface UsageDay extends Usage {
   /** In UTC, `YYYY-MM-DD`. */
   day: string;
   workflow: string;
 }
 
+/** What was used, in all and by day. */
 export interface UsageView extends Usage {
   /** By day, then by workflow; without those on which nothing was used. */
   days: UsageDay[];

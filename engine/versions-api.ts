@@ -42,6 +42,7 @@ export interface MigrateTo<W extends string | AnyWorkflow = string> {
 /** What becomes of a run: it is moved, left where it is, or cancelled. */
 export type MigrateDecision<W extends string | AnyWorkflow = string> = MigrateTo<W> | "skip" | "cancel";
 
+/** Which runs go to which version, and how. */
 export interface MigrateOptions<W extends string | AnyWorkflow = string> {
   /** With a definition, the names of steps, their outputs and the input have its types. */
   workflow: W;
@@ -57,6 +58,7 @@ export interface MigrateOptions<W extends string | AnyWorkflow = string> {
   tenant?: string;
 }
 
+/** What became of the runs of a migration. */
 export interface MigrateResult {
   /** With `dryRun`: that would have been. */
   moved: number;

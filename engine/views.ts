@@ -2,8 +2,11 @@ import type { ErrorRecord } from "./errors.ts";
 import type { RunEvent } from "./events.ts";
 import type { Budget, Usage } from "./usage.ts";
 
+/** Every status that a run can have; the last three are its end. */
 export const RUN_STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
+/** How a run stands. `waiting`: none of its steps is queued, running or being retried. */
 export type RunStatus = (typeof RUN_STATUSES)[number];
+/** How a step of a run stands. */
 export type StepStatus =
   | "pending"
   | "queued"
@@ -17,6 +20,7 @@ export type StepStatus =
 
 /** How soon a run's steps are read where much waits: each priority is a lane beside the others. */
 export const PRIORITIES = ["high", "normal", "low"] as const;
+/** How soon the steps of a run are read where much waits. */
 export type Priority = (typeof PRIORITIES)[number];
 
 /**
@@ -24,6 +28,7 @@ export type Priority = (typeof PRIORITIES)[number];
  * asked for, and `memory` is neither.
  */
 export const DURABILITIES = ["memory", "disk", "replicated"] as const;
+/** One of `DURABILITIES`. */
 export type Durability = (typeof DURABILITIES)[number];
 
 /** A run that was accepted. */
@@ -37,6 +42,7 @@ export interface StartedRun {
   created: boolean;
 }
 
+/** A step of a run: how it stands, and what came of it. */
 export interface StepView {
   status: StepStatus;
   attempt: number;
@@ -119,18 +125,21 @@ export interface RunView {
 /** A run in a list: without what may be large. */
 export type RunSummary = Omit<RunView, "steps" | "input" | "output">;
 
+/** One page of a list. */
 export interface Page<T> {
   data: T[];
   /** Hand it back as `cursor` for the next page; absent on the last. */
   next?: string;
 }
 
+/** Which page of a list. */
 export interface PageOptions {
   /** 1 to 100. Default 20. */
   limit?: number;
   cursor?: string;
 }
 
+/** A step that failed for good, with what it was given and why it failed; it can be replayed. */
 export interface DeadLetterView {
   id: string;
   run: string;
@@ -214,6 +223,7 @@ export interface Reset {
   snapshot: RunView;
 }
 
+/** What a watcher of a run is given: what happened, or a new beginning. */
 export type WatchMessage = RunEvent | Reset;
 
 /** An event of a run among those of many: it says of which workflow. */

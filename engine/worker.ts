@@ -38,7 +38,7 @@ const LAST_COMMITS_MS = 5_000;
 /** A process that runs steps. Made by `createWorker`. */
 export class Worker {
   /** Unique for every start of a process: its name in the consumer groups. */
-  readonly id = newId();
+  readonly id: string = newId();
   readonly #options: Required<Omit<WorkerOptions, "steps" | "observer">>;
   readonly #streams: StepStream[];
   readonly #held: HeldAttempts;

@@ -42,6 +42,12 @@ import { workflowOperations } from "./routes/workflows.ts";
 import { traced } from "./trace.ts";
 import { tusProtocol } from "./uploads/protocol.ts";
 
+export type { Caller, Door } from "./access/caller.ts";
+export { type JwtIdentity, type JwtSettings, type JwtVerifier, jwtVerifier } from "./access/jwt.ts";
+export { keyDoor } from "./access/key-door.ts";
+export { openDoor } from "./access/open-door.ts";
+
+/** What a gateway works with. */
 export interface AppDeps {
   millrace: Millrace;
   /** The runtime's own, by its entry. */

@@ -16,6 +16,7 @@ export interface Quota {
   runsPerDay?: number;
 }
 
+/** What an API key may do, and until when. */
 export interface CreateKeyOptions {
   /** Whose everything is that it makes. Default `default`. */
   tenant?: string;
@@ -118,6 +119,7 @@ export interface KeysApi {
   onEnd(key: Pick<VerifiedKey, "id" | "secretNumber">, listener: (why: KeyEnd) => void): () => void;
 }
 
+/** What a ticket lets a page do, and for how long. */
 export interface IssueTicketOptions {
   /** Default `default`. */
   tenant?: string;

@@ -19,6 +19,7 @@ export const SCOPES = [
   "keys:write",
   "admin",
 ] as const;
+/** One of `SCOPES`: what a key may do. */
 export type Scope = (typeof SCOPES)[number];
 
 /** Whether who has these scopes may do what needs that one. */

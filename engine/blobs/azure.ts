@@ -9,6 +9,7 @@ export interface AzureCredential {
   getToken(scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number } | null>;
 }
 
+/** Where in Azure Blob Storage, and who signs in. */
 export interface AzureOptions {
   account: string;
   container: string;

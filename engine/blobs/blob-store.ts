@@ -18,6 +18,7 @@ export interface BlobInfo {
   run?: string;
 }
 
+/** Whose a blob is, and what it is called. */
 export interface BlobSource {
   tenant: string;
   name: string;
@@ -31,6 +32,7 @@ export interface ByteRange {
   length: number;
 }
 
+/** A blob with its bytes, which are to be read or cancelled. */
 export interface OpenedBlob {
   blob: BlobInfo;
   body: ReadableStream<Uint8Array>;

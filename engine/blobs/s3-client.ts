@@ -4,6 +4,7 @@ import { MillraceError, UnavailableError } from "../errors.ts";
 import { pauseMs } from "../retry.ts";
 import { PREFIX_PATTERN, withDeadline } from "./objects.ts";
 
+/** Who signs requests. */
 export interface S3Credentials {
   accessKeyId: string;
   secretAccessKey: string;

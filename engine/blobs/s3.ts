@@ -4,6 +4,7 @@ import { S3Objects } from "./s3-objects.ts";
 
 export type { S3Credentials, S3Place } from "./s3-client.ts";
 
+/** Which bucket, and how large a blob may be. */
 export interface S3Options extends S3Place {
   /** Of one blob. Default: 50 GB, as many parts as there may be. */
   maxBytes?: number;

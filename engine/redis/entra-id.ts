@@ -6,6 +6,7 @@ export interface TokenCredential {
   getToken(scope: string): Promise<{ token: string; expiresOnTimestamp: number } | null>;
 }
 
+/** Who signs in to Redis. */
 export interface EntraIdOptions {
   /** Whose tokens sign in. Default: a `DefaultAzureCredential` of `@azure/identity`, which is then to be installed. */
   credential?: TokenCredential;

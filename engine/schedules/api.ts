@@ -4,10 +4,12 @@ import type { AnyWorkflow } from "../workflow.ts";
 
 /** What a tick does while the schedule's last run has yet to end: nothing, wait for that end, or start all the same. */
 export const OVERLAP_POLICIES = ["skip", "queue", "allow"] as const;
+/** One of `OVERLAP_POLICIES`. */
 export type OverlapPolicy = (typeof OVERLAP_POLICIES)[number];
 
 /** What becomes of ticks that no worker was there for: none of them runs, the latest does, or all. */
 export const MISSED_POLICIES = ["skip", "latest", "all"] as const;
+/** One of `MISSED_POLICIES`. */
 export type MissedPolicy = (typeof MISSED_POLICIES)[number];
 
 /** `ended`: there is no tick to come. */
@@ -22,6 +24,7 @@ export type ScheduleTimes =
   /** Once. A text is ISO 8601 with its offset. */
   | { at: string | Date; cron?: never; timeZone?: never; every?: never };
 
+/** What a schedule starts, and when. */
 export type ScheduleOptions = ScheduleTimes & {
   /** 1 to 64 of `A-Z a-z 0-9 _ -`. */
   name: string;
@@ -82,6 +85,7 @@ export interface ScheduleSummary {
   updatedAt: string;
 }
 
+/** A schedule with the input of its runs. */
 export interface ScheduleView extends ScheduleSummary {
   input: unknown;
 }

@@ -20,6 +20,7 @@ export interface SubscriptionContext {
 /** Handles one event. What it throws decides as in a step: `FatalError`, `RetryAfterError`, anything else is tried again. */
 export type SubscriptionHandler = (event: SubscribedEvent, ctx: SubscriptionContext) => unknown;
 
+/** Which events a consumer takes, and how it handles them. */
 export interface SubscribeOptions extends SubscriptionOptions {
   /** How an event is tried again with which the handler failed. */
   retry?: Partial<RetryPolicy>;
@@ -44,6 +45,7 @@ export interface SubscriptionConsumer {
   stop(): Promise<void>;
 }
 
+/** A group of consumers with its figures. */
 export interface SubscriptionView extends Required<Pick<SubscriptionOptions, "group" | "maxBytes">> {
   events: readonly string[];
   workflows?: readonly string[];

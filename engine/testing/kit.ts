@@ -17,6 +17,7 @@ import { type Failing, type Fake, Fakes } from "./fakes.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import type { EndedRun, HandlerInput, HandlerName, HandlerOutput, StepName, StepOutput, TestRun } from "./types.ts";
 
+/** Which Redis a test kit uses, and how its worker works. */
 export interface TestKitOptions {
   /** A Redis to use, in a namespace of the kit's own that is removed at the end. Default: a server of the kit's own. */
   url?: string;

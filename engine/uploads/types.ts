@@ -28,6 +28,7 @@ export interface UploadView {
   run?: string;
 }
 
+/** What is known of an upload before its first byte has come. */
 export interface CreateUpload {
   tenant: string;
   length: number | undefined;

@@ -62,7 +62,7 @@ export function isJwt(text: string): boolean {
   return /^[\w-]+\.[\w-]*\.[\w-]*$/.test(text);
 }
 
-/** @throws MillraceError `bad_option` for settings that cannot be */
+/** Takes the tokens of these issuers. @throws MillraceError `bad_option` for settings that cannot be */
 export function jwtVerifier(issuers: readonly JwtSettings[]): JwtVerifier {
   const known = new Map(issuers.map((settings) => [settings.issuer, issuerOf(settings)]));
   return {

@@ -14,7 +14,7 @@ export type Path = string | (() => Promise<string>);
 
 export interface Ask {
   method?: string;
-  body?: BodyInit | undefined;
+  body?: RequestInit["body"] | undefined;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
   /** How often it is tried in all. */

@@ -16,6 +16,7 @@ export type { UploadOptions } from "./upload.ts";
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const AFTER = /^\d{1,15}(-[0-9a-z]{1,11})?$/;
 
+/** Which gateway, who asks, and how. */
 export interface ClientOptions {
   /** Where the gateway is. Default: where the page is from. */
   url?: string;
@@ -45,6 +46,7 @@ export interface StartOptions {
   signal?: AbortSignal;
 }
 
+/** From where a run is watched, and for how long. */
 export interface WatchOptions {
   /** A number or cursor that was seen. Default: from its beginning. */
   after?: number | string;
@@ -67,6 +69,7 @@ export interface RunHandle<W extends Typed = Untyped> {
   result(options?: { signal?: AbortSignal }): Promise<OutputOf<W>>;
 }
 
+/** A gateway, for pages and programs. Made by `createClient`. */
 export interface Client {
   /** Starts a run. A call whose answer is lost is made again, and starts one run. */
   start<W extends Typed = Untyped>(workflow: string, input: InputOf<W>, options?: StartOptions): Promise<RunHandle<W>>;

@@ -8,8 +8,11 @@ export interface Typed {
 /** A definition that is not known. */
 export type Untyped = { types: { given: unknown; output: unknown }; outputs: Record<string, unknown> };
 
+/** What a run of a workflow is started with. */
 export type InputOf<W extends Typed> = W["types"]["given"];
+/** What a run of a workflow comes to. */
 export type OutputOf<W extends Typed> = Stored<W["types"]["output"]>;
+/** The names of a workflow's steps. */
 export type StepOf<W extends Typed> = keyof W["outputs"] & string;
 
 /** A step as a client sees it. */
@@ -32,6 +35,7 @@ export interface Reset<W extends Typed = Untyped> {
   seq: number;
   snapshot: Run<W>;
 }
+/** What a watcher of a run is given: what happened, or a new beginning. */
 export type Message<W extends Typed = Untyped> = Event<W> | Reset<W>;
 
 /** Which document was made of an upload, and which run was started with it. */

@@ -11,6 +11,7 @@ const PART_MS = 600_000;
 const TRIES = 12;
 const TUS = { "Tus-Resumable": "1.0.0" };
 
+/** What an upload is called, what becomes of it, and who hears how far it is. */
 export interface UploadOptions {
   /** Default: the file's own. */
   name?: string;

@@ -10,7 +10,7 @@ const LAGS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5
 /** What one gateway process counts, and the figures of all of them that are in Redis. One for all of its ports. */
 export class Metrics {
   /** For more figures of the process. */
-  readonly registry = new Registry();
+  readonly registry: Registry = new Registry();
   readonly #shared: SharedFigures;
   readonly #requests = this.registry.counter(
     "millrace_http_requests_total",

@@ -17,7 +17,7 @@ const oneError = {
   code: v.optional(v.string()),
   stack: v.optional(v.string()),
 };
-type ErrorShape = { name: string; message: string; code?: string; stack?: string; cause?: ErrorShape };
+export type ErrorShape = { name: string; message: string; code?: string; stack?: string; cause?: ErrorShape };
 /** What an attempt failed with. */
 export const errorRecord: v.GenericSchema<ErrorShape> = v.strictObject({
   ...oneError,

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { ID_PATTERN, workflow } from "../../engine/index.ts";
+import { ID_PATTERN, type Workflow, workflow } from "../../engine/index.ts";
+import type { Analysed, Analysis, DocumentRef, Extracted, Identified, Segmented } from "./shapes.ts";
 
 /** The media types that can be analysed. */
 const DOCUMENT_TYPES = ["application/pdf", "text/plain", "text/markdown"] as const;
@@ -21,8 +22,28 @@ const document = v.object({
   sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "sha256 is 64 lower-case hex digits.")),
 });
 
+/** A document of one of the types that can be analysed. */
+interface Analysable extends DocumentRef {
+  type: (typeof DOCUMENT_TYPES)[number];
+}
+type Input = { document: Analysable };
+
 /** Reads a document: its title, language, key sentences, dates and amounts, and its text page by page. */
-export const documentAnalysis = workflow("document-analysis", { input: v.object({ document }) })
+export const documentAnalysis: Workflow<
+  Input,
+  { identify: Identified; extract: Extracted; segment: Segmented; analyse: Analysed; report: Analysis },
+  "report",
+  "report",
+  never,
+  {
+    identify: { input: Input; output: Identified };
+    extract: { input: Identified; output: Extracted };
+    segment: { input: Extracted; output: Segmented };
+    analyse: { input: Segmented; output: Analysed };
+    report: { input: Analysed; output: Analysis };
+  },
+  { document: DocumentRef }
+> = workflow("document-analysis", { input: v.object({ document }) })
   .step("identify", { load: () => import("./steps/identify.ts"), timeoutMs: 60_000 })
   // Parsing is work for the processor: more at once would only take more memory.
   .step("extract", { load: () => import("./steps/extract.ts"), timeoutMs: 15 * 60_000, concurrency: 2 })

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { message } from "./messages.ts";
+import { type Message, message } from "./messages.ts";
 
 const MOST_CHARACTERS = 100_000;
 
@@ -47,6 +47,54 @@ const responseFormat = v.variant(
   "The type is one of text, json_object and json_schema.",
 );
 
+/** A function that the model may ask to be called. */
+export interface Tool {
+  type: "function";
+  function: {
+    name: string;
+    description?: string | undefined;
+    /** A JSON Schema. */
+    parameters?: Record<string, unknown> | undefined;
+    strict?: boolean | null | undefined;
+  };
+}
+
+/** What is asked of a model: a `prompt`, or `messages`. Those from `temperature` on are as in OpenAI's chat completions. */
+export interface InferenceInput {
+  prompt?: string | undefined;
+  messages?: Message[] | undefined;
+  model?: string | undefined;
+  user_id?: string | undefined;
+  system?: string | undefined;
+  max_tokens?: number | undefined;
+  cache?: boolean | undefined;
+  temperature?: number | undefined;
+  top_p?: number | undefined;
+  frequency_penalty?: number | undefined;
+  presence_penalty?: number | undefined;
+  seed?: number | undefined;
+  stop?: string[] | undefined;
+  response_format?:
+    | { type: "text" }
+    | { type: "json_object" }
+    | {
+        type: "json_schema";
+        json_schema: {
+          name: string;
+          description?: string | undefined;
+          schema: Record<string, unknown>;
+          strict?: boolean | null | undefined;
+        };
+      }
+    | undefined;
+  tools?: Tool[] | undefined;
+  tool_choice?: "none" | "auto" | "required" | { type: "function"; function: { name: string } } | undefined;
+  parallel_tool_calls?: boolean | undefined;
+  reasoning_effort?: string | undefined;
+  verbosity?: "low" | "medium" | "high" | undefined;
+  logit_bias?: Record<string, number> | undefined;
+}
+
 /** The fields of what is asked of a model. Those from `temperature` on are as in OpenAI's chat completions. */
 export const inferenceFields = {
   /** What is asked; for the embedded model, with the text that holds the answer. Either this or `messages`. */
@@ -78,7 +126,7 @@ export const inferenceFields = {
   logit_bias: v.optional(v.record(v.string(), v.number())),
 };
 
-export const inferenceInput = v.pipe(
+export const inferenceInput: v.GenericSchema<InferenceInput> = v.pipe(
   v.object(inferenceFields),
   v.forward(
     v.check(({ prompt, messages }) => (prompt === undefined) !== (messages === undefined), "Give this, or messages."),
@@ -89,5 +137,3 @@ export const inferenceInput = v.pipe(
     ["system"],
   ),
 );
-
-export type InferenceInput = v.InferOutput<typeof inferenceInput>;

@@ -34,8 +34,37 @@ const toolCall = v.object({
   function: v.object({ name: v.pipe(v.string(), v.minLength(1), v.maxLength(64)), arguments: v.string() }),
 });
 
-/** A message of a conversation, as OpenAI's chat completions have them; unknown fields are dropped. */
-export const message = v.variant(
+/** A part of a message: a text, or an image by its address. */
+export type Part =
+  | { type: "text"; text: string }
+  | { type: "image_url"; image_url: { url: string; detail?: "auto" | "low" | "high" | undefined } };
+type TextPart = Extract<Part, { type: "text" }>;
+type RefusalPart = { type: "refusal"; refusal: string };
+
+/** A call of a tool that the model has asked for, with its arguments as JSON. */
+export interface AskedCall {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+
+/** A message of a conversation, as OpenAI's chat completions have them. */
+export type Message =
+  | { role: "system" | "developer"; content: string | TextPart[]; name?: string | undefined }
+  | { role: "user"; content: string | Part[]; name?: string | undefined }
+  | {
+      role: "assistant";
+      content?: string | (TextPart | RefusalPart)[] | null | undefined;
+      refusal?: string | null | undefined;
+      tool_calls?: AskedCall[] | null | undefined;
+      name?: string | undefined;
+      audio?: null | undefined;
+      function_call?: null | undefined;
+    }
+  | { role: "tool"; tool_call_id: string; content: string | TextPart[] };
+
+/** Unknown fields are dropped. */
+export const message: v.GenericSchema<Message> = v.variant(
   "role",
   [
     v.object({ role: v.picklist(["system", "developer"]), content: texts, name }),
@@ -65,9 +94,6 @@ export const message = v.variant(
   ],
   "The role is one of system, developer, user, assistant and tool.",
 );
-
-export type Message = v.InferOutput<typeof message>;
-export type Part = Exclude<Extract<Message, { role: "user" }>["content"], string>[number];
 
 /** The texts of a message, one after the other; images and calls are none. */
 export function textOfMessage(sent: Message): string {

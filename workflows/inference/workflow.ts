@@ -1,5 +1,5 @@
-import { workflow } from "../../engine/index.ts";
-import { inferenceInput } from "./input.ts";
+import { type Workflow, workflow } from "../../engine/index.ts";
+import { type InferenceInput, inferenceInput } from "./input.ts";
 
 export type { InferenceInput } from "./input.ts";
 
@@ -29,7 +29,14 @@ export interface InferenceOutput {
  * Answers a prompt or a conversation: on an OpenAI-compatible server if `OPENAI_BASE_URL` or `OPENAI_API_KEY` is set, else on
  * the embedded extractive model. The answer's text is sent to those who watch as it comes.
  */
-export const inference = workflow("inference", { input: inferenceInput }).step("generate", {
+export const inference: Workflow<
+  InferenceInput,
+  { generate: InferenceOutput },
+  "generate",
+  "generate",
+  never,
+  { generate: { input: InferenceInput; output: InferenceOutput } }
+> = workflow("inference", { input: inferenceInput }).step("generate", {
   load: () => import("./steps/generate.ts"),
   timeoutMs: 10 * 60_000,
 });

@@ -19,6 +19,7 @@ const EVENTS_AT_ONCE = 16;
 /** What cannot be started now, memory being full say, is tried again for more than a day. */
 const RETRY = { attempts: 1_000, baseMs: 1_000, maxMs: 120_000 };
 
+/** How the process takes part in sending webhooks. */
 export interface WebhookServiceOptions extends Pick<WorkerOptions, "concurrency" | "leaseMs" | "drainMs"> {
   /** Whether it has a worker of its own that delivers. Default true. */
   deliver?: boolean;

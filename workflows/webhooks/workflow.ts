@@ -1,6 +1,7 @@
 import * as v from "valibot";
-import { type Millrace, workflow } from "../../engine/index.ts";
+import { type Millrace, type Workflow, workflow } from "../../engine/index.ts";
 import { Destinations, type WebhookPolicy } from "./destinations.ts";
+import type { Delivered } from "./steps/deliver.ts";
 import { WEBHOOK_DELIVERY } from "./webhooks.ts";
 
 const SECOND_MS = 1_000;
@@ -20,6 +21,7 @@ export interface Resolved {
   address: string;
 }
 
+/** What the delivery of webhooks works with. */
 export interface DeliveryOptions {
   /** The connection that the workflow is used with: it is made with the workflow, and so after it. */
   millrace: () => Millrace;
@@ -31,17 +33,30 @@ export interface DeliveryOptions {
 }
 
 /** What a delivery is of. */
-const delivery = v.object({
+export interface Delivery {
+  webhook: string;
+  message: { id: string; type: string; timestamp: string; data: unknown };
+}
+
+const delivery: v.GenericSchema<Delivery> = v.object({
   webhook: v.string(),
   message: v.object({ id: v.string(), type: v.string(), timestamp: v.string(), data: v.unknown() }),
 });
-export type Delivery = v.InferOutput<typeof delivery>;
 
 /**
  * The workflow that delivers one message to one webhook. A receiver that fails is tried again for three days; then the
  * delivery is a dead letter.
  */
-export function webhookDelivery(options: DeliveryOptions) {
+export function webhookDelivery(
+  options: DeliveryOptions,
+): Workflow<
+  Delivery,
+  { deliver: Delivered },
+  "deliver",
+  "deliver",
+  never,
+  { deliver: { input: Delivery; output: Delivered } }
+> {
   const { timeoutMs = 15_000 } = options;
   const parts = { ...options, timeoutMs, destinations: new Destinations(options.policy) };
   return workflow(WEBHOOK_DELIVERY, {

@@ -6,6 +6,7 @@ import { findRedis, type RedisProgram } from "./find.ts";
 import { freePort, probe } from "./probe.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
+/** Where a Redis server of one's own keeps its data, and how it listens. */
 export interface PrivateRedisOptions {
   /** Where its data lives; made if need be. Only one server uses it at a time. */
   dir: string;
@@ -19,6 +20,7 @@ export interface PrivateRedisOptions {
   home?: string;
 }
 
+/** A Redis server that ends with this process. */
 export interface PrivateRedis {
   /** `redis://127.0.0.1:PORT` */
   url: string;

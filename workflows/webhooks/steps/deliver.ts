@@ -14,6 +14,12 @@ export interface Received {
   body: string;
 }
 
+/** What a delivery comes to: what the receiver has answered, or why it was sent nothing. */
+export interface Delivered {
+  received?: Received;
+  skipped?: string;
+}
+
 export interface DeliveryParts extends DeliveryOptions {
   destinations: Destinations;
   timeoutMs: number;
@@ -27,7 +33,7 @@ export async function deliver(
   { webhook: id, message }: Delivery,
   { run: { tenant }, signal }: StepContext,
   { millrace, policy, destinations, resolve, timeoutMs }: DeliveryParts,
-): Promise<{ received?: Received; skipped?: string }> {
+): Promise<Delivered> {
   const webhooks = new Webhooks(millrace(), policy);
   const webhook = await webhooks.signing(tenant, id);
   if (webhook === undefined) return { skipped: "The webhook was deleted." };
