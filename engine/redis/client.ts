@@ -199,9 +199,14 @@ export class Client implements ScriptRunner {
     return client;
   }
 
+  /** The server's `HOST:PORT`, of a cluster that of one of its nodes. */
+  get address(): string {
+    return addressOf(this.#link);
+  }
+
   /** The server's address, and what is known of why it does not answer. */
   #where(): Whereabouts {
-    return { address: addressOf(this.#link), trouble: () => this.#trouble };
+    return { address: this.address, trouble: () => this.#trouble };
   }
 
   /** Ends the connection at once. Idempotent. */
