@@ -45,11 +45,12 @@ export class Printer {
 
   /** How wide a line may be. */
   get width(): number {
-    return this.#stdout.columns ?? UNTOLD.columns;
+    // A terminal that was told no size says 0.
+    return this.#stdout.columns || UNTOLD.columns;
   }
 
   paint(text: string, style: Style | undefined): string {
-    return style === undefined ? text : this.#styles[style](text);
+    return style === undefined || text === "" ? text : this.#styles[style](text);
   }
 
   /** A value as indented JSON, whatever was asked for. */

@@ -66,7 +66,7 @@ async function look(millrace: Millrace, { workflow }: QueuesCommand): Promise<Qu
 /** As much of it as the terminal has room for. */
 function shownOf(data: readonly QueueView[], out: Printer): string {
   const lines = out.lines(data, COLUMNS);
-  const room = Math.max(3, (process.stdout.rows ?? 24) - 3);
+  const room = Math.max(3, (process.stdout.rows || 24) - 3);
   if (lines.length <= room) return lines.join("\n");
   return [...lines.slice(0, room), `and ${lines.length - room} more`].join("\n");
 }

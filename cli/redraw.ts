@@ -5,7 +5,9 @@ export interface Redrawer {
   done(): void;
 }
 
+/** A terminal that does not tell its size is written to line after line instead. */
 export async function redrawer(stream: NodeJS.WriteStream): Promise<Redrawer> {
+  if (!stream.rows) return { show: (text) => void stream.write(`${text}\n`), done: () => {} };
   const { createLogUpdate } = await import("log-update");
   const update = createLogUpdate(stream);
   return { show: (text) => update(text), done: () => update.done() };

@@ -59,7 +59,10 @@ export async function* checkup(options: CheckupOptions): AsyncGenerator<Finding>
     const servers = await Promise.all(client.masters().map(factsOf));
     const atAll = (of: (facts: ServerFacts) => Finding) =>
       worstOf(servers.map((facts) => ({ address: facts.address, finding: of(facts) })));
-    yield connectionFinding(servers);
+    const connection = connectionFinding(servers);
+    yield connection;
+    // All else is to be asked of its primary.
+    if (connection.status === "fail") return;
     yield atAll(versionFinding);
     yield await looked("namespace", () => namespaceFinding(client, names), ASK);
     for (const of of OF_SERVERS) yield atAll(of);
