@@ -34,7 +34,9 @@ function shareOf({ status, progress = 0, items }: Step): number {
 
 function wordsOf({ status, message, items, attempt }: Step): string {
   const of = items === undefined ? "" : `${items.done} of ${items.total}`;
-  return [status, of, attempt > 1 ? `attempt ${attempt}` : "", message ?? ""].filter((words) => words !== "").join("  ");
+  return [status, of, attempt > 1 ? `attempt ${attempt}` : "", message ?? ""]
+    .filter((words) => words !== "")
+    .join("  ");
 }
 
 function styleOf(status: string): Style {

@@ -30,7 +30,7 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   "runs list": "millrace runs list --workflow greet --status failed --limit 100",
   "runs show": "millrace runs show $RUN",
   "runs watch": "millrace runs watch $RUN --json | jq -r .type",
-  "runs start": "RUN=$(millrace runs start greet --workflows greet.ts --input '{\"name\": \"Ada\"}')",
+  "runs start": 'RUN=$(millrace runs start greet --workflows greet.ts --input \'{"name": "Ada"}\')',
   "runs cancel": "millrace runs cancel $RUN",
   "runs signal": "millrace runs signal $RUN decision --data '{\"approved\": true}'",
   "runs delete": "millrace runs delete $RUN",

@@ -8,7 +8,8 @@ const MONTH_MS = 30 * 86_400_000;
 /** The commands about API keys. */
 export function addKeyCommands(keys: Command, act: (command: KeysCommand) => Promise<void>): void {
   keys.description("make, see, rotate and revoke the keys of those who use the gateway");
-  keys.command("create")
+  keys
+    .command("create")
     .description("make one; its secret is printed this once")
     .requiredOption("--name <name>", "what people know it by")
     .requiredOption("--scopes <list>", "what it may do, such as runs:read,runs:write; or admin")
@@ -23,15 +24,18 @@ export function addKeyCommands(keys: Command, act: (command: KeysCommand) => Pro
     .description("the newest, one a line; revoked and expired ones for 30 days")
     .option("--tenant <id>", "of this tenant")
     .action((options: KeyListOptions) => act({ action: "list", options }));
-  keys.command("show <id>")
+  keys
+    .command("show <id>")
     .description("all that is known of one, but for its secret")
     .action((id: string) => act({ action: "show", id }));
-  keys.command("rotate <id>")
+  keys
+    .command("rotate <id>")
     .description("give it another secret, which is printed this once; the one before works on for a while")
     .addOption(whole("--overlap-ms <ms>", "for how long; 0: no longer (default: a day)", 0, MONTH_MS))
     .option("--expires-at <time>", "another end of the key")
     .action((id: string, options: KeyRotateOptions) => act({ action: "rotate", id, options }));
-  keys.command("revoke <id...>")
+  keys
+    .command("revoke <id...>")
     .description("end keys: they work no more, within 10 s everywhere")
     .action((ids: string[]) => act({ action: "revoke", ids }));
 }

@@ -16,7 +16,8 @@ const program = makeProgram({
   runs: (command) => operate(async (settings) => (await import("./runs.ts")).runRuns(command, settings, out)),
   deadLetters: (command) =>
     operate(async (settings) => (await import("./dead-letters.ts")).runDeadLetters(command, settings, out)),
-  versions: (command) => operate(async (settings) => (await import("./versions.ts")).runVersions(command, settings, out)),
+  versions: (command) =>
+    operate(async (settings) => (await import("./versions.ts")).runVersions(command, settings, out)),
   doctor: () => operate(async (settings) => (await import("./doctor.ts")).runDoctor(settings, out)),
   queues: (command) => operate(async (settings) => (await import("./queues.ts")).runQueues(command, settings, out)),
   upload: (command) => operate(async (settings) => (await import("./upload.ts")).runUpload(command, settings, out)),
@@ -27,7 +28,8 @@ const program = makeProgram({
   paused: () => operate(async (settings) => (await import("./pauses.ts")).runPaused(settings, out)),
   worker: (command) => start(async (settings) => (await import("./worker.ts")).runWorker(command, settings)),
   config: (command) => operate(async (settings) => (await import("./config.ts")).runConfig(command, settings, out)),
-  schedules: (command) => operate(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings, out)),
+  schedules: (command) =>
+    operate(async (settings) => (await import("./schedules.ts")).runSchedules(command, settings, out)),
   subscriptions: (command) =>
     operate(async (settings) => (await import("./subscriptions.ts")).runSubscriptions(command, settings, out)),
   keys: (command) => operate(async (settings) => (await import("./keys.ts")).runKeys(command, settings, out)),

@@ -67,8 +67,7 @@ function addRuns(runs: Command, act: OperatorActions["runs"]): void {
     .option("--workflow <name>", "of this workflow")
     .addOption(new Option("--status <status>", "in this status").choices(RUN_STATUSES))
     .option("--tag <tag>", "that have this tag");
-  paged(list)
-    .action((options: RunListOptions) => act({ action: "list", options }));
+  paged(list).action((options: RunListOptions) => act({ action: "list", options }));
   runs
     .command("show <id>")
     .description("print one with its input, output and steps, as JSON")

@@ -71,9 +71,9 @@ export class Printer {
 
   /** A list, or a page of one. */
   list<T>(page: { data: readonly T[]; next?: string | undefined }, columns: readonly Column<T>[]): void {
-    if (this.json) return this.document(page);
-    for (const line of this.lines(page.data, columns)) console.log(line);
-    if (page.next !== undefined) this.note(`more: --cursor ${page.next}`);
+    if (this.json) this.document(page);
+    else for (const line of this.lines(page.data, columns)) console.log(line);
+    if (!this.json && page.next !== undefined) this.note(`more: --cursor ${page.next}`);
   }
 
   /** The lines of a list, as they are printed. */

@@ -27,7 +27,12 @@ const COLUMNS: readonly Column<QueueView>[] = [
     shown: ({ oldestAgeMs }) => durationOf(oldestAgeMs),
     isNumber: true,
   },
-  { name: "workers", of: ({ workers }) => workers, isNumber: true, style: (view) => (isStuck(view) ? "bad" : undefined) },
+  {
+    name: "workers",
+    of: ({ workers }) => workers,
+    isNumber: true,
+    style: (view) => (isStuck(view) ? "bad" : undefined),
+  },
   { name: "", of: ({ paused }) => (paused ? "paused" : ""), style: () => "busy" },
 ];
 

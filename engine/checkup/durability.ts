@@ -37,13 +37,14 @@ async function refusalOf(
   known: Capabilities,
   wanted: DurabilityOption | undefined,
 ): Promise<string | undefined> {
+  if (typeof wanted === "object" && known.replicas !== undefined && known.replicas < wanted.replicas)
+    return `${wanted.replicas} replicas are to confirm, and ${known.replicas} are connected.`;
   const atEach = (...call: Call) => Promise.all(client.masters().map((master) => master.call(...call)));
   try {
     await wantedOf(wanted, known, atEach);
+    return undefined;
   } catch (error) {
     if (error instanceof MillraceError) return error.message;
     throw error;
   }
-  if (typeof wanted !== "object" || known.replicas === undefined || known.replicas >= wanted.replicas) return undefined;
-  return `${wanted.replicas} replicas are to confirm, and ${known.replicas} are connected.`;
 }

@@ -74,6 +74,8 @@ function others(key: string, isCluster: boolean): Record<string, { call: Call; n
     ...(isCluster && { cluster: { call: ["CLUSTER", "KEYSLOT", key], need: "all", what: "to find a run's node" } }),
     "config|get": { call: ["CONFIG", "GET", "appendonly"], need: "some", what: "to know where runs are on disk" },
     wait: { call: ["WAIT", 0, 1], need: "some", what: "to have starts confirmed by replicas" },
+    // Where it is unknown that is what the server answers, to whoever asks.
+    waitaof: { call: ["WAITAOF", 0, 0, 1], need: "some", what: "to have them confirmed on disk" },
   };
 }
 

@@ -69,7 +69,11 @@ export function evictionFinding({ known }: ServerFacts): Finding {
   const set = "CONFIG SET maxmemory-policy noeviction, and in its configuration file.";
   if (refusal !== undefined) return fail("eviction", refusal.message, set);
   if (eviction === "noeviction") return ok("eviction", `maxmemory-policy ${eviction}`);
-  return warn("eviction", `maxmemory-policy ${eviction}: runs are kept, and none is refused before memory is full`, set);
+  return warn(
+    "eviction",
+    `maxmemory-policy ${eviction}: runs are kept, and none is refused before memory is full`,
+    set,
+  );
 }
 
 export function memoryFinding({ memory }: ServerFacts): Finding {
@@ -112,7 +116,10 @@ export function persistenceFinding({ known }: ServerFacts): Finding {
     );
   if (givenBy(known) === "disk") return ok("persistence", "append-only file, fsynced before each reply");
   const during = fsyncDuringRewrite === false ? ", and not while it is rewritten" : "";
-  return ok("persistence", `append-only file, appendfsync ${fsync}${during}: a crash of the machine takes back seconds`);
+  return ok(
+    "persistence",
+    `append-only file, appendfsync ${fsync}${during}: a crash of the machine takes back seconds`,
+  );
 }
 
 export function replicasFinding({ known, minReplicas }: ServerFacts): Finding {

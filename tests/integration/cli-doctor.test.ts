@@ -1,13 +1,12 @@
 import { expect, test } from "vitest";
-import { allowed, leastRights } from "../support/servers/rights.ts";
 import { tries } from "../../engine/checkup/rights.ts";
 import type { Finding } from "../../engine/index.ts";
 import { startFile } from "../support/process.ts";
-import { freshNamespace, isCluster, rawRedis } from "../support/redis.ts";
-import { leftovers } from "../support/redis.ts";
+import { freshNamespace, isCluster, leftovers, rawRedis } from "../support/redis.ts";
 import { restartableRedis } from "../support/restartable-redis.ts";
 import { temporaryDir } from "../support/run.ts";
 import { aclRedis } from "../support/servers/acl.ts";
+import { allowed, leastRights } from "../support/servers/rights.ts";
 
 interface Report {
   code: number | null;

@@ -32,7 +32,8 @@ function refusalOf(command: Command, line: string): string | undefined {
 
 test("every command has an example that it takes, and no example is of another", () => {
   expect(leaves.map(({ path }) => path).sort()).toEqual(Object.keys(EXAMPLES).sort());
-  for (const { path, command } of leaves) expect([path, refusalOf(command, EXAMPLES[path]!)]).toEqual([path, undefined]);
+  for (const { path, command } of leaves)
+    expect([path, refusalOf(command, EXAMPLES[path]!)]).toEqual([path, undefined]);
 });
 
 test("all that do something and end take --json", () => {

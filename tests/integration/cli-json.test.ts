@@ -1,17 +1,18 @@
-import { spawnSync } from "node:child_process";
 import * as v from "valibot";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FatalError, workflow } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
-import { startFile, startProgram } from "../support/process.ts";
+import { startFile } from "../support/process.ts";
 import { adding } from "../support/programs/definitions.ts";
 import { redisUrl } from "../support/redis.ts";
 import { temporaryDir } from "../support/run.ts";
-import { runtimePaths } from "../support/runtime-path.ts";
+import { noTerminal, onTerminal } from "../support/terminal.ts";
 
 const doomed = workflow("doomed", { input: v.null() }).step("die", () => {
   throw new FatalError("\u001b[31mred", { code: "doom" });
 });
+
+const ESCAPE = "\u001b";
 
 let bench: EngineUnderTest;
 let env: Record<string, string | undefined>;
@@ -87,23 +88,18 @@ test("lists have no escape codes for programs, and colours for those who ask for
   expect(coloured.output).toContain("\t\u001b[31mfailed\u001b[39m\t");
 });
 
-const noScript = spawnSync("script", ["--version"]).error === undefined ? undefined : "there is no script(1)";
-
-test.skipIf(noScript)("a terminal is shown tables in colours, and a watch of queues redraws its own", async () => {
-  const on = (line: string, more: Record<string, string> = {}) => {
-    const command = `stty rows 40 cols 120; '${runtimePaths.node}' cli/main.ts ${line}`;
-    const colours = { NO_COLOR: undefined, TERM: "xterm", ...more };
-    return startProgram("script", ["-qefc", command, "/dev/null"], { env: { ...env, ...colours } });
-  };
-  const [list, plain, watch] = [on("queues --workflow doomed"), on("queues", { NO_COLOR: "1" }), on("queues --watch")];
+test.skipIf(noTerminal)("a terminal is shown tables in colours, and a watch of queues redraws its own", async () => {
+  const list = onTerminal("queues --workflow doomed", env);
+  const plain = onTerminal("queues", { ...env, NO_COLOR: "1" });
+  const watch = onTerminal("queues --watch", env);
   expect((await list.exited).code).toBe(0);
   expect(list.output()).toMatch(/^.{4}workflow.{5} {2}.{4}step/s);
-  expect(list.output()).toMatch(/doomed@1 {2,}die {2,}0 .*\u001b\[31m\d\u001b\[39m/);
+  expect(list.output()).toMatch(new RegExp(`doomed@1 {2,}die {2,}0 .*${ESCAPE}\\[31m\\d${ESCAPE}\\[39m`));
   await plain.exited;
   expect(plain.output()).toMatch(/^workflow +step/);
   expect(plain.output()).not.toContain("\u001b");
   // The cursor goes back up to draw it again.
   await expect.poll(() => watch.output().split("doomed@1").length, { timeout: 20_000 }).toBeGreaterThan(2);
-  expect(watch.output()).toMatch(/\u001b\[\d*A/);
+  expect(watch.output()).toMatch(new RegExp(`${ESCAPE}\\[\\d*A`));
   await watch.stop();
 });

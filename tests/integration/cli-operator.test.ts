@@ -33,7 +33,14 @@ afterAll(() => bench[Symbol.asyncDispose]());
 async function millrace(...args: string[]): Promise<{ code: number | null; lines: string[] }> {
   const command = startFile("node", "cli/main.ts", { args, env });
   const { code } = await command.exited;
-  return { code, lines: command.output().trimEnd().split("\n").map((line) => line.trimEnd()) };
+  return {
+    code,
+    lines: command
+      .output()
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.trimEnd()),
+  };
 }
 
 test("dead letters are listed, shown, replayed with another input and dropped", async () => {

@@ -14,10 +14,7 @@ test("millrace subscriptions lists, resumes, replays and deletes", async () => {
   const millrace = await connect({ url: redisUrl, namespace, workflows: [] });
   await millrace.subscriptions.create({ group: "mail" });
   await millrace.close();
-  expect(await run("list")).toEqual([
-    0,
-    expect.stringMatching(/^mail\t0\t0\t0\t0\t\d+\t0\t\n$/),
-  ]);
+  expect(await run("list")).toEqual([0, expect.stringMatching(/^mail\t0\t0\t0\t0\t\d+\t0\t\n$/)]);
   expect(await run("resume", "mail")).toEqual([1, "millrace: The subscription is not paused.\n"]);
   expect(await run("replay", "mail")).toEqual([0, "replayed 0\n"]);
   expect(await run("delete", "mail")).toEqual([0, ""]);

@@ -1,11 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documentPath, noDocuments } from "../support/documents.ts";
-import { missing, type Runtime, RUNTIMES, startFile, startProgram } from "../support/process.ts";
+import { missing, RUNTIMES, type Runtime, startFile } from "../support/process.ts";
 import { Product } from "../support/product.ts";
 import { temporaryDir } from "../support/run.ts";
-import { runtimePaths } from "../support/runtime-path.ts";
+import { noTerminal, onTerminal } from "../support/terminal.ts";
 
 let product: Product;
 let env: Record<string, string | undefined>;
@@ -45,7 +44,10 @@ describe.concurrent.each(RUNTIMES)("under %s", (runtime) => {
     ]);
     expect([document.code, run.code]).toEqual([0, 0]);
     expect((await product.get(`/v1/documents/${document.output}`)).status).toBe(200);
-    expect(await product.ended(run.output)).toMatchObject({ status: "completed", input: { document: { name: "bridge.txt" } } });
+    expect(await product.ended(run.output)).toMatchObject({
+      status: "completed",
+      input: { document: { name: "bridge.txt" } },
+    });
   });
 });
 
@@ -64,11 +66,8 @@ test("what cannot be is refused, by the exit code that says why", async () => {
   for (const { output } of ended) expect(output).not.toMatch(/^\s+at |mr_/m);
 });
 
-const noScript = spawnSync("script", ["--version"]).error === undefined ? undefined : "there is no script(1)";
-
-test.skipIf(noScript)("on a terminal each step has a bar", async () => {
-  const command = `stty rows 40 cols 120; '${runtimePaths.node}' cli/main.ts upload '${text}' ${analysis.join(" ")} --watch`;
-  const shown = startProgram("script", ["-qefc", command, "/dev/null"], { env: { ...env, TERM: "xterm" } });
+test.skipIf(noTerminal)("on a terminal each step has a bar", async () => {
+  const shown = onTerminal(`upload '${text}' ${analysis.join(" ")} --watch`, { ...env, NO_COLOR: "1" });
   expect((await shown.exited).code).toBe(0);
   const lines = shown.output().split("\r\n");
   expect(lines.some((line) => /upload +█{24} +100 %/.test(line))).toBe(true);

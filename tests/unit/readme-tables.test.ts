@@ -109,7 +109,8 @@ test("the README names no other variable than those that are read", async () => 
   const ofTests = [...(await source("tests/support/documents.ts")).matchAll(/env\.(\w+)/g)].map(([, name]) => name!);
   const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
   const ofBlobs = [...(await source("engine/open-blobs.ts")).matchAll(/\benv\.(\w+)/g)].map(([, name]) => name!);
-  const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
+  const ofPrinter = [...(await source("cli/printer.ts")).matchAll(/env\.([A-Z_]+)/g)].map(([, name]) => name!);
+  const ofRuntimes = ["NODE_EXTRA_CA_CERTS", ...ofPrinter];
   const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
   ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
   const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofBlobs, ...ofRuntimes, ...ofSdk].filter((name) =>
