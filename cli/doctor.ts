@@ -14,7 +14,7 @@ export async function runDoctor(settings: Settings, out: Printer): Promise<void>
   const findings: Finding[] = [];
   const add = (finding: Finding) => {
     findings.push(finding);
-    if (!out.json) for (const line of linesOf(finding, out)) console.log(line);
+    if (!out.json) for (const line of linesOf(finding, out)) out.print(line);
   };
   try {
     for await (const finding of checkup({ url, namespace, durability, blobs })) add(finding);

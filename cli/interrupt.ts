@@ -10,10 +10,8 @@ export function endOnSignal(before: () => void = () => {}): void {
     });
 }
 
-/** Ends this process quietly when what reads its output has gone, as `head` does. */
-export function endWithReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
+/** Ends this process quietly when what reads its output has gone, as `head` does. @param error what a write failed with, if it did */
+export function endIfUnread(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error?.code === "EPIPE") process.exit();
+  if (error) throw error;
 }

@@ -1,6 +1,5 @@
 import { CommanderError } from "commander";
 import { EXIT, endOf } from "./errors.ts";
-import { endWithReader } from "./interrupt.ts";
 import { configureLogging } from "./logging.ts";
 import { clean, Printer } from "./printer.ts";
 import { makeProgram } from "./program.ts";
@@ -36,6 +35,8 @@ const program = makeProgram({
 }).hook("preAction", (_, command) => {
   out = new Printer({ json: command.opts().json === true });
 });
+// The write itself is told what it has failed with; a server serves on though nobody reads what it prints.
+process.stdout.on("error", () => {});
 
 async function start(command: (settings: Settings) => Promise<void>, quiet = false): Promise<void> {
   const settings = readSettings(process.env);
@@ -45,7 +46,6 @@ async function start(command: (settings: Settings) => Promise<void>, quiet = fal
 
 /** What does one thing and ends says that, and what is wrong. */
 function operate(command: (settings: Settings) => Promise<void>): Promise<void> {
-  endWithReader();
   return start(command, true);
 }
 
@@ -63,4 +63,5 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+await out.written();
 process.exit(process.exitCode);

@@ -1,5 +1,6 @@
 import picocolors from "picocolors";
 import stringWidth from "string-width";
+import { endIfUnread } from "./interrupt.ts";
 
 export type Style = "good" | "bad" | "busy" | "faint" | "strong";
 
@@ -14,9 +15,16 @@ export interface Column<T> {
   isNumber?: boolean;
 }
 
+/** As much of a stream as is written to. */
+interface Output {
+  isTTY?: boolean;
+  columns?: number;
+  write(text: string, done: (error?: Error | null) => void): unknown;
+}
+
 export interface PrinterOptions {
   json: boolean;
-  stdout?: { isTTY?: boolean; columns?: number };
+  stdout?: Output;
   env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -31,7 +39,7 @@ export class Printer {
   readonly json: boolean;
   readonly isTerminal: boolean;
   readonly #styles: Record<Style, (text: string) => string>;
-  readonly #stdout: { columns?: number };
+  readonly #stdout: Output;
 
   constructor({ json, stdout = process.stdout, env = process.env }: PrinterOptions) {
     this.json = json;
@@ -55,24 +63,24 @@ export class Printer {
 
   /** A value as indented JSON, whatever was asked for. */
   document(value: unknown): void {
-    console.log(JSON.stringify(value, undefined, 2));
+    this.print(JSON.stringify(value, undefined, 2));
   }
 
   /** The one thing that came of a command. @param words for people; none: they are told nothing */
   result(value: unknown, words?: string): void {
     if (this.json) this.document(value);
-    else if (words !== undefined) console.log(words);
+    else if (words !== undefined) this.print(words);
   }
 
   /** One of several things that come by themselves. */
   line(value: unknown, words: string): void {
-    console.log(this.json ? JSON.stringify(value) : words);
+    this.print(this.json ? JSON.stringify(value) : words);
   }
 
   /** A list, or a page of one. */
   list<T>(page: { data: readonly T[]; next?: string | undefined }, columns: readonly Column<T>[]): void {
     if (this.json) this.document(page);
-    else for (const line of this.lines(page.data, columns)) console.log(line);
+    else for (const line of this.lines(page.data, columns)) this.print(line);
     if (!this.json && page.next !== undefined) this.note(`more: --cursor ${page.next}`);
   }
 
@@ -100,6 +108,16 @@ export class Printer {
       columns.map((column, i) => cell(i, text(row, column), column.style?.(row))).join(GAP),
     );
     return [heading, ...lines].map((line) => line.trimEnd());
+  }
+
+  /** A line as it is. Not by `console.log`: under Bun and Deno that says nothing of a reader that has gone. */
+  print(line: string): void {
+    this.#stdout.write(`${line}\n`, endIfUnread);
+  }
+
+  /** Resolves when all that was printed is written. */
+  written(): Promise<void> {
+    return new Promise((resolve) => void this.#stdout.write("", () => resolve()));
   }
 
   /** What is no result. */

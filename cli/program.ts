@@ -5,6 +5,7 @@ import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import type { GatewayCommand } from "./gateway.ts";
 import { dress } from "./help.ts";
+import { endIfUnread } from "./interrupt.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import type { KeysCommand } from "./keys.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
@@ -39,6 +40,7 @@ const DAY_MS = 86_400_000;
 /** The command line of `millrace`. It throws commander's CommanderError where that would end the process. */
 export function makeProgram(actions: Actions): Command {
   const program = new Command("millrace")
+    .configureOutput({ writeOut: (text) => void process.stdout.write(text, endIfUnread) })
     .description("A workflow engine on Redis Streams for AI and document work, with live progress")
     .addHelpText("after", `\nSettings come from the environment: ${VARIABLES.join(", ")}.`)
     .exitOverride();

@@ -53,7 +53,7 @@ async function watch(millrace: Millrace, command: QueuesCommand, out: Printer): 
       const data = await look(millrace, command);
       if (draw !== undefined) draw.show(`${at}\n${shownOf(data, out)}`);
       else if (out.json) out.line({ at, data }, "");
-      else for (const line of out.lines(data, COLUMNS)) console.log(`${at}\t${line}`);
+      else for (const line of out.lines(data, COLUMNS)) out.print(`${at}\t${line}`);
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       if (draw === undefined) out.note(`${at} ${error.message}`);

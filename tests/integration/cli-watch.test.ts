@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FatalError, type RunEvent, workflow } from "../../engine/index.ts";
 import { type EngineUnderTest, engineUnderTest } from "../support/engine-under-test.ts";
-import { startFile, startProgram } from "../support/process.ts";
+import { missing, RUNTIMES, startFile, startProgram } from "../support/process.ts";
 import { redisUrl } from "../support/redis.ts";
 import { KEEPS_ALL_WHEN_KILLED, restartableRedis } from "../support/restartable-redis.ts";
 import { temporaryDir } from "../support/run.ts";
@@ -59,17 +59,24 @@ test("a watch prints each event on a line, and ends as the run has ended", async
   expect((await watch([bad.id, "--after", "?"]).exited).code).toBe(2);
 });
 
-test("Ctrl-C ends a watch at once, and a reader that goes ends it quietly", async () => {
-  const { id } = await bench.millrace.runs.start(asked, null);
-  const watching = watch([id]);
-  await watching.line(/run.waiting/, 60_000);
-  watching.kill("SIGINT");
-  expect(await watching.exited).toEqual({ code: 130, signal: null });
+describe.concurrent.each(RUNTIMES)("under %s", (runtime) => {
+  test.skipIf(missing(runtime))("Ctrl-C ends a watch at once, and a reader that goes ends it quietly", async () => {
+    const { id } = await bench.millrace.runs.start(asked, null);
+    const watching = startFile(runtime, "cli/main.ts", { args: ["runs", "watch", id], env });
+    await watching.line(/run.waiting/, 60_000);
+    watching.kill("SIGINT");
+    expect(await watching.exited).toEqual({ code: 130, signal: null });
 
-  const command = `set -o pipefail; '${runtimePaths.node}' cli/main.ts queues --watch --every-ms 100 | head -n 1`;
-  const piped = startProgram("bash", ["-c", command], { env });
-  expect((await piped.exited).code).toBe(0);
-  expect(piped.output()).toMatch(/^\S+\tasked@1\tanswer\t[^\n]*\n$/);
+    const flags = runtime === "deno" ? "run --quiet --allow-all " : "";
+    const start = `'${runtimePaths[runtime]}' ${flags}cli/main.ts`;
+    const [queues, help] = ["queues --watch --every-ms 100", "runs --help"].map((line) =>
+      startProgram("bash", ["-c", `set -o pipefail; ${start} ${line} | head -n 1`], { env }),
+    );
+    expect((await queues!.exited).code).toBe(0);
+    expect(queues!.output()).toMatch(/^\S+\tasked@1\tanswer\t[^\n]*\n$/);
+    expect((await help!.exited).code).toBe(0);
+    expect(help!.output()).toMatch(/^Usage: [^\n]*\n$/);
+  });
 });
 
 test("a watch goes on after Redis was away, and misses nothing", async () => {

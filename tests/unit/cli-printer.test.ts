@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { durationOf } from "../../cli/durations.ts";
 import { type Column, Printer } from "../../cli/printer.ts";
 
@@ -15,14 +15,13 @@ const rows: Row[] = [
   { name: "a", n: 7 },
   { name: "日本", n: 1_000 },
 ];
-const terminal = { isTTY: true, columns: 40 };
-
 const printed: string[] = [];
+const write = (text: string) => printed.push(text);
+const terminal = { isTTY: true, columns: 40, write };
+const pipe = { write };
 beforeEach(() => {
   printed.length = 0;
-  vi.spyOn(console, "log").mockImplementation((line: string) => void printed.push(line));
 });
-afterEach(() => vi.restoreAllMocks());
 
 test("a terminal is shown a table, as wide as it is", () => {
   const out = new Printer({ json: false, stdout: terminal, env: { NO_COLOR: "1" } });
@@ -35,7 +34,7 @@ test("a terminal is shown a table, as wide as it is", () => {
 });
 
 test("anything else gets fields with tabs between, without a heading, and nothing that moves a cursor", () => {
-  const out = new Printer({ json: false, stdout: {}, env: {} });
+  const out = new Printer({ json: false, stdout: pipe, env: {} });
   expect(out.lines([{ name: "a\u001b[2J\tb\nc", n: 7 }, ...rows.slice(1)], COLUMNS.slice(0, 2))).toEqual([
     "a [2J b c\t7",
     "日本\t1000",
@@ -46,9 +45,9 @@ test.each([
   [terminal, {}, true],
   [terminal, { NO_COLOR: "1", FORCE_COLOR: "1" }, false],
   [terminal, { TERM: "dumb" }, false],
-  [{}, {}, false],
-  [{}, { FORCE_COLOR: "1" }, true],
-  [{}, { FORCE_COLOR: "0" }, false],
+  [pipe, {}, false],
+  [pipe, { FORCE_COLOR: "1" }, true],
+  [pipe, { FORCE_COLOR: "0" }, false],
 ])("on %j with %j there are colours: %s", (stdout, env, expected) => {
   const out = new Printer({ json: false, stdout, env });
   expect(out.paint("a", "bad")).toBe(expected ? "\u001b[31ma\u001b[39m" : "a");
@@ -61,7 +60,7 @@ test("JSON is one document, and a line for each thing that comes by itself", () 
   out.result({ a: 1 }, "words");
   out.line({ a: 2 }, "words");
   expect(printed.slice(0, 2).map((text) => JSON.parse(text))).toEqual([{ data: rows, next: "c" }, { a: 1 }]);
-  expect(printed[2]).toBe('{"a":2}');
+  expect(printed[2]).toBe('{"a":2}\n');
 });
 
 test.each([
