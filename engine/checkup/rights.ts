@@ -81,7 +81,7 @@ function others(key: string, isCluster: boolean): Record<string, { call: Call; n
 
 /** Which commands, keys and channels this user is refused. A server of a cluster is asked for all: they are set up alike. */
 export async function rightsFinding(client: Client, names: NamespaceKeys, id: string): Promise<Finding> {
-  const key = `${names.checkup(id)}:rights`;
+  const key = names.checkup(`${id}-rights`);
   const commands = tries(key, names.heard(id));
   const partition = names.partition(0);
   const more = others(key, client.isCluster);

@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documentPath, noDocuments } from "../support/documents.ts";
-import { missing, RUNTIMES, type Runtime, startFile } from "../support/process.ts";
+import { readMarkdown } from "../support/markdown.ts";
+import { missing, RUNTIMES, type Runtime, startFile, startProgram } from "../support/process.ts";
 import { Product } from "../support/product.ts";
 import { temporaryDir } from "../support/run.ts";
 import { noTerminal, onTerminal } from "../support/terminal.ts";
@@ -65,6 +66,27 @@ test("what cannot be is refused, by the exit code that says why", async () => {
   for (const { output } of ended) expect(output).toMatch(/^millrace: .*$/m);
   for (const { output } of ended) expect(output).not.toMatch(/^\s+at |mr_/m);
 });
+
+test("the README's commands do what it says of them", async () => {
+  const { blocks } = await readMarkdown("README.md");
+  const { code } = blocks.find(({ info, code }) => info === "sh" && code.includes("millrace -- doctor"))!;
+  const [doctor, sent, list, queues, ...others] = await Promise.all(
+    code
+      .replace("paper.pdf", text)
+      .replace("queues --watch", "queues --watch | head -n 1")
+      .trimEnd()
+      .split("\n")
+      .map(async (line) => {
+        const command = startProgram("sh", ["-c", line], { env: { ...env, ...product.env } });
+        return { code: (await command.exited).code, output: command.output() };
+      }),
+  );
+  expect(others).toEqual([]);
+  expect(doctor).toEqual({ code: 0, output: expect.stringMatching(/^ok\tblobs\t/m) });
+  expect(sent).toEqual({ code: 0, output: expect.stringMatching(/\trun\.completed\t[^\n]*\n$/) });
+  expect(JSON.parse(list!.output)).toEqual({ data: [] });
+  expect(queues!.output).toMatch(/^\S+\tdocument-analysis@1\tidentify\t/);
+}, 60_000);
 
 test.skipIf(noTerminal)("on a terminal each step has a bar", async () => {
   const shown = onTerminal(`upload '${text}' ${analysis.join(" ")} --watch`, { ...env, NO_COLOR: "1" });
