@@ -2,10 +2,11 @@ import { expect, test } from "vitest";
 import { tries } from "../../engine/checkup/rights.ts";
 import type { Finding } from "../../engine/index.ts";
 import { startFile } from "../support/process.ts";
-import { freshNamespace, isCluster, leftovers, rawRedis } from "../support/redis.ts";
+import { freshNamespace, leftovers, rawRedis } from "../support/redis.ts";
 import { restartableRedis } from "../support/restartable-redis.ts";
 import { temporaryDir } from "../support/run.ts";
 import { aclRedis } from "../support/servers/acl.ts";
+import { cluster } from "../support/servers/cluster.ts";
 import { allowed, leastRights } from "../support/servers/rights.ts";
 
 interface Report {
@@ -97,9 +98,16 @@ test("every right of the README's user is tried", async () => {
   expect([...tried, ...elsewhere].sort()).toEqual(allowed(await leastRights("ns", "secret")).sort());
 });
 
-test.runIf(isCluster)("a cluster is told as one", async () => {
-  const { redisUrl } = await import("../support/redis.ts");
-  const report = await doctor(redisUrl, freshNamespace());
-  expect(report.findings.connection).toMatchObject({ status: "ok", found: expect.stringContaining("cluster of") });
-  expect(statuses(report, "fail")).toEqual([]);
-});
+test("a cluster is told as one, and which of its nodes is set up worse than the others", async () => {
+  await using servers = await cluster();
+  const [master] = await servers.masters();
+  await master!.client.config("SET", "maxmemory-policy", "volatile-lru");
+  const report = await doctor(servers.url, freshNamespace());
+  expect([report.code, statuses(report, "fail")]).toEqual([0, []]);
+  expect(report.findings.connection!.found).toBe(`cluster of ${(await servers.masters()).length} primaries`);
+  expect(report.findings.eviction).toMatchObject({
+    status: "warn",
+    found: expect.stringContaining(`:${master!.port})`),
+  });
+  expect(report.findings.replicas).toMatchObject({ status: "warn", found: expect.stringMatching(/^1 connected/) });
+}, 60_000);
