@@ -110,9 +110,7 @@ export function makeProgram(actions: Actions): Command {
 function addLooks(program: Command, actions: Actions): void {
   program
     .command("doctor")
-    .description(
-      "find out what this Redis and this blob store can promise, and what to set; a minute before going live",
-    )
+    .description("find out what this Redis and this blob store can promise, and what to set")
     .action(() => actions.doctor());
   program
     .command("queues")

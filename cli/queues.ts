@@ -4,7 +4,7 @@ import { durationOf } from "./durations.ts";
 import { endOnSignal } from "./interrupt.ts";
 import { connected } from "./operator.ts";
 import type { Column, Printer } from "./printer.ts";
-import { redrawer } from "./redraw.ts";
+import { type Redrawer, redrawer } from "./redraw.ts";
 import type { Settings } from "./settings.ts";
 
 export interface QueuesCommand {
@@ -47,19 +47,32 @@ export async function runQueues(command: QueuesCommand, settings: Settings, out:
 async function watch(millrace: Millrace, command: QueuesCommand, out: Printer): Promise<void> {
   const draw = out.isTerminal ? await redrawer(process.stdout) : undefined;
   endOnSignal(() => draw?.done());
-  for (;;) {
-    const at = new Date().toISOString();
-    try {
-      const data = await look(millrace, command);
-      if (draw !== undefined) draw.show(`${at}\n${shownOf(data, out)}`);
-      else if (out.json) out.line({ at, data }, "");
-      else for (const line of out.lines(data, COLUMNS)) out.print(`${at}\t${line}`);
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
-      if (draw === undefined) out.note(`${at} ${error.message}`);
-      else draw.show(`${at}\n${error.message}`);
+  try {
+    for (;;) {
+      await show(millrace, command, draw, out);
+      await after(command.everyMs);
     }
-    await after(command.everyMs);
+  } finally {
+    draw?.done();
+  }
+}
+
+async function show(
+  millrace: Millrace,
+  command: QueuesCommand,
+  draw: Redrawer | undefined,
+  out: Printer,
+): Promise<void> {
+  const at = new Date().toISOString();
+  try {
+    const data = await look(millrace, command);
+    if (draw !== undefined) draw.show(`${at}\n${shownOf(data, out)}`);
+    else if (out.json) out.line({ at, data }, "");
+    else for (const line of out.lines(data, COLUMNS)) out.print(`${at}\t${line}`);
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    if (draw === undefined) out.note(`${at} ${error.message}`);
+    else draw.show(`${at}\n${error.message}`);
   }
 }
 

@@ -37,7 +37,12 @@ export async function runUpload(command: UploadCommand, settings: Settings, out:
   const key = command.key ?? settings.gatewayKey;
   const file = await fileAt(command.file, type);
   const bar = process.stderr.isTTY && !out.json ? await redrawer(process.stderr) : undefined;
-  endOnSignal(() => bar?.done());
+  const steps = watch && out.isTerminal ? await redrawer(process.stdout) : undefined;
+  const leaveDrawn = () => {
+    bar?.done();
+    steps?.done();
+  };
+  endOnSignal(leaveDrawn);
   const client = createClient({ url, ...(key === undefined ? {} : { key }) });
   try {
     const uploaded = await client.upload(file, {
@@ -49,10 +54,11 @@ export async function runUpload(command: UploadCommand, settings: Settings, out:
     const { document, run } = uploaded;
     if (watch) out.line(uploaded, run!);
     else out.result(uploaded, run ?? document);
-    if (watch) process.exitCode = await watchRun(client.run(run!), out);
+    if (watch) process.exitCode = await watchRun(client.run(run!), steps, out);
   } catch (error) {
     throw said(error, url);
   } finally {
+    leaveDrawn();
     client.close();
   }
 }
@@ -68,22 +74,20 @@ async function fileAt(path: string, type: string): Promise<Blob> {
   }
 }
 
-async function watchRun(run: RunHandle, out: Printer): Promise<ExitCode> {
-  if (out.isTerminal) await drawSteps(run, await redrawer(process.stdout), out);
+async function watchRun(run: RunHandle, steps: Redrawer | undefined, out: Printer): Promise<ExitCode> {
+  if (steps !== undefined) await drawSteps(run, steps, out);
   else for await (const message of run.watch()) out.line(message, lineOf(message, out));
   return exitCodeOf((await run.get()).status);
 }
 
 /** A bar for each step, until the run has ended. */
 function drawSteps(run: RunHandle, draw: Redrawer, out: Printer): Promise<void> {
-  endOnSignal(() => draw.done());
   const store = run.store();
   return new Promise((resolve, reject) => {
     const leave = store.subscribe(() => {
       const { run: view, connection, error } = store.getSnapshot();
       if (view !== undefined) draw.show(barsOf(view, connection === "connecting", out));
       if (connection !== "ended") return;
-      draw.done();
       leave();
       if (error === undefined) resolve();
       else reject(error);

@@ -73,7 +73,7 @@ test("every command prints JSON if it is asked to", async () => {
   const [paused, value] = await Promise.all([json("paused"), json("config get a.b")]);
   expect(paused.data).toMatchObject([{ workflow: "adding" }]);
   expect(value).toEqual({ key: "a.b", value: {} });
-});
+}, 60_000);
 
 test("lists have no escape codes for programs, and colours for those who ask for them", async () => {
   const died = await bench.run(doomed, null);
