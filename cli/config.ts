@@ -1,6 +1,8 @@
-import { type ConfigApi, connect } from "../engine/index.ts";
-import { CommandError, UsageError } from "./errors.ts";
-import { requireRedis, type Settings } from "./settings.ts";
+import { type ConfigApi, NotFoundError } from "../engine/index.ts";
+import { UsageError } from "./errors.ts";
+import { connected } from "./operator.ts";
+import type { Printer } from "./printer.ts";
+import type { Settings } from "./settings.ts";
 
 /** What to do with which key; `list` takes the beginning of keys. */
 export type ConfigCommand =
@@ -11,34 +13,35 @@ export type ConfigCommand =
 /**
  * `millrace config`: reads and changes what every process is told.
  *
- * @throws UsageError for a value that is not JSON; CommandError for a key that is not there; and what `connect` throws
+ * @throws UsageError for a value that is not JSON; NotFoundError; and what `connect` throws
  */
-export async function runConfig(command: ConfigCommand, settings: Settings): Promise<void> {
-  const url = requireRedis(settings);
+export async function runConfig(command: ConfigCommand, settings: Settings, out: Printer): Promise<void> {
   const value = command.action === "set" ? parseValue(command.value) : undefined;
-  const millrace = await connect({ url, namespace: settings.namespace, workflows: [] });
-  try {
-    await millrace.config.ready();
-    await carryOut(millrace.config, command, value);
-  } finally {
-    await millrace.close();
-  }
+  await connected(settings, async ({ config }) => {
+    await config.ready();
+    await carryOut(config, command, value, out);
+  });
 }
 
-async function carryOut(config: ConfigApi, command: ConfigCommand, value: unknown): Promise<void> {
+async function carryOut(config: ConfigApi, command: ConfigCommand, value: unknown, out: Printer): Promise<void> {
   if (command.action === "list") {
     const { prefix = "" } = command;
-    for (const key of [...config.all().keys()].sort())
-      if (key.startsWith(prefix)) console.log(`${key} ${JSON.stringify(config.get(key))}`);
-  } else if (command.action === "set") await config.set(command.key, value);
-  else if (command.action === "get") {
-    if (!config.all().has(command.key)) throw missing(command.key);
-    console.log(JSON.stringify(config.get(command.key)));
-  } else if (!(await config.delete(command.key))) throw missing(command.key);
-}
-
-function missing(key: string): CommandError {
-  return new CommandError(`There is no key ${JSON.stringify(key)} in the configuration.`);
+    const keys = [...config.all().keys()].filter((key) => key.startsWith(prefix)).sort();
+    const data = keys.map((key) => ({ key, value: config.get(key) }));
+    return out.list({ data }, [
+      { name: "key", of: ({ key }) => key },
+      { name: "value", of: ({ value }) => JSON.stringify(value) },
+    ]);
+  }
+  const { key } = command;
+  if (command.action === "set") {
+    await config.set(key, value);
+    return out.result({ key, value });
+  }
+  const isThere = command.action === "get" ? config.all().has(key) : await config.delete(key);
+  if (!isThere) throw new NotFoundError("configuration key", key);
+  if (command.action === "get") out.result({ key, value: config.get(key) }, JSON.stringify(config.get(key)));
+  else out.result({ key, deleted: true });
 }
 
 function parseValue(text: string): unknown {

@@ -1,7 +1,9 @@
 import type { DeadLetterFilter, DeadLetterView, Millrace } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
-import { operate, parseJson, parseTime, print } from "./operator.ts";
-import { parseWhole, type Settings } from "./settings.ts";
+import { operate, parseJson, parseTime } from "./operator.ts";
+import { type PageCommand, pageOf } from "./options.ts";
+import type { Column, Printer } from "./printer.ts";
+import type { Settings } from "./settings.ts";
 import { askedToStop } from "./stop.ts";
 
 /** As the command line has them. */
@@ -11,36 +13,42 @@ export interface LetterOptions {
   errorCode?: string;
   before?: string;
   after?: string;
-  limit?: string;
-  cursor?: string;
+  limit?: number;
   input?: string;
   all?: boolean;
 }
 
 export type DeadLettersCommand =
-  | { action: "list"; options: LetterOptions }
+  | { action: "list"; options: LetterOptions & PageCommand }
   | { action: "show"; id: string }
   | { action: "replay" | "discard"; ids: string[]; options: LetterOptions };
 
 const LOOK_EVERY_MS = 500;
+
+const COLUMNS: readonly Column<DeadLetterView>[] = [
+  { name: "id", of: ({ id }) => id },
+  { name: "at", of: ({ at }) => at },
+  { name: "step", of: ({ workflow, version, step }) => `${workflow}@${version}:${step}` },
+  { name: "attempt", of: ({ attempt }) => attempt, isNumber: true },
+  { name: "error", of: ({ error }) => `${error.name}: ${error.message.slice(0, 200)}`, style: () => "bad" },
+];
 
 /**
  * `millrace dead-letters`: shows, replays and drops steps that failed for good.
  *
  * @throws UsageError, NotFoundError, ConflictError, InvalidInputError, UnavailableError
  */
-export async function runDeadLetters(command: DeadLettersCommand, settings: Settings): Promise<void> {
+export async function runDeadLetters(command: DeadLettersCommand, settings: Settings, out: Printer): Promise<void> {
   if (command.action === "show") {
     const { id } = command;
-    return operate(settings, async ({ deadLetters }) => print(await deadLetters.get(id)));
+    return operate(settings, async ({ deadLetters }) => out.document(await deadLetters.get(id)));
   }
   const { options } = command;
   const filter = filterOf(options);
   if (command.action === "list") {
-    const limit = options.limit === undefined ? 20 : parseWhole("--limit", options.limit, 1, 100);
-    const { cursor } = options;
-    return operate(settings, (millrace) =>
-      list(millrace, { ...filter, limit, ...(cursor === undefined ? {} : { cursor }) }),
+    const page = pageOf(command.options);
+    return operate(settings, async ({ deadLetters }) =>
+      out.list(await deadLetters.list({ ...filter, ...page }), COLUMNS),
     );
   }
   const { action, ids } = command;
@@ -50,27 +58,26 @@ export async function runDeadLetters(command: DeadLettersCommand, settings: Sett
   if (ids.length === 0 && !isFiltered && !options.all)
     throw new UsageError(`Give dead-letters ${action} ids, or say by its options which fit, or --all.`);
   if (options.input !== undefined && ids.length !== 1) throw new UsageError("--input goes with one id.");
-  const limit = options.limit === undefined ? undefined : parseWhole("--limit", options.limit, 1, 999_999_999);
   const input = options.input === undefined ? undefined : parseJson("--input", options.input);
   return operate(settings, (millrace) =>
-    ids.length > 0 ? each(millrace, action, ids, input) : many(millrace, action, filter, limit),
+    ids.length > 0 ? each(millrace, action, ids, input, out) : many(millrace, action, filter, options.limit, out),
   );
 }
 
-async function list({ deadLetters }: Millrace, options: DeadLetterFilter & { limit: number; cursor?: string }) {
-  const { data, next } = await deadLetters.list(options);
-  for (const letter of data) console.log(lineOf(letter));
-  if (next !== undefined) console.log(`more: --cursor ${next}`);
-}
-
-async function each({ deadLetters }: Millrace, action: "replay" | "discard", ids: string[], input: unknown) {
+async function each(
+  { deadLetters }: Millrace,
+  action: "replay" | "discard",
+  ids: string[],
+  input: unknown,
+  out: Printer,
+): Promise<void> {
   for (const id of ids) {
     if (action === "discard") {
       await deadLetters.discard(id);
-      console.log(`dropped ${id}`);
+      out.line({ id, discarded: true }, `dropped ${id}`);
     } else {
-      const { run, step } = await deadLetters.replay(id, { input });
-      console.log(`run ${run} goes on at ${step}`);
+      const replayed = await deadLetters.replay(id, { input });
+      out.line(replayed, `run ${replayed.run} goes on at ${replayed.step}`);
     }
   }
 }
@@ -81,7 +88,8 @@ async function many(
   action: "replay" | "discard",
   filter: DeadLetterFilter,
   limit: number | undefined,
-) {
+  out: Printer,
+): Promise<void> {
   const act = action === "replay" ? deadLetters.replayMany : deadLetters.discardMany;
   let operation = await act.call(deadLetters, filter, limit === undefined ? {} : { limit });
   let stopped = false;
@@ -89,12 +97,12 @@ async function many(
     stopped = true;
   });
   while (operation.status === "running" && !stopped) {
-    console.log(`${operation.done} so far; workers go on with operation ${operation.id}`);
+    out.note(`${operation.done} so far; workers go on with operation ${operation.id}`);
     await Promise.race([stop, new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))]);
     operation = await deadLetters.operation(operation.id);
   }
   const verb = action === "replay" ? "replayed" : "dropped";
-  console.log(`${verb} ${operation.done} of ${operation.matched} that fit${stopped ? " so far" : ""}`);
+  out.result(operation, `${verb} ${operation.done} of ${operation.matched} that fit${stopped ? " so far" : ""}`);
 }
 
 function filterOf({ workflow, step, errorCode, before, after }: LetterOptions): DeadLetterFilter {
@@ -105,9 +113,4 @@ function filterOf({ workflow, step, errorCode, before, after }: LetterOptions): 
     ...(before === undefined ? {} : { before: parseTime("--before", before) }),
     ...(after === undefined ? {} : { after: parseTime("--after", after) }),
   };
-}
-
-function lineOf({ id, at, workflow, version, step, attempt, error }: DeadLetterView): string {
-  const message = error.message.replaceAll(/\s+/g, " ").slice(0, 200);
-  return `${id}  ${at}  ${workflow}@${version}:${step}  attempt ${attempt}  ${error.name}: ${message}`;
 }

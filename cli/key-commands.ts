@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { KeyCreateOptions, KeyListOptions, KeyRotateOptions, KeysCommand } from "./keys.ts";
-import { whole } from "./options.ts";
+import { paged, whole } from "./options.ts";
 
 const MOST_DAYS = 36_500;
 const MONTH_MS = 30 * 86_400_000;
@@ -8,8 +8,8 @@ const MONTH_MS = 30 * 86_400_000;
 /** The commands about API keys. */
 export function addKeyCommands(keys: Command, act: (command: KeysCommand) => Promise<void>): void {
   keys.description("make, see, rotate and revoke the keys of those who use the gateway");
-  type Json = { json?: boolean };
-  json(keys.command("create"))
+  keys
+    .command("create")
     .description("make one; its secret is printed this once")
     .requiredOption("--name <name>", "what people know it by")
     .requiredOption("--scopes <list>", "what it may do, such as runs:read,runs:write; or admin")
@@ -19,32 +19,23 @@ export function addKeyCommands(keys: Command, act: (command: KeysCommand) => Pro
     .addOption(whole("--requests <n>", "so many requests at once, and as many again in each --window-ms", 1, 1_000_000))
     .addOption(whole("--window-ms <ms>", "of --requests", 1_000, 86_400_000))
     .addOption(whole("--runs-per-day <n>", "no more runs in a UTC day", 1, 1_000_000_000))
-    .action(({ json, ...options }: KeyCreateOptions & Json) => act({ action: "create", options, ...given(json) }));
-  json(keys.command("list"))
+    .action((options: KeyCreateOptions) => act({ action: "create", options }));
+  paged(keys.command("list"))
     .description("the newest, one a line; revoked and expired ones for 30 days")
     .option("--tenant <id>", "of this tenant")
-    .addOption(whole("--limit <n>", "how many, 1 to 100 (default: 20)", 1, 100).default(20, "20"))
-    .option("--cursor <cursor>", "go on where an earlier list ended")
-    .action(({ json, ...options }: KeyListOptions & Json) => act({ action: "list", options, ...given(json) }));
-  json(keys.command("show <id>"))
+    .action((options: KeyListOptions) => act({ action: "list", options }));
+  keys
+    .command("show <id>")
     .description("all that is known of one, but for its secret")
-    .action((id: string, { json }: Json) => act({ action: "show", id, ...given(json) }));
-  json(keys.command("rotate <id>"))
+    .action((id: string) => act({ action: "show", id }));
+  keys
+    .command("rotate <id>")
     .description("give it another secret, which is printed this once; the one before works on for a while")
     .addOption(whole("--overlap-ms <ms>", "for how long; 0: no longer (default: a day)", 0, MONTH_MS))
     .option("--expires-at <time>", "another end of the key")
-    .action((id: string, { json, ...options }: KeyRotateOptions & Json) =>
-      act({ action: "rotate", id, options, ...given(json) }),
-    );
-  json(keys.command("revoke <id...>"))
+    .action((id: string, options: KeyRotateOptions) => act({ action: "rotate", id, options }));
+  keys
+    .command("revoke <id...>")
     .description("end keys: they work no more, within 10 s everywhere")
-    .action((ids: string[], { json }: Json) => act({ action: "revoke", ids, ...given(json) }));
-}
-
-function json(command: Command): Command {
-  return command.option("--json", "print JSON");
-}
-
-function given(json: boolean | undefined): { json?: boolean } {
-  return json === undefined ? {} : { json };
+    .action((ids: string[]) => act({ action: "revoke", ids }));
 }

@@ -1,6 +1,8 @@
-import type { CreateKeyOptions, KeysApi, KeyView, KeyWithSecret, Scope } from "../engine/index.ts";
+import type { CreateKeyOptions, KeyView, KeyWithSecret, Scope } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
-import { operate, parseTime, print } from "./operator.ts";
+import { operate, parseTime } from "./operator.ts";
+import { type PageCommand, pageOf } from "./options.ts";
+import { type Column, clean, type Printer } from "./printer.ts";
 import type { Settings } from "./settings.ts";
 
 /** As the command line has them. */
@@ -15,10 +17,8 @@ export interface KeyCreateOptions {
   runsPerDay?: number;
 }
 
-export interface KeyListOptions {
+export interface KeyListOptions extends PageCommand {
   tenant?: string;
-  limit: number;
-  cursor?: string;
 }
 
 export interface KeyRotateOptions {
@@ -26,39 +26,51 @@ export interface KeyRotateOptions {
   expiresAt?: string;
 }
 
-/** `json`: prints what the library gives, as JSON. */
-export type KeysCommand = { json?: boolean } & (
+export type KeysCommand =
   | { action: "create"; options: KeyCreateOptions }
   | { action: "list"; options: KeyListOptions }
   | { action: "show"; id: string }
   | { action: "rotate"; id: string; options: KeyRotateOptions }
-  | { action: "revoke"; ids: string[] }
-);
+  | { action: "revoke"; ids: string[] };
 
 const DAY_MS = 86_400_000;
+
+/** A key on one line. */
+const COLUMNS: readonly Column<KeyView>[] = [
+  { name: "id", of: ({ id }) => id },
+  { name: "status", of: ({ status }) => status, style: ({ status }) => (status === "active" ? "good" : "bad") },
+  { name: "tenant", of: ({ tenant }) => tenant },
+  { name: "name", of: ({ name }) => name },
+  { name: "scopes", of: ({ scopes }) => scopes.join(",") },
+  { name: "expires", of: ({ expiresAt }) => expiresAt },
+  { name: "last used", of: ({ lastUsedAt }) => lastUsedAt },
+];
 
 /**
  * `millrace keys`: makes, shows, rotates and revokes API keys. A secret is printed once, on standard output and alone there.
  *
  * @throws UsageError, NotFoundError, ConflictError, UnavailableError
  */
-export async function runKeys(command: KeysCommand, settings: Settings): Promise<void> {
+export async function runKeys(command: KeysCommand, settings: Settings, out: Printer): Promise<void> {
   const options = command.action === "create" ? creation(command.options) : undefined;
   await operate(settings, async ({ access: { keys } }) => {
     switch (command.action) {
       case "create":
-        return show(command.json, await keys.create(options!));
+        return show(await keys.create(options!), out);
       case "rotate":
-        return show(command.json, await keys.rotate(command.id, rotation(command.options)));
-      case "list":
-        return list(command.json, keys, command.options);
-      case "show":
-        return (command.json ? print : details)(await keys.get(command.id));
+        return show(await keys.rotate(command.id, rotation(command.options)), out);
+      case "list": {
+        const { tenant, ...page } = command.options;
+        return out.list(await keys.list({ ...pageOf(page), ...(tenant === undefined ? {} : { tenant }) }), COLUMNS);
+      }
+      case "show": {
+        const key = await keys.get(command.id);
+        return out.result(key, detailsOf(key));
+      }
       case "revoke":
         for (const id of command.ids) {
-          const view = await keys.revoke(id);
-          if (command.json) print(view);
-          else console.log(lineOf(view));
+          const key = await keys.revoke(id);
+          out.line(key, out.lines([key], COLUMNS).join("\n"));
         }
         return;
     }
@@ -89,39 +101,19 @@ function endOf({ expiresAt }: { expiresAt?: string }): { expiresAt?: Date } {
   return expiresAt === undefined ? {} : { expiresAt: parseTime("--expires-at", expiresAt) };
 }
 
-function show(json: boolean | undefined, { secret, ...view }: KeyWithSecret): void {
-  if (json) print({ ...view, secret });
-  else {
-    console.log(secret);
-    console.error(`${lineOf(view)}\nThe secret is shown this once.`);
-  }
+function show({ secret, ...view }: KeyWithSecret, out: Printer): void {
+  out.result({ ...view, secret }, secret);
+  if (!out.json) out.note(`${out.lines([view], COLUMNS).join("\n")}\nThe secret is shown this once.`);
 }
 
-async function list(json: boolean | undefined, keys: KeysApi, options: KeyListOptions): Promise<void> {
-  const page = await keys.list(options);
-  if (json) {
-    print(page);
-    return;
-  }
-  for (const key of page.data) console.log(lineOf(key));
-  if (page.next !== undefined) console.log(`more: --cursor ${page.next}`);
-}
-
-/** A key on one line. */
-function lineOf({ id, status, tenant, name, scopes, expiresAt, lastUsedAt }: KeyView): string {
-  const more = [
-    ...(expiresAt === undefined ? [] : [`expires ${expiresAt}`]),
-    ...(lastUsedAt === undefined ? [] : [`last used ${lastUsedAt}`]),
-  ];
-  return [id, status, tenant, name, scopes.join(","), ...more].join("  ");
-}
-
-function details({ scopes, rateLimit, quota, ...plain }: KeyView): void {
+function detailsOf({ scopes, rateLimit, quota, ...plain }: KeyView): string {
   const lines = {
     ...plain,
     scopes: scopes.join(","),
     ...(rateLimit === undefined ? {} : { requests: `${rateLimit.requests} in ${rateLimit.windowMs} ms` }),
     ...(quota?.runsPerDay === undefined ? {} : { runsPerDay: quota.runsPerDay }),
   };
-  for (const [name, value] of Object.entries(lines)) console.log(`${name}  ${value}`);
+  return Object.entries(lines)
+    .map(([name, value]) => `${name}\t${clean(value)}`)
+    .join("\n");
 }

@@ -1,9 +1,11 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { RUN_STATUSES } from "../engine/index.ts";
 import type { DeadLettersCommand, LetterOptions } from "./dead-letters.ts";
-import { workflows } from "./options.ts";
+import { type PageCommand, paged, whole, workflows } from "./options.ts";
 import type { RunListOptions, RunRerunOptions, RunSignalOptions, RunStartOptions, RunsCommand } from "./runs.ts";
-import type { VersionsCommand } from "./versions.ts";
+import { HIGHEST_VERSION, type VersionsCommand } from "./versions.ts";
+
+const MOST = 999_999_999;
 
 export interface OperatorActions {
   runs(command: RunsCommand): Promise<void>;
@@ -15,24 +17,22 @@ export interface OperatorActions {
 export function addOperatorCommands(program: Command, actions: OperatorActions): void {
   addRuns(program.command("runs"), actions.runs);
   const letters = program.command("dead-letters").description("see, replay and drop steps that failed for good");
-  filtered(letters.command("list"))
+  paged(filtered(letters.command("list")))
     .description("the newest, or those that fit, one a line")
-    .option("--limit <n>", "how many, 1 to 100 (default: 20)")
-    .option("--cursor <cursor>", "go on where an earlier list ended")
-    .action((options: LetterOptions) => actions.deadLetters({ action: "list", options }));
+    .action((options: LetterOptions & PageCommand) => actions.deadLetters({ action: "list", options }));
   letters
     .command("show <id>")
     .description("print one with its input, error and attempts, as JSON")
     .action((id: string) => actions.deadLetters({ action: "show", id }));
   filtered(letters.command("replay [id...]"))
     .description("let runs go on from the step that failed: these, or all that fit")
-    .option("--limit <n>", "no more than so many of those that fit")
+    .addOption(whole("--limit <n>", "no more than so many of those that fit", 1, MOST))
     .option("--all", "all of them, where nothing else says which")
     .option("--input <json>", "what the step is given from now on; with one id")
     .action((ids: string[], options: LetterOptions) => actions.deadLetters({ action: "replay", ids, options }));
   filtered(letters.command("discard [id...]"))
     .description("drop these, or all that fit; their runs stay failed")
-    .option("--limit <n>", "no more than so many of those that fit")
+    .addOption(whole("--limit <n>", "no more than so many of those that fit", 1, MOST))
     .option("--all", "all of them, where nothing else says which")
     .action((ids: string[], options: LetterOptions) => actions.deadLetters({ action: "discard", ids, options }));
 
@@ -46,11 +46,11 @@ export function addOperatorCommands(program: Command, actions: OperatorActions):
   versions
     .command("migrate <workflow>")
     .description("move live runs to the steps of the same names, where nobody works on them")
-    .requiredOption("--from <version>", "the version that they are of")
-    .requiredOption("--to <version>", "the version that they go on with")
-    .option("--limit <n>", "no more than so many")
+    .addOption(whole("--from <version>", "the version that they are of", 1, HIGHEST_VERSION).makeOptionMandatory())
+    .addOption(whole("--to <version>", "the version that they go on with", 1, HIGHEST_VERSION).makeOptionMandatory())
+    .addOption(whole("--limit <n>", "no more than so many", 1, MOST))
     .option("--dry-run", "say what would be done")
-    .action((workflow: string, options: { from: string; to: string; limit?: string; dryRun?: boolean }) =>
+    .action((workflow: string, options: { from: number; to: number; limit?: number; dryRun?: boolean }) =>
       actions.versions({ action: "migrate", workflow, ...options }),
     );
   versions
@@ -61,19 +61,24 @@ export function addOperatorCommands(program: Command, actions: OperatorActions):
 
 function addRuns(runs: Command, act: OperatorActions["runs"]): void {
   runs.description("see, start, signal, cancel and delete runs, or run them again");
-  runs
+  const list = runs
     .command("list")
     .description("the newest, or those that fit, one a line")
     .option("--workflow <name>", "of this workflow")
-    .option("--status <status>", `one of ${RUN_STATUSES.join(", ")}`)
-    .option("--tag <tag>", "that have this tag")
-    .option("--limit <n>", "how many, 1 to 100 (default: 20)")
-    .option("--cursor <cursor>", "go on where an earlier list ended")
-    .action((options: RunListOptions) => act({ action: "list", options }));
+    .addOption(new Option("--status <status>", "in this status").choices(RUN_STATUSES))
+    .option("--tag <tag>", "that have this tag");
+  paged(list).action((options: RunListOptions) => act({ action: "list", options }));
   runs
     .command("show <id>")
     .description("print one with its input, output and steps, as JSON")
     .action((id: string) => act({ action: "show", id }));
+  runs
+    .command("watch <id>")
+    .description("print each event as it comes, to the run's end; it survives a Redis that goes and comes back")
+    .option("--after <seq>", "only what comes after this number or cursor of an event")
+    .action((id: string, { after }: { after?: string }) =>
+      act({ action: "watch", id, ...(after === undefined ? {} : { after }) }),
+    );
   runs
     .command("start <workflow>")
     .description("start a run of the newest version; print its id")

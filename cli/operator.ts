@@ -1,4 +1,4 @@
-import { type AnyWorkflow, InvalidInputError, type Millrace } from "../engine/index.ts";
+import { type AnyWorkflow, connect, type Millrace } from "../engine/index.ts";
 import { openConnection } from "./connection.ts";
 import { UsageError } from "./errors.ts";
 import { requireRedis, type Settings } from "./settings.ts";
@@ -7,7 +7,7 @@ import { requireRedis, type Settings } from "./settings.ts";
  * Does something over a connection of its own.
  *
  * @param workflows what it needs to know; most commands do without
- * @throws UsageError, for what does not fit a schema too; and what `connect` and `act` throw
+ * @throws UsageError, and what `connect` and `act` throw
  */
 export async function operate(
   settings: Settings,
@@ -18,22 +18,19 @@ export async function operate(
   const { millrace, close } = await openConnection(settings, requireRedis(settings), { workflows, durability });
   try {
     await act(millrace);
-  } catch (error) {
-    throw error instanceof InvalidInputError ? new UsageError(textOf(error), { cause: error }) : error;
   } finally {
     await close();
   }
 }
 
-/** Where it does not fit is said on lines of its own, unless the message says it already. */
-function textOf({ message, issues }: InvalidInputError): string {
-  const said = issues.filter((issue) => !message.includes(issue.message));
-  return [message, ...said.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`)].join("\n");
-}
-
-/** Prints a value as indented JSON. */
-export function print(value: unknown): void {
-  console.log(JSON.stringify(value, undefined, 2));
+/** The same for what touches no run and no document: it needs no blob store. @throws as `operate` */
+export async function connected(settings: Settings, act: (millrace: Millrace) => Promise<void>): Promise<void> {
+  const millrace = await connect({ url: requireRedis(settings), namespace: settings.namespace, workflows: [] });
+  try {
+    await act(millrace);
+  } finally {
+    await millrace.close();
+  }
 }
 
 /** @throws UsageError */

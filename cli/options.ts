@@ -1,4 +1,5 @@
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { PageOptions } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
 import { parseWhole } from "./settings.ts";
 
@@ -13,6 +14,31 @@ export function workflows(otherwise = "the shipped ones"): Option {
 /** An option that takes a whole number. */
 export function whole(flags: string, description: string, min: number, max: number): Option {
   return new Option(flags, description).argParser(checked((name, text) => parseWhole(name, text, min, max)));
+}
+
+/** An option or argument that takes JSON. */
+export function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`It takes JSON: ${(error as Error).message}.`);
+  }
+}
+
+/** Of a list that comes by pages, as the command line has them. */
+export interface PageCommand {
+  limit: number;
+  cursor?: string;
+}
+
+export function paged(command: Command): Command {
+  return command
+    .addOption(whole("--limit <n>", "how many, 1 to 100", 1, 100).default(20))
+    .option("--cursor <cursor>", "go on where an earlier list ended");
+}
+
+export function pageOf({ limit, cursor }: PageCommand): PageOptions {
+  return { limit, ...(cursor === undefined ? {} : { cursor }) };
 }
 
 /** Commander names the option and the value; the reason comes from the parser. */

@@ -1,6 +1,8 @@
-import { connect, type Millrace, type Pausable } from "../engine/index.ts";
+import type { Pausable } from "../engine/index.ts";
 import { UsageError } from "./errors.ts";
-import { requireRedis, type Settings } from "./settings.ts";
+import { connected } from "./operator.ts";
+import type { Printer } from "./printer.ts";
+import type { Settings } from "./settings.ts";
 
 export interface PauseCommand {
   workflow?: string;
@@ -8,23 +10,27 @@ export interface PauseCommand {
   tenant?: string;
 }
 
-/** `millrace pause`. @throws UsageError, and what `connect` and `pause` throw */
-export async function runPause(command: PauseCommand, settings: Settings): Promise<void> {
+/** `millrace pause` and `millrace resume`. @throws UsageError, and what `connect` and these throw */
+export async function runPause(
+  action: "pause" | "resume",
+  command: PauseCommand,
+  settings: Settings,
+  out: Printer,
+): Promise<void> {
   const what = pausable(command);
-  await connected(settings, (millrace) => millrace.pause(what));
-}
-
-/** `millrace resume`. @throws UsageError, and what `connect` and `resume` throw */
-export async function runResume(command: PauseCommand, settings: Settings): Promise<void> {
-  const what = pausable(command);
-  await connected(settings, (millrace) => millrace.resume(what));
+  await connected(settings, (millrace) => millrace[action](what));
+  out.result({ ...what, paused: action === "pause" });
 }
 
 /** `millrace paused`: a line for each. @throws UsageError, and what `connect` throws */
-export async function runPaused(settings: Settings): Promise<void> {
-  await connected(settings, async (millrace) => {
-    for (const { since, ...what } of await millrace.paused()) console.log(`${nameOf(what)} since ${since}`);
-  });
+export async function runPaused(settings: Settings, out: Printer): Promise<void> {
+  await connected(settings, async (millrace) =>
+    out.list({ data: await millrace.paused() }, [
+      { name: "kind", of: (what) => nameOf(what)[0] },
+      { name: "name", of: (what) => nameOf(what)[1] },
+      { name: "since", of: ({ since }) => since },
+    ]),
+  );
 }
 
 /** @throws UsageError unless it is a workflow, a step of one, or a tenant */
@@ -35,16 +41,7 @@ export function pausable({ workflow, step, tenant }: PauseCommand): Pausable {
   return step === undefined ? { workflow: workflow! } : { workflow: workflow!, step };
 }
 
-function nameOf(what: Pausable): string {
-  if (what.tenant !== undefined) return `tenant ${what.tenant}`;
-  return what.step === undefined ? `workflow ${what.workflow}` : `step ${what.workflow}/${what.step}`;
-}
-
-async function connected(settings: Settings, work: (millrace: Millrace) => Promise<void>): Promise<void> {
-  const millrace = await connect({ url: requireRedis(settings), namespace: settings.namespace, workflows: [] });
-  try {
-    await work(millrace);
-  } finally {
-    await millrace.close();
-  }
+function nameOf(what: Pausable): [kind: string, name: string] {
+  if (what.tenant !== undefined) return ["tenant", what.tenant];
+  return what.step === undefined ? ["workflow", what.workflow] : ["step", `${what.workflow}/${what.step}`];
 }

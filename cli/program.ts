@@ -4,15 +4,19 @@ import { type Limits, parseLimit } from "../gateway/limits.ts";
 import type { ConfigCommand } from "./config.ts";
 import type { DevCommand } from "./dev.ts";
 import type { GatewayCommand } from "./gateway.ts";
+import { dress } from "./help.ts";
 import { addInitCommand } from "./init.ts";
+import { endIfUnread } from "./interrupt.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import type { KeysCommand } from "./keys.ts";
 import { addOperatorCommands, type OperatorActions } from "./operator-commands.ts";
-import { checked, whole, workflows } from "./options.ts";
+import { checked, json, type PageCommand, paged, whole, workflows } from "./options.ts";
 import type { PauseCommand } from "./pauses.ts";
+import type { QueuesCommand } from "./queues.ts";
 import type { SchedulesCommand } from "./schedules.ts";
 import { parsePort, VARIABLES } from "./settings.ts";
 import type { SubscriptionsCommand } from "./subscriptions.ts";
+import type { UploadCommand } from "./upload.ts";
 import type { WorkerCommand } from "./worker.ts";
 
 /** What each command does with its options. */
@@ -20,6 +24,9 @@ export interface Actions extends OperatorActions {
   dev(command: DevCommand): Promise<void>;
   gateway(command: GatewayCommand): Promise<void>;
   worker(command: WorkerCommand): Promise<void>;
+  doctor(): Promise<void>;
+  queues(command: QueuesCommand): Promise<void>;
+  upload(command: UploadCommand): Promise<void>;
   pause(command: PauseCommand): Promise<void>;
   resume(command: PauseCommand): Promise<void>;
   paused(): Promise<void>;
@@ -34,6 +41,7 @@ const DAY_MS = 86_400_000;
 /** The command line of `millrace`. It throws commander's CommanderError where that would end the process. */
 export function makeProgram(actions: Actions): Command {
   const program = new Command("millrace")
+    .configureOutput({ writeOut: (text) => void process.stdout.write(text, endIfUnread) })
     .description("A workflow engine on Redis Streams for AI and document work, with live progress")
     .addHelpText("after", `\nSettings come from the environment: ${VARIABLES.join(", ")}.`)
     .exitOverride();
@@ -78,6 +86,7 @@ export function makeProgram(actions: Actions): Command {
     .addOption(new Option("--with-parent", "end when standard input does").hideHelp())
     .action((options: WorkerCommand) => actions.worker(options));
 
+  addLooks(program, actions);
   pausable(program.command("pause"))
     .description("start no more attempts of a workflow, a step of it, or a tenant; what is queued stays")
     .action((options: PauseCommand) => actions.pause(options));
@@ -96,7 +105,32 @@ export function makeProgram(actions: Actions): Command {
   addOperatorCommands(program, actions);
   addKeyCommands(program.command("keys"), actions.keys);
   addInitCommand(program.command("init"));
+  dress(program);
   return program;
+}
+
+function addLooks(program: Command, actions: Actions): void {
+  program
+    .command("doctor")
+    .description("find out what this Redis and this blob store can promise, and what to set")
+    .action(() => actions.doctor());
+  program
+    .command("queues")
+    .description("where work waits: each step with its depth, in flight, delayed, limited, dead, oldest, workers")
+    .option("--workflow <name>", "of this workflow")
+    .option("--watch", "look again and again, until it is stopped")
+    .addOption(whole("--every-ms <ms>", "of --watch: how often", 100, DAY_MS).default(1_000))
+    .action((options: QueuesCommand) => actions.queues(options));
+  program
+    .command("upload <file>")
+    .description("send a document to a gateway; print its id, or that of the run that was started with it")
+    .option("--workflow <name>", "start a run of this workflow with it")
+    .option("--watch", "and watch that run to its end")
+    .option("--name <name>", "what it is called (default: as the file)")
+    .option("--type <type>", "its media type (default: what its bytes say)")
+    .option("--url <url>", "instead of MILLRACE_URL: where the gateway is")
+    .option("--key <key>", "instead of MILLRACE_KEY, which others on this machine do not see: an API key or a token")
+    .action((file: string, options: Omit<UploadCommand, "file">) => actions.upload({ file, ...options }));
 }
 
 function pausable(command: Command): Command {
@@ -145,12 +179,11 @@ function addSubscriptions(subscriptions: Command, act: Actions["subscriptions"])
 }
 
 function addSchedules(schedules: Command, actions: Actions): void {
-  schedules
-    .command("list")
-    .description("all of them, the newest first")
-    .action(() => actions.schedules({ verb: "list" }));
+  paged(schedules.command("list"))
+    .description("the newest first, one a line")
+    .action((page: PageCommand) => actions.schedules({ verb: "list", page }));
 
-  type Created = ScheduleOptions & { workflows: string[]; tag: string[] };
+  type Created = ScheduleOptions & { workflows: string[]; tag: string[]; json?: boolean };
   schedules
     .command("create")
     .description("make one, or replace the one of that name")
@@ -168,7 +201,7 @@ function addSchedules(schedules: Command, actions: Actions): void {
     .addOption(new Option("--priority <priority>", "of every run (default: normal)").choices(PRIORITIES))
     .option("--tag <tag>", "by which every run is found; repeatable", (tag, tags: string[]) => [...tags, tag], [])
     .addOption(workflows())
-    .action((name: string, { workflows, tag: tags, ...options }: Created) =>
+    .action((name: string, { workflows, tag: tags, json: _, ...options }: Created) =>
       actions.schedules({ verb: "create", options: { ...options, tags, name }, workflows }),
     );
 
@@ -191,14 +224,6 @@ function addSchedules(schedules: Command, actions: Actions): void {
     .action((name: string, { workflows }: { workflows: string[] }) =>
       actions.schedules({ verb: "trigger", name, workflows }),
     );
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InvalidArgumentError(`It takes JSON: ${(error as Error).message}.`);
-  }
 }
 
 function listensTo(command: Command): Command {

@@ -1,58 +1,59 @@
 import type { Millrace, ScheduleOptions, ScheduleSummary } from "../engine/index.ts";
 import { loadDefinitions } from "./definitions.ts";
 import { operate } from "./operator.ts";
+import { type PageCommand, pageOf } from "./options.ts";
+import type { Column, Printer } from "./printer.ts";
 import type { Settings } from "./settings.ts";
 
 /** `workflows`: modules of definitions, for what starts runs or checks their input. */
 export type SchedulesCommand =
-  | { verb: "list" }
+  | { verb: "list"; page: PageCommand }
   | { verb: "create"; options: ScheduleOptions; workflows: string[] }
   | { verb: "trigger"; name: string; workflows: string[] }
   | { verb: "pause" | "resume" | "delete"; name: string };
+
+/** A schedule on one line: name, state, workflow, when, and what comes next or went wrong. */
+const COLUMNS: readonly Column<ScheduleSummary>[] = [
+  { name: "name", of: ({ name }) => name },
+  { name: "status", of: ({ status }) => status, style: ({ status }) => (status === "active" ? "good" : "busy") },
+  { name: "workflow", of: ({ workflow }) => workflow },
+  {
+    name: "when",
+    of: ({ cron, timeZone, every, at }) => (cron === undefined ? (at ?? `every ${every} ms`) : `${cron} ${timeZone}`),
+  },
+  { name: "next", of: ({ nextTick }) => nextTick },
+  {
+    name: "last error",
+    of: ({ lastError }) => (lastError === undefined ? "" : `${lastError.tick}: ${lastError.message}`),
+    style: () => "bad",
+  },
+];
 
 /**
  * `millrace schedules`: shows and changes what starts runs by the clock.
  *
  * @throws UsageError, and what `connect` and the schedules' API throw
  */
-export async function runSchedules(command: SchedulesCommand, settings: Settings): Promise<void> {
+export async function runSchedules(command: SchedulesCommand, settings: Settings, out: Printer): Promise<void> {
   const workflows = "workflows" in command ? await loadDefinitions(command.workflows) : [];
-  const act = async (millrace: Millrace) => {
-    for await (const line of carriedOut(command, millrace)) console.log(line);
-  };
-  await operate(settings, act, workflows);
+  await operate(settings, (millrace) => carryOut(command, millrace, out), workflows);
 }
 
-async function* carriedOut(command: SchedulesCommand, { schedules }: Millrace): AsyncGenerator<string> {
+async function carryOut(command: SchedulesCommand, { schedules }: Millrace, out: Printer): Promise<void> {
+  const show = (schedule: ScheduleSummary) => out.result(schedule, out.lines([schedule], COLUMNS).join("\n"));
   switch (command.verb) {
-    case "list": {
-      let cursor: string | undefined;
-      do {
-        const page = await schedules.list({ limit: 100, ...(cursor === undefined ? {} : { cursor }) });
-        for (const each of page.data) yield lineOf(each);
-        cursor = page.next;
-      } while (cursor !== undefined);
-      return;
-    }
+    case "list":
+      return out.list(await schedules.list(pageOf(command.page)), COLUMNS);
     case "create":
-      yield lineOf(await schedules.create(command.options));
-      return;
-    case "trigger":
-      yield `run ${(await schedules.trigger(command.name)).id}`;
-      return;
+      return show(await schedules.create(command.options));
+    case "trigger": {
+      const run = await schedules.trigger(command.name);
+      return out.result(run, run.id);
+    }
     case "delete":
       await schedules.delete(command.name);
-      yield `${command.name}  deleted`;
-      return;
+      return out.result({ name: command.name, deleted: true }, `${command.name} deleted`);
     default:
-      yield lineOf(await schedules[command.verb](command.name));
+      return show(await schedules[command.verb](command.name));
   }
-}
-
-/** A schedule on one line: name, state, workflow, when, and what comes next or went wrong. */
-function lineOf({ name, status, workflow, cron, timeZone, every, at, nextTick, lastError }: ScheduleSummary): string {
-  const when = cron === undefined ? (at ?? `every ${every} ms`) : `${cron} ${timeZone}`;
-  const next = nextTick === undefined ? [] : [`next ${nextTick}`];
-  const error = lastError === undefined ? [] : [`last error at ${lastError.tick}: ${lastError.message}`];
-  return [name, status, workflow, when, ...next, ...error].join("  ");
 }

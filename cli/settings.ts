@@ -20,6 +20,10 @@ export interface Settings {
   blobs: string;
   /** How well runs are to be stored before their starts are answered. */
   durability: DurabilityOption;
+  /** Where the gateway is, for what speaks to one. */
+  gatewayUrl: string;
+  /** What lets it in there. */
+  gatewayKey: string | undefined;
   /** Where webhooks may be sent beside public addresses over https. */
   webhooks: WebhookPolicy;
   /** Of which origins pages may ask the gateway. */
@@ -59,6 +63,8 @@ export const VARIABLES = [
   "MILLRACE_NAMESPACE",
   "MILLRACE_BLOBS",
   "MILLRACE_DURABILITY",
+  "MILLRACE_URL",
+  "MILLRACE_KEY",
   "MILLRACE_WEBHOOKS_ALLOW",
   "MILLRACE_WEBHOOKS_HTTP",
   "MILLRACE_ORIGINS",
@@ -99,6 +105,8 @@ export function readSettings(env: Environment): Settings {
     namespace: namespace(value("MILLRACE_NAMESPACE") ?? "millrace"),
     blobs: blobs(value("MILLRACE_BLOBS") ?? `${HOME}/blobs`),
     durability: durability(value("MILLRACE_DURABILITY") ?? "memory"),
+    gatewayUrl: gatewayUrl("MILLRACE_URL", value("MILLRACE_URL") ?? "http://localhost:8787"),
+    gatewayKey: value("MILLRACE_KEY"),
     webhooks: {
       allow: allowed(value("MILLRACE_WEBHOOKS_ALLOW") ?? ""),
       http: isYes("MILLRACE_WEBHOOKS_HTTP", value("MILLRACE_WEBHOOKS_HTTP") ?? "no"),
@@ -161,6 +169,12 @@ function redisUrl(name: string, text: string | undefined): string | undefined {
     throw new UsageError(`${name} takes a URL such as redis://localhost:6379. ${(error as Error).message}`);
   }
   return text;
+}
+
+/** @throws UsageError */
+export function gatewayUrl(name: string, text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new UsageError(`${name} takes a URL such as http://localhost:8787, not ${JSON.stringify(text)}.`);
 }
 
 function blobs(text: string): string {

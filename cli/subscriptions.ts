@@ -1,41 +1,37 @@
-import { connect, type SubscriptionsApi, type SubscriptionView } from "../engine/index.ts";
-import { requireRedis, type Settings } from "./settings.ts";
+import type { SubscriptionsApi, SubscriptionView } from "../engine/index.ts";
+import { connected } from "./operator.ts";
+import type { Column, Printer } from "./printer.ts";
+import type { Settings } from "./settings.ts";
 
 export type SubscriptionsCommand = { action: "list" } | { action: "resume" | "replay" | "delete"; group: string };
 
+const FIGURES = ["waiting", "inHand", "retrying", "deadLetters", "bytes", "consumers"] as const;
+const COLUMNS: readonly Column<SubscriptionView>[] = [
+  { name: "group", of: ({ group }) => group },
+  ...FIGURES.map((name): Column<SubscriptionView> => ({ name, of: (view) => view[name], isNumber: true })),
+  {
+    name: "paused",
+    of: ({ paused }) => (paused === undefined ? "" : `${paused.reason} since ${paused.since}`),
+    style: () => "bad",
+  },
+];
+
 /** `millrace subscriptions`: shows the groups of other services, and mends them. @throws what `connect` and they throw */
-export async function runSubscriptions(command: SubscriptionsCommand, settings: Settings): Promise<void> {
-  const url = requireRedis(settings);
-  const millrace = await connect({ url, namespace: settings.namespace, workflows: [] });
-  try {
-    await carryOut(millrace.subscriptions, command);
-  } finally {
-    await millrace.close();
-  }
+export async function runSubscriptions(command: SubscriptionsCommand, settings: Settings, out: Printer): Promise<void> {
+  await connected(settings, ({ subscriptions }) => carryOut(subscriptions, command, out));
 }
 
-async function carryOut(subscriptions: SubscriptionsApi, command: SubscriptionsCommand): Promise<void> {
-  switch (command.action) {
-    case "list":
-      for (const view of await subscriptions.list()) console.log(lineOf(view));
-      break;
-    case "resume": {
-      const { missed } = await subscriptions.resume(command.group);
-      console.log(`missed what came from ${missed.from} to ${missed.to}`);
-      break;
-    }
-    case "replay":
-      console.log(`replayed ${await subscriptions.replay(command.group)}`);
-      break;
-    case "delete":
-      await subscriptions.delete(command.group);
+async function carryOut(subscriptions: SubscriptionsApi, command: SubscriptionsCommand, out: Printer): Promise<void> {
+  if (command.action === "list") return out.list({ data: await subscriptions.list() }, COLUMNS);
+  const { group } = command;
+  if (command.action === "resume") {
+    const { missed } = await subscriptions.resume(group);
+    out.result({ group, missed }, `missed what came from ${missed.from} to ${missed.to}`);
+  } else if (command.action === "replay") {
+    const replayed = await subscriptions.replay(group);
+    out.result({ group, replayed }, `replayed ${replayed}`);
+  } else {
+    await subscriptions.delete(group);
+    out.result({ group, deleted: true });
   }
-}
-
-function lineOf({ group, waiting, inHand, retrying, deadLetters, bytes, consumers, paused }: SubscriptionView): string {
-  const figures = { waiting, inHand, retrying, deadLetters, bytes, consumers };
-  const shown = Object.entries(figures).map(([name, value]) => `${name}=${value}`);
-  return [group, ...shown, ...(paused === undefined ? [] : [`paused=${paused.reason} since=${paused.since}`])].join(
-    " ",
-  );
 }

@@ -1,13 +1,29 @@
 import type { MigrateResult, VersionView } from "../engine/index.ts";
-import { operate } from "./operator.ts";
+import { connected, operate } from "./operator.ts";
+import type { Column, Printer } from "./printer.ts";
 import { parseWhole, type Settings } from "./settings.ts";
 
 export type VersionsCommand =
   | { action: "list"; workflow?: string }
-  | { action: "migrate"; workflow: string; from: string; to: string; limit?: string; dryRun?: boolean }
+  | { action: "migrate"; workflow: string; from: number; to: number; limit?: number; dryRun?: boolean }
   | { action: "retire"; workflow: string; version: string };
 
-const HIGHEST = 999_999;
+export const HIGHEST_VERSION = 999_999;
+
+const COUNTED = ["queued", "running", "waiting"] as const;
+const COLUMNS: readonly Column<VersionView>[] = [
+  { name: "workflow", of: ({ workflow, version }) => `${workflow}@${version}` },
+  { name: "", of: ({ current }) => (current ? "current" : ""), style: () => "good" },
+  { name: "workers", of: ({ workers }) => workers, isNumber: true },
+  ...COUNTED.map((status): Column<VersionView> => {
+    return { name: status, of: ({ runs, more }) => `${more ? "at least " : ""}${runs[status]}`, isNumber: true };
+  }),
+  {
+    name: "stranded",
+    of: ({ stranded, unserved }) => (stranded ? `STRANDED: no worker serves ${unserved.join(", ")}` : ""),
+    style: () => "bad",
+  },
+];
 
 /**
  * `millrace versions`: shows the versions of workflows, moves runs to the same steps of another one, and forgets one that is
@@ -15,41 +31,30 @@ const HIGHEST = 999_999;
  *
  * @throws UsageError, NotFoundError, ConflictError, InvalidInputError, UnavailableError
  */
-export async function runVersions(command: VersionsCommand, settings: Settings): Promise<void> {
-  if (command.action === "list") {
-    const { workflow } = command;
-    return operate(settings, async (millrace) => {
-      for (const view of await millrace.versions(workflow === undefined ? {} : { workflow })) console.log(lineOf(view));
-    });
-  }
+export async function runVersions(command: VersionsCommand, settings: Settings, out: Printer): Promise<void> {
   const { workflow } = command;
-  if (command.action === "retire") {
-    const version = parseWhole("VERSION", command.version, 1, HIGHEST);
-    return operate(settings, (millrace) => millrace.retireVersion(workflow, version));
+  if (command.action === "list") {
+    const which = workflow === undefined ? {} : { workflow };
+    return connected(settings, async (millrace) => out.list({ data: await millrace.versions(which) }, COLUMNS));
   }
-  const from = parseWhole("--from", command.from, 1, HIGHEST);
-  const to = parseWhole("--to", command.to, 1, HIGHEST);
-  const limit = command.limit === undefined ? {} : { limit: parseWhole("--limit", command.limit, 1, 999_999_999) };
-  const dryRun = command.dryRun === true;
-  return operate(settings, async (millrace) => {
-    for (const line of linesOf(await millrace.migrate({ workflow, from, to, ...limit, dryRun }), dryRun))
-      console.log(line);
+  if (command.action === "retire") {
+    const version = parseWhole("VERSION", command.version, 1, HIGHEST_VERSION);
+    await operate(settings, (millrace) => millrace.retireVersion(workflow!, version));
+    return out.result({ workflow, version, retired: true });
+  }
+  const { from, to, limit, dryRun = false } = command;
+  await operate(settings, async (millrace) => {
+    const most = limit === undefined ? {} : { limit };
+    const result = await millrace.migrate({ workflow: command.workflow, from, to, ...most, dryRun });
+    out.result(result, linesOf(result, dryRun).join("\n"));
   });
-}
-
-function lineOf({ workflow, version, current, workers, unserved, runs, more, stranded }: VersionView): string {
-  const atLeast = more ? "at least " : "";
-  const counts = `${atLeast}${runs.queued} queued, ${runs.running} running, ${runs.waiting} waiting`;
-  const words = [`${workflow}@${version}`, ...(current ? ["current"] : []), `${workers} workers`, counts];
-  if (stranded) words.push(`STRANDED: no worker serves ${unserved.join(", ")}`);
-  return words.join("  ");
 }
 
 function linesOf({ left, ...counts }: MigrateResult, dryRun: boolean): string[] {
   const { moved, skipped, busy, failed } = counts;
   const verb = dryRun ? "would be moved" : "moved";
   return [
-    ...left.map(({ run, outcome, reason }) => `${run}  ${outcome}: ${reason}`),
+    ...left.map(({ run, outcome, reason }) => `${run}\t${outcome}\t${reason}`),
     `${moved} ${verb}, ${skipped} skipped, ${busy} busy, ${failed} failed`,
   ];
 }

@@ -12,6 +12,8 @@ export {
   type OpenedBlob,
   readBlob,
 } from "./blobs/blob-store.ts";
+export { type CheckupOptions, checkup } from "./checkup/checkup.ts";
+export type { CheckName, Finding } from "./checkup/finding.ts";
 export type { Collection, Kept } from "./collections.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";

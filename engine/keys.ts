@@ -68,6 +68,11 @@ export class NamespaceKeys {
     return `{${this.namespace}}:heard:${id}`;
   }
 
+  /** Stream, and a channel: what a check of the server tries its commands on, for as long as that takes. */
+  checkup(id: string): string {
+    return `{${this.namespace}}:checkup:${id}`;
+  }
+
   /** Pattern of channels: those of every run, in any partition. */
   everyRunChannel(): string {
     return `{${this.namespace}:*}:run:*`;

@@ -5,7 +5,7 @@ import { logger } from "./log.ts";
 const log = logger("memory");
 
 /** Above this share of Redis's memory limit no new run is taken: what was taken needs the rest to come to its end. */
-const WATERMARK = 0.9;
+export const WATERMARK = 0.9;
 const LOOK_EVERY_MS = 1_000;
 /** What a client that was refused is asked to wait. */
 const RETRY_AFTER_MS = 5_000;
@@ -69,11 +69,15 @@ export class MemoryWatch {
 
 /** Whether what `INFO memory` says is above the watermark. */
 export function isFull(info: string): boolean {
-  const limit = number(info, "maxmemory");
+  const { usedBytes, limitBytes } = memoryOf(info);
   const evicts = /^maxmemory_policy:(?!noeviction)/m.test(info);
-  return (
-    limit > 0 && !evicts && number(info, "used_memory") - number(info, "mem_not_counted_for_evict") > WATERMARK * limit
-  );
+  return limitBytes > 0 && !evicts && usedBytes > WATERMARK * limitBytes;
+}
+
+/** Of what `INFO memory` says, what counts against the limit, and the limit, 0 for none. */
+export function memoryOf(info: string): { usedBytes: number; limitBytes: number } {
+  const usedBytes = number(info, "used_memory") - number(info, "mem_not_counted_for_evict");
+  return { usedBytes, limitBytes: number(info, "maxmemory") };
 }
 
 function number(info: string, name: string): number {

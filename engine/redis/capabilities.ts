@@ -33,17 +33,9 @@ export async function checkCapabilities(client: Client): Promise<Capabilities> {
   await client.call("PING");
   const nodes = client.masters();
   const each = await Promise.all(nodes.map(capabilitiesOf));
-  for (const { version, eviction } of each) {
-    if (version !== undefined && isOlder(version))
-      throw new MillraceError(
-        "redis_version",
-        `This is Redis ${version}, and Millrace needs ${OLDEST.join(".")} or later.`,
-      );
-    if (eviction?.startsWith("allkeys-"))
-      throw new MillraceError(
-        "eviction_policy",
-        `Redis has maxmemory-policy ${eviction}: when its memory is full it would throw runs away. Set it to noeviction.`,
-      );
+  for (const known of each) {
+    const refusal = versionRefusal(known) ?? evictionRefusal(known);
+    if (refusal !== undefined) throw refusal;
   }
   const known = each.reduce(worst);
   log.info("Redis {version}: append-only file {appendOnly}, fsync {fsync}, eviction {eviction}, {replicas} replicas", {
@@ -52,6 +44,22 @@ export async function checkCapabilities(client: Client): Promise<Capabilities> {
     nodes: nodes.length,
   });
   return known;
+}
+
+/** Why a server of this version is refused; undefined if it is not. */
+export function versionRefusal({ version }: Capabilities): MillraceError | undefined {
+  if (version === undefined || !isOlder(version)) return undefined;
+  const message = `This is Redis ${version}, and Millrace needs ${OLDEST.join(".")} or later.`;
+  return new MillraceError("redis_version", message);
+}
+
+/** Why a server that evicts so is refused; undefined if it is not. */
+export function evictionRefusal({ eviction }: Capabilities): MillraceError | undefined {
+  if (eviction?.startsWith("allkeys-") !== true) return undefined;
+  return new MillraceError(
+    "eviction_policy",
+    `Redis has maxmemory-policy ${eviction}: when its memory is full it would throw runs away. Set it to noeviction.`,
+  );
 }
 
 /** What one server says of itself. */
@@ -77,7 +85,7 @@ export async function capabilitiesOf(client: Pick<Client, "call">): Promise<Capa
 }
 
 /** Undefined where this user may not ask, or the node of a cluster does not answer. */
-async function asked(client: Pick<Client, "call">, ...call: [string, ...string[]]): Promise<unknown> {
+export async function asked(client: Pick<Client, "call">, ...call: [string, ...string[]]): Promise<unknown> {
   try {
     return await client.call(...call);
   } catch (error) {
@@ -86,7 +94,8 @@ async function asked(client: Pick<Client, "call">, ...call: [string, ...string[]
   }
 }
 
-function worst(a: Capabilities, b: Capabilities): Capabilities {
+/** Of two servers, what holds for both. */
+export function worst(a: Capabilities, b: Capabilities): Capabilities {
   const both = <T>(x: T | undefined, y: T | undefined, better: (x: T, y: T) => boolean) =>
     x === undefined || y === undefined ? undefined : better(x, y) ? y : x;
   const order = ["no", "everysec", "always"];
@@ -109,13 +118,14 @@ function isOlder(version: string): boolean {
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
-function linesOf(info: string): Map<string, string> {
+/** What `INFO` says, by name. */
+export function linesOf(info: string): Map<string, string> {
   const lines = info.split("\r\n").map((line) => line.split(":", 2));
   return new Map(lines.flatMap(([name, value]) => (value === undefined ? [] : [[name!, value] as const])));
 }
 
 /** Of a reply of names and values in turn. */
-function fieldOf(reply: unknown, name: string): string | undefined {
+export function fieldOf(reply: unknown, name: string): string | undefined {
   if (!Array.isArray(reply)) return undefined;
   const at = reply.findIndex((each, i) => i % 2 === 0 && each === name);
   return at < 0 ? undefined : String(reply[at + 1]);

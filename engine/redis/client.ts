@@ -1,9 +1,10 @@
-import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { hexDigest } from "../digest.ts";
 import { MillraceError, UnavailableError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { pauseMs } from "../retry.ts";
 import { bounded } from "./deadline.ts";
+import { byTag, tagOf } from "./tags.ts";
 import { serverTimeMs } from "./time.ts";
 
 const log = logger("redis");
@@ -199,9 +200,14 @@ export class Client implements ScriptRunner {
     return client;
   }
 
+  /** The server's `HOST:PORT`, of a cluster that of one of its nodes. */
+  get address(): string {
+    return addressOf(this.#link);
+  }
+
   /** The server's address, and what is known of why it does not answer. */
   #where(): Whereabouts {
-    return { address: addressOf(this.#link), trouble: () => this.#trouble };
+    return { address: this.address, trouble: () => this.#trouble };
   }
 
   /** Ends the connection at once. Idempotent. */
@@ -217,33 +223,6 @@ function isElsewhere(reply: unknown): boolean {
 function addressOf(link: Link): string {
   const [node] = link instanceof Cluster ? link.nodes() : [link];
   return node === undefined ? "" : `${node.options.host}:${node.options.port}`;
-}
-
-/** The places of calls that go together: those with one hash tag, a call without a key with the one after it. */
-function byTag(calls: readonly Call[]): number[][] {
-  const parts = new Map<string, number[]>();
-  let keyless: number[] = [];
-  for (const [i, [name, ...args]] of calls.entries()) {
-    const [key] = new Command(name, args).getKeys();
-    if (key === undefined) {
-      keyless.push(i);
-      continue;
-    }
-    const tag = tagOf(String(key));
-    const part = parts.get(tag) ?? [];
-    parts.set(tag, part);
-    part.push(...keyless, i);
-    keyless = [];
-  }
-  const [first] = parts.values();
-  if (first === undefined) return keyless.length === 0 ? [] : [keyless];
-  first.push(...keyless);
-  return [...parts.values()];
-}
-
-/** What decides in which slot a key is: of two keys with one tag, the same. */
-function tagOf(key: string): string {
-  return /\{([^}]+)\}/.exec(key)?.[1] ?? key;
 }
 
 /** How a connection for calls is opened: each has a deadline. */

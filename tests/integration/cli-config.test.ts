@@ -20,10 +20,10 @@ describe.concurrent.each(RUNTIMES)("millrace config under %s", (runtime) => {
     expect(await run("set", "mail.from", '"ann <a@b.c>"')).toEqual([0, ""]);
     expect(await run("set", "limit", '{"perSecond": 5}')).toEqual([0, ""]);
     expect(await run("get", "limit")).toEqual([0, '{"perSecond":5}\n']);
-    expect(await run("list")).toEqual([0, 'limit {"perSecond":5}\nmail.from "ann <a@b.c>"\n']);
-    expect(await run("list", "mail.")).toEqual([0, 'mail.from "ann <a@b.c>"\n']);
+    expect(await run("list")).toEqual([0, 'limit\t{"perSecond":5}\nmail.from\t"ann <a@b.c>"\n']);
+    expect(await run("list", "mail.")).toEqual([0, 'mail.from\t"ann <a@b.c>"\n']);
     expect(await run("delete", "limit")).toEqual([0, ""]);
-    const gone = [1, 'millrace: There is no key "limit" in the configuration.\n'];
+    const gone = [3, 'millrace: There is no configuration key "limit".\n'];
     expect([await run("get", "limit"), await run("delete", "limit")]).toEqual([gone, gone]);
   });
 });
@@ -32,7 +32,7 @@ test("millrace config says what it cannot do", async () => {
   const namespace = freshNamespace();
   expect(await config(namespace, ["set", "a", "plain"])).toEqual([2, expect.stringContaining("must be JSON")]);
   expect(await config(namespace, ["set", "a b", "1"])).toEqual([
-    1,
+    2,
     expect.stringMatching(/^millrace: The key .*begins/),
   ]);
   expect(await config(namespace, ["set", "a"])).toEqual([2, expect.stringContaining("missing required argument")]);

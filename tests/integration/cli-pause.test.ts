@@ -18,10 +18,10 @@ test("millrace pause, paused and resume", async () => {
     expect(await run("pause", "--workflow", "adding", "--step", "two")).toEqual([0, ""]);
     const [paused] = await millrace.paused();
     expect(paused).toMatchObject({ workflow: "adding", step: "two" });
-    expect(await run("paused")).toEqual([0, `step adding/two since ${paused!.since}`]);
+    expect(await run("paused")).toEqual([0, `step\tadding/two\t${paused!.since}`]);
     expect(await run("resume", "--workflow", "adding", "--step", "two")).toEqual([0, ""]);
     expect(await millrace.paused()).toEqual([]);
-    expect(await run("pause", "--workflow", "none")).toEqual([1, 'millrace: There is no workflow "none".']);
+    expect(await run("pause", "--workflow", "none")).toEqual([3, 'millrace: There is no workflow "none".']);
   } finally {
     await millrace.close();
   }

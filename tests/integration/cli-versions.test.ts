@@ -18,15 +18,19 @@ test("millrace versions lists them, moves runs and retires what is done with", a
   const millrace = async (...args: string[]) => {
     const command = startFile("node", "cli/main.ts", { args: ["versions", ...args], env });
     const { code } = await command.exited;
-    return [code, command.output().trimEnd().split("\n")];
+    return [
+      code,
+      command
+        .output()
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.trimEnd()),
+    ];
   };
   await old.millrace.runs.start("doc", null);
   expect(await millrace("list")).toEqual([
     0,
-    [
-      "doc@2  current  0 workers  0 queued, 0 running, 0 waiting",
-      "doc@1  0 workers  1 queued, 0 running, 0 waiting  STRANDED: no worker serves read",
-    ],
+    ["doc@2\tcurrent\t0\t0\t0\t0", "doc@1\t\t0\t1\t0\t0\tSTRANDED: no worker serves read"],
   ]);
   expect(await millrace("list", "nope")).toEqual([0, [""]]);
   expect(await millrace("retire", "doc", "1")).toEqual([

@@ -128,10 +128,10 @@ describe.concurrent("millrace worker", () => {
     });
   });
 
-  test("says that Redis cannot be reached, with exit code 1", async () => {
+  test("says that Redis cannot be reached, with exit code 4", async () => {
     const { code, said } = await refused(["--workflows", DEFINITIONS], { REDIS_URL: "redis://127.0.0.1:1" });
     expect(said).toMatch(/millrace: Redis at 127\.0\.0\.1:\d+ is not available: \S/);
     expect(said).not.toMatch(/^\s+at /m);
-    expect(code).toBe(1);
+    expect(code).toBe(4);
   });
 });

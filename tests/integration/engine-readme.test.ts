@@ -28,6 +28,7 @@ const KEYS: Record<string, string> = {
   generations: `${space.generations()} hash`,
   broadcast: `${space.broadcast()} channel`,
   heard: `${space.heard("ID")} channel`,
+  checkup: `${space.checkup("ID")} stream`,
   blobContent: `${space.blobContent("TENANT", "ID")} hash`,
   blobRecord: `${space.blobRecord("TENANT", "ID")} hash`,
   blobNames: `${space.blobNames("TENANT", "KIND", "ID")} zset`,
@@ -277,7 +278,7 @@ describe("what Redis holds after runs of every kind", () => {
     );
     expect([...new Set(shown)].sort()).toEqual(
       Object.values(KEYS)
-        .filter((each) => !/(channel|pattern)$/.test(each) && !each.includes(":clock "))
+        .filter((each) => !/(channel|pattern)$/.test(each) && !/:clock |:checkup:/.test(each))
         .sort(),
     );
   });

@@ -12,10 +12,19 @@ export class Product implements AsyncDisposable {
   readonly worker: StartedProcess;
   /** What lets a request in. */
   readonly key: { Authorization: string };
+  /** What other commands take to work with it: where Redis and the blob store are. */
+  readonly env: Readonly<Record<string, string>>;
 
-  private constructor(url: string, gateway: StartedProcess, worker: StartedProcess, key: { Authorization: string }) {
+  private constructor(
+    url: string,
+    gateway: StartedProcess,
+    worker: StartedProcess,
+    key: { Authorization: string },
+    env: Record<string, string>,
+  ) {
     this.url = url;
     this.key = key;
+    this.env = env;
     this.gateway = gateway;
     this.worker = worker;
   }
@@ -34,7 +43,7 @@ export class Product implements AsyncDisposable {
     const line = await gateway.line(/^listening on /);
     await worker.line(/^worker \S+ serves /);
     const key = await adminKey(own.MILLRACE_NAMESPACE, redisUrl);
-    return new Product(line.slice("listening on ".length), gateway, worker, key);
+    return new Product(line.slice("listening on ".length), gateway, worker, key, own);
   }
 
   /** Uploads a document for analysis, as a browser's form or curl's `-F file=@PATH` does. */

@@ -44,7 +44,8 @@ async function parsed(args: readonly string[]): Promise<{ name: string; options:
   const others = { ...operating, subscriptions: note("subscriptions"), keys: note("keys") };
   const pausing = { pause: note("pause"), resume: note("resume"), paused: async () => {} };
   const stored = { config: note("config"), schedules: note("schedules") };
-  const program = makeProgram({ ...services, ...others, ...pausing, ...stored });
+  const looking = { doctor: async () => {}, queues: note("queues"), upload: note("upload") };
+  const program = makeProgram({ ...services, ...others, ...pausing, ...stored, ...looking });
   await program.parseAsync([...args], { from: "user" });
   return found!;
 }

@@ -19,6 +19,7 @@ test.each([
   [space.broadcast(), "{acme}:broadcast"],
   [space.spaceClock(), "{acme}:clock"],
   [space.heard("P"), "{acme}:heard:P"],
+  [space.checkup("C"), "{acme}:checkup:C"],
   [space.blobContent("t", "C"), "{acme:blobs:t:C}"],
   [space.blobRecord("t", "D"), "{acme:blobs:t}:record:D"],
   [space.blobNames("t", "run", "R"), "{acme:blobs:t}:run:R"],

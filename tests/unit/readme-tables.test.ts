@@ -59,6 +59,7 @@ test("the README's table of options has every option of every command, and no ot
     ...{ dev: nothing, gateway: nothing, worker: nothing, config: nothing, schedules: nothing },
     ...{ runs: nothing, deadLetters: nothing, versions: nothing, subscriptions: nothing },
     ...{ pause: nothing, resume: nothing, paused: nothing, keys: nothing },
+    ...{ doctor: nothing, queues: nothing, upload: nothing },
   });
   const withUsage = (command: Command, parent = ""): { name: string; command: Command }[] => {
     const names = [parent, command.name(), ...command.registeredArguments.map((each) => each.name().toUpperCase())];
@@ -71,7 +72,7 @@ test("the README's table of options has every option of every command, and no ot
     .flatMap((command) => withUsage(command))
     .flatMap(({ name, command }) => [
       name,
-      ...command.options.filter((each) => !each.hidden).map((each) => `${name} ${each.long}`),
+      ...command.options.filter((each) => !each.hidden && each.long !== "--json").map((each) => `${name} ${each.long}`),
     ]);
   let command = "";
   const told = table(readme, "command").map(([name, option]) => {
@@ -87,7 +88,9 @@ test("the README's table of variables has every setting with its default, and no
   const ofWebhooks = [String(webhooks.allow), webhooks.http ? "yes" : "no"];
   const ofTokens = ["", "", "", TENANT_CLAIM, SCOPES_CLAIM];
   const ofServing = [String(port), host, "", adminHost, logLevel, logFormat];
-  const defaults = ["", "", ...ofServing, namespace, blobs, String(durability), ...ofWebhooks, ...ofTokens];
+  const ofGateway = [settings.gatewayUrl, ""];
+  const defaults = ["", "", ...ofServing, namespace, blobs, String(durability), ...ofGateway];
+  defaults.push(...ofWebhooks, ...ofTokens);
   const { tracing } = readSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" });
   defaults.push("", "", tracing!.protocol, "", "otlp", "false");
   const told = table(readme, "variable").map(([name, value]) => [code(name!), code(value!)]);
@@ -106,7 +109,8 @@ test("the README names no other variable than those that are read", async () => 
   const ofTests = [...(await source("tests/support/documents.ts")).matchAll(/env\.(\w+)/g)].map(([, name]) => name!);
   const named = new Set([...readme.text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name));
   const ofBlobs = [...(await source("engine/open-blobs.ts")).matchAll(/\benv\.(\w+)/g)].map(([, name]) => name!);
-  const ofRuntimes = ["NODE_EXTRA_CA_CERTS"];
+  const ofPrinter = [...(await source("cli/printer.ts")).matchAll(/env\.([A-Z_]+)/g)].map(([, name]) => name!);
+  const ofRuntimes = ["NODE_EXTRA_CA_CERTS", ...ofPrinter];
   const ofSdk = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS"];
   ofSdk.push("OTEL_BSP_SCHEDULE_DELAY");
   const withUnderscore = [...VARIABLES, ...ofServer, ...ofTests, ...ofBlobs, ...ofRuntimes, ...ofSdk].filter((name) =>
