@@ -52,11 +52,16 @@ export function origins(allowed: Origins): MiddlewareHandler<Env> {
     const origin = c.req.header("origin");
     if (origin === undefined) return next();
     // Of a socket a browser asks nobody, so that is for this side to see to.
-    if (isUpgrade(c) && !isAllowed(origin)) return problemResponse(c, foreign(origin));
+    if (isUpgrade(c) && !isAllowed(origin) && !isOwn(c, origin)) return problemResponse(c, foreign(origin));
     // An OPTIONS that is no question of a browser's is a request like any other.
     if (c.req.method === "OPTIONS" && !isPreflight(c)) return next();
     return replying(c, next);
   };
+}
+
+/** Whether a page is this gateway's own, as browsers compare: by the host and the port that it was asked for at. */
+function isOwn(c: Context<Env>, origin: string): boolean {
+  return /^https?:\/\/(.+)$/i.exec(origin)?.[1]?.toLowerCase() === c.req.header("host")?.toLowerCase();
 }
 
 function isPreflight(c: Context<Env>): boolean {

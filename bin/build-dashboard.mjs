@@ -1,0 +1,47 @@
+// Bundles the dashboard into one module that every runtime can import: gateway/dashboard/built/assets.js.
+// Plain JavaScript, because `npm ci` runs it on whichever Node there is.
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const app = join(root, "gateway/dashboard/app");
+const built = join(root, "gateway/dashboard/built/assets.js");
+const TYPES = { js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" };
+
+const esbuild = await import("esbuild").catch((error) => {
+  if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+  console.log("The dashboard is not built: esbuild is not installed, as it is with the development packages.");
+});
+if (esbuild !== undefined) await build(esbuild);
+
+async function build({ build }) {
+  const { outputFiles } = await build({
+    entryPoints: [join(app, "main.tsx"), join(app, "styles/main.css"), join(app, "icon.svg")],
+    loader: { ".svg": "copy" },
+    outdir: "out",
+    entryNames: "[name]-[hash]",
+    ...{ bundle: true, minify: true, write: false, format: "esm", target: "es2022", legalComments: "none" },
+    ...{ jsx: "automatic", jsxImportSource: "preact", absWorkingDir: root, logLevel: "warning" },
+    define: { "process.env.NODE_ENV": '"production"' },
+  });
+  const files = {};
+  for (const { path, text } of outputFiles) files[basename(path)] = asset(text, TYPES[path.split(".").at(-1)]);
+  const named = (kind) => Object.keys(files).find((name) => name.endsWith(kind));
+  const template = await readFile(join(app, "index.html"), "utf8");
+  const html = template.replaceAll(/%(js|css|svg)%/g, (_, kind) => `/assets/${named(`.${kind}`)}`);
+  const page = asset(html, "text/html; charset=utf-8");
+  await mkdir(dirname(built), { recursive: true });
+  await writeFile(
+    built,
+    `export const page = ${JSON.stringify(page)};\nexport const files = ${JSON.stringify(files)};\n`,
+  );
+  const bytes = [page, ...Object.values(files)].reduce((sum, { text }) => sum + gzipSync(text).byteLength, 0);
+  console.log(`The dashboard is built: ${(bytes / 1_024).toFixed(1)} KB gzipped.`);
+}
+
+function asset(text, type) {
+  return { type, text, digest: createHash("sha256").update(text).digest("hex").slice(0, 16) };
+}

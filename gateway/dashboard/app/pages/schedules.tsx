@@ -1,0 +1,3 @@
+export function Schedules() {
+  return <p>Soon.</p>;
+}

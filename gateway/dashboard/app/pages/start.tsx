@@ -1,0 +1,3 @@
+export function Start() {
+  return <p>Soon.</p>;
+}

@@ -1,0 +1,111 @@
+import type { ComponentType } from "preact";
+import { useEffect } from "preact/hooks";
+import { Configuration } from "./pages/configuration.tsx";
+import { DeadLetters } from "./pages/dead-letters.tsx";
+import { NotThere } from "./pages/not-there.tsx";
+import { Queues } from "./pages/queues.tsx";
+import { Run } from "./pages/run.tsx";
+import { Runs } from "./pages/runs.tsx";
+import { Schedules } from "./pages/schedules.tsx";
+import { SignIn } from "./pages/sign-in.tsx";
+import { Start } from "./pages/start.tsx";
+import { UsagePage } from "./pages/usage.tsx";
+import { hrefOf, route } from "./router.ts";
+import { access, enter, key, leave, refusal } from "./session.ts";
+import { THEMES, theme } from "./theme.ts";
+import { Loading } from "./ui/parts.tsx";
+import { Problem } from "./ui/problem.tsx";
+
+interface Page {
+  path: string;
+  title: string;
+  page: ComponentType;
+}
+
+const PAGES: readonly Page[] = [
+  { path: "runs", title: "Runs", page: Runs },
+  { path: "start", title: "Start", page: Start },
+  { path: "queues", title: "Queues", page: Queues },
+  { path: "dead-letters", title: "Dead letters", page: DeadLetters },
+  { path: "schedules", title: "Schedules", page: Schedules },
+  { path: "configuration", title: "Configuration", page: Configuration },
+  { path: "usage", title: "Usage", page: UsagePage },
+];
+
+/** What surrounds every page. */
+export function Shell() {
+  const { page: path, id } = route.value;
+  const known = PAGES.find((each) => each.path === path);
+  const title = id === undefined ? known?.title : `${known?.title} · ${id}`;
+
+  useEffect(() => {
+    document.title = title === undefined ? "Millrace" : `${title} · Millrace`;
+    scrollTo(0, 0);
+  }, [title]);
+
+  const isIn = access.value === "in";
+  return (
+    <>
+      <button type="button" class="skip" onClick={() => document.getElementById("main")!.focus()}>
+        Skip to the content
+      </button>
+      <header class="top">
+        <a class="brand" href={hrefOf("runs")}>
+          <Logo /> Millrace
+        </a>
+        <ThemeSwitch />
+        {key.value === undefined ? null : (
+          <button type="button" class="small" onClick={() => leave()}>
+            Sign out
+          </button>
+        )}
+      </header>
+      {isIn ? (
+        <nav aria-label="Pages">
+          <ul>
+            {PAGES.map((each) => (
+              <li key={each.path}>
+                <a href={hrefOf(each.path)} {...(each === known ? { "aria-current": "page" as const } : {})}>
+                  {each.title}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+      ) : null}
+      <main id="main" tabIndex={-1}>
+        <Content page={known?.page} />
+      </main>
+    </>
+  );
+}
+
+function Content({ page: Page }: { page: ComponentType | undefined }) {
+  const { page, id } = route.value;
+  if (access.value === "asking") return <Loading />;
+  if (access.value === "out") return <SignIn />;
+  if (access.value === "away") return <Problem error={refusal.value} again={() => void enter()} />;
+  // What a page was about is nothing to the next one.
+  if (page === "runs" && id !== undefined) return <Run key={id} id={id} />;
+  return Page === undefined ? <NotThere /> : <Page key={page} />;
+}
+
+function ThemeSwitch() {
+  const next = () => {
+    theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
+  };
+  return (
+    <button type="button" class="small theme" onClick={next}>
+      Theme: {theme.value}
+    </button>
+  );
+}
+
+function Logo() {
+  return (
+    <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
+      <rect width="32" height="32" rx="8" class="logo-back" />
+      <path d="M5 11c4-4 7 4 11 0s7 4 11 0M5 17c4-4 7 4 11 0s7 4 11 0M5 23c4-4 7 4 11 0s7 4 11 0" class="logo-waves" />
+    </svg>
+  );
+}
