@@ -4,11 +4,12 @@ import { useAsked } from "../ask.ts";
 import { follow, type LiveEvent } from "../live.ts";
 import { hrefOf, replace, route } from "../router.ts";
 import { Connection } from "../ui/connection.tsx";
+import { Pager, pathOf, usePages } from "../ui/pager.tsx";
 import { Empty, Head, Loading, RunLink, Table, Time, Took, useNow } from "../ui/parts.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { Status } from "../ui/status.tsx";
 
-const PAGE = 50;
+const PAGE = "50";
 const STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"];
 /** However much happens, the list is read again no more often. */
 const AGAIN_MS = 1_000;
@@ -22,16 +23,14 @@ export function Runs() {
     tag: query.get("tag") ?? "",
   };
   const given = Object.entries(filter).filter(([, value]) => value !== "");
-  const [cursors, setCursors] = useState<readonly string[]>([]);
-  const search = new URLSearchParams([...given, ["limit", String(PAGE)]]);
-  const cursor = cursors.at(-1);
-  if (cursor !== undefined) search.set("cursor", cursor);
-  const { data: page, error, again } = useAsked<{ data: RunSummary[]; next?: string }>(`/v1/runs?${search}`);
-  const { live, changes } = useLive(filter.workflow, cursor === undefined, again, page?.data);
+  const pages = usePages();
+  const path = pathOf("/v1/runs", { ...filter, limit: PAGE }, pages);
+  const { data: page, error, again } = useAsked<{ data: RunSummary[]; next?: string }>(path);
+  const { live, changes } = useLive(filter.workflow, pages.number === 1, again, page?.data);
   const now = useNow();
 
   const filterBy = (change: Partial<typeof filter>) => {
-    setCursors([]);
+    pages.first();
     replace(hrefOf("runs", undefined, { ...filter, ...change }));
   };
   return (
@@ -57,11 +56,7 @@ export function Runs() {
           ))}
         </Table>
       )}
-      <Pager
-        page={cursors.length + 1}
-        newer={cursors.length === 0 ? undefined : () => setCursors(cursors.slice(0, -1))}
-        older={page?.next === undefined ? undefined : () => setCursors([...cursors, page.next!])}
-      />
+      <Pager of="runs" pages={pages} next={page?.next} />
     </>
   );
 }
@@ -200,28 +195,5 @@ function Nothing({ isFiltered, clear }: { isFiltered: boolean; clear(): void }) 
         Start a run
       </a>
     </Empty>
-  );
-}
-
-function Pager({
-  page,
-  newer,
-  older,
-}: {
-  page: number;
-  newer: (() => void) | undefined;
-  older: (() => void) | undefined;
-}) {
-  if (newer === undefined && older === undefined) return null;
-  return (
-    <nav class="pager" aria-label="Pages of runs">
-      <button type="button" onClick={newer} disabled={newer === undefined}>
-        ← Newer
-      </button>
-      <span>Page {page}</span>
-      <button type="button" onClick={older} disabled={older === undefined}>
-        Older →
-      </button>
-    </nav>
   );
 }

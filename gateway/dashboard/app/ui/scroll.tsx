@@ -3,7 +3,7 @@ import type { ComponentChildren, RefObject } from "preact";
 interface Props {
   label: string;
   class?: string;
-  place?: RefObject<HTMLElement>;
+  place?: RefObject<HTMLElement | null>;
   isBusy?: boolean;
   onScroll?(place: HTMLElement): void;
   children: ComponentChildren;
