@@ -16,11 +16,14 @@ interface Props {
   /** Seconds since 1970, then the values of each series; `null` where there is none. */
   data: readonly (readonly (number | null)[])[];
   format(value: number): string;
+  /** A bar for each day. */
   isBars?: boolean;
+  /** There are no halves. */
+  isWhole?: boolean;
 }
 
-/** Figures over time. What it shows last is said in words as well. */
-export function Chart({ title, series, data, format, isBars = false }: Props) {
+/** Figures over time. What it shows last is said in words as well; of days a table has it. */
+export function Chart({ title, series, data, format, isBars = false, isWhole = false }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | undefined>(undefined);
   const isDark = theme.value;
@@ -34,7 +37,7 @@ export function Chart({ title, series, data, format, isBars = false }: Props) {
       chart.current?.destroy();
       const size = { width: parent.clientWidth, height: HEIGHT };
       chart.current = new uPlot(
-        optionsOf(series, isBars, (value) => formats.current(value), size),
+        optionsOf({ series, isBars, isWhole }, (value) => formats.current(value), size),
         [[]],
         parent,
       );
@@ -51,7 +54,7 @@ export function Chart({ title, series, data, format, isBars = false }: Props) {
       chart.current?.destroy();
       chart.current = undefined;
     };
-  }, [shape, isBars, isDark]);
+  }, [shape, isBars, isWhole, isDark]);
   useEffect(() => chart.current?.setData(aligned(data)), [data]);
 
   const last = (index: number) => data[index + 1]?.findLast((value) => value !== null);
@@ -61,7 +64,8 @@ export function Chart({ title, series, data, format, isBars = false }: Props) {
         <strong>{title}</strong>
         {series.map(({ name, colour: of }, i) => (
           <span key={name}>
-            <i style={{ background: `var(${of})` }} /> {name} <b>{last(i) === undefined ? "–" : format(last(i)!)}</b>
+            <i style={{ background: `var(${of})` }} /> {name}{" "}
+            {isBars ? null : <b>{last(i) === undefined ? "–" : format(last(i)!)}</b>}
           </span>
         ))}
       </figcaption>
@@ -74,9 +78,23 @@ function aligned(data: Props["data"]): uPlot.AlignedData {
   return data.map((each) => [...each]) as uPlot.AlignedData;
 }
 
+/** The least that is shown of time, in seconds: what has just begun is at the right. */
+const LEAST_S = 120;
+const HALF_DAY_S = 43_200;
+const WHOLE = [1, 2, 5]
+  .flatMap((digit) => Array.from({ length: 12 }, (_, power) => digit * 10 ** power))
+  .sort((a, b) => a - b);
+
+function rangeOf(isBars: boolean): uPlot.Range.Function {
+  return (_, from, to) => {
+    const last = to ?? Date.now() / 1_000;
+    if (isBars) return [(from ?? last) - HALF_DAY_S, last + HALF_DAY_S];
+    return [Math.min(from ?? last, last - LEAST_S), last];
+  };
+}
+
 function optionsOf(
-  series: readonly Series[],
-  isBars: boolean,
+  { series, isBars = false, isWhole = false }: Pick<Props, "series" | "isBars" | "isWhole">,
   format: (value: number) => string,
   size: { width: number; height: number },
 ): uPlot.Options {
@@ -85,25 +103,22 @@ function optionsOf(
     ...{ stroke: colour("--dim"), font: "11px system-ui, sans-serif" },
     ...{ grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } },
   };
-  const bars = isBars ? { paths: uPlot.paths.bars!({ size: [0.7, 60] }) } : {};
+  const days = (_: uPlot, times: number[]) => times.map((time) => new Date(time * 1_000).toISOString().slice(5, 10));
+  const figures = (_: uPlot, values: number[]) => values.map((value) => (value === null ? "" : format(value)));
   return {
     ...size,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
+    scales: { x: { range: rangeOf(isBars) }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
     axes: [
-      {
-        ...axis,
-        space: 70,
-        ...(isBars && { values: (_, times) => times.map((time) => new Date(time * 1_000).toISOString().slice(5, 10)) }),
-      },
-      { ...axis, size: 56, values: (_, values) => values.map((value) => (value === null ? "" : format(value))) },
+      { ...axis, space: 70, size: 32, ...(isBars && { values: days }) },
+      { ...axis, size: 58, values: figures, ...(isWhole && { incrs: WHOLE }) },
     ],
     series: [
       {},
       ...series.map(({ name, colour: of }) => ({
         ...{ label: name, stroke: colour(of), width: 1.8, points: { show: false }, spanGaps: false },
-        ...(isBars ? { ...bars, fill: colour(of) } : {}),
+        ...(isBars && { paths: uPlot.paths.bars!({ size: [0.7, 60] }), fill: colour(of) }),
       })),
     ],
   };

@@ -133,10 +133,10 @@ function Charts({ samples, workflow }: { samples: readonly Sample[]; workflow: s
   const { depth, oldest, rates, workers } = useMemo(() => figures(samples, workflow), [samples, workflow]);
   return (
     <div class="charts">
-      <Chart title="Entries" series={DEPTH} data={depth} format={whole} />
+      <Chart title="Entries" series={DEPTH} data={depth} format={whole} isWhole />
       <Chart title="Age of the oldest" series={OLDEST} data={oldest} format={(value) => duration(value * 1_000)} />
       <Chart title="Per second" series={RATES} data={rates} format={(value) => value.toFixed(value < 10 ? 1 : 0)} />
-      <Chart title="Workers" series={WORKERS} data={workers} format={whole} />
+      <Chart title="Workers" series={WORKERS} data={workers} format={whole} isWhole />
     </div>
   );
 }

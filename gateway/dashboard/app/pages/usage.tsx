@@ -92,7 +92,7 @@ export function UsagePage() {
             </div>
           </dl>
           <div class="charts">
-            <Chart title="Tokens by day" series={TOKENS} data={days.tokens} format={whole} isBars />
+            <Chart title="Tokens by day" series={TOKENS} data={days.tokens} format={whole} isBars isWhole />
             <Chart title="Cost by day" series={COST} data={days.cost} format={cost} isBars />
           </div>
           <Table label="Usage by workflow" columns={["Workflow", "Tokens", "Cost", "Last day"]}>
@@ -116,13 +116,14 @@ function dayOf(time: number): string {
 }
 
 /** Each day of the time, those with nothing too, as charts take it. */
-function byDay(days: Used["days"], from: string, to: string): { tokens: number[][]; cost: number[][] } {
+function byDay(days: Used["days"], from: string, to: string): Record<"tokens" | "cost", (number | null)[][]> {
   const at: number[] = [];
   for (let time = Date.parse(from); time <= Date.parse(to) && at.length < 400; time += DAY_MS) at.push(time / 1_000);
   const sum = (of: "tokens" | "cost") =>
-    at.map((seconds) =>
-      days.filter(({ day }) => day === dayOf(seconds * 1_000)).reduce((total, each) => total + each[of], 0),
-    );
+    at.map((seconds) => {
+      const own = days.filter(({ day }) => day === dayOf(seconds * 1_000));
+      return own.length === 0 ? null : own.reduce((total, each) => total + each[of], 0);
+    });
   return { tokens: [at, sum("tokens")], cost: [at, sum("cost")] };
 }
 
