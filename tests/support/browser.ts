@@ -15,6 +15,9 @@ const FLAGS = ["no-sandbox", "disable-gpu", "disable-quic", "disable-dev-shm-usa
   (flag) => `--${flag}`,
 );
 
+/** On a machine that is busy with other tests. */
+const WITHIN_MS = 20_000;
+
 /** One browser for a file's tests, which closes it. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: PATH, args: FLAGS });
@@ -38,7 +41,7 @@ export async function visit(
   const context = await browser.newContext({
     ...{ viewport: { width, height: 900 }, colorScheme: theme, reducedMotion: "reduce", locale: "en-GB" },
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(WITHIN_MS);
   const faults: string[] = [];
   context.on("request", (request) => {
     if (new URL(request.url()).origin !== url) faults.push(`a request to ${request.url()}`);

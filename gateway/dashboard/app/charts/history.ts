@@ -78,7 +78,7 @@ export function useHistory(queues: readonly QueueView[] | undefined, workers: nu
 }
 
 /** How many runs the gateway has accepted, by the figures that it tells. */
-export function admittedIn(metrics: string): number | undefined {
+function admittedIn(metrics: string): number | undefined {
   const values = [...metrics.matchAll(/^millrace_admissions_total\{[^}]*created="true"[^}]*\} (\S+)$/gm)];
   return values.reduce((sum, [, value]) => sum + Number(value), 0);
 }

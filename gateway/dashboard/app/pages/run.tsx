@@ -70,7 +70,7 @@ export function Run({ id }: { id: string }) {
       <Texts texts={texts} isOver={hasEnded} />
       <section class="card" aria-labelledby="timeline">
         <h2 id="timeline">Timeline</h2>
-        <Timeline events={events} run={run} now={now} />
+        <Timeline events={events} run={run} steps={steps} now={now} />
       </section>
       <section class="card" aria-labelledby="values">
         <h2 id="values">Input and output</h2>

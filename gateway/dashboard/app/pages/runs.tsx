@@ -50,7 +50,7 @@ export function Runs() {
       ) : page.data.length === 0 ? (
         <Nothing isFiltered={given.length > 0} clear={() => filterBy({ workflow: "", status: "", tag: "" })} />
       ) : (
-        <Table label="Runs" columns={["Run", "Workflow", "Status", "Tags", "Started", "Took"]}>
+        <Table label="Runs" columns={["Run", "Status", "Workflow", "Started", "Took", "Tags"]}>
           {page.data.map((run) => (
             <Row key={run.id} run={{ ...run, ...changes.get(run.id) }} now={now} />
           ))}
@@ -69,10 +69,16 @@ function Row({ run, now }: { run: RunSummary; now: number }) {
         <RunLink id={id} />
       </th>
       <td>
+        <Status of={status} note={undoing === undefined ? undefined : "undoing"} />
+      </td>
+      <td>
         {workflow} <span class="dim">v{version}</span>
       </td>
       <td>
-        <Status of={status} note={undoing === undefined ? undefined : "undoing"} />
+        <Time at={createdAt} now={now} />
+      </td>
+      <td class="number">
+        <Took from={createdAt} to={endedAt} now={now} />
       </td>
       <td>
         {tags.map((tag) => (
@@ -80,12 +86,6 @@ function Row({ run, now }: { run: RunSummary; now: number }) {
             {tag}
           </a>
         ))}
-      </td>
-      <td>
-        <Time at={createdAt} now={now} />
-      </td>
-      <td class="number">
-        <Took from={createdAt} to={endedAt} now={now} />
       </td>
     </tr>
   );

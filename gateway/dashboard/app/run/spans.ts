@@ -1,4 +1,4 @@
-import type { Event, Run } from "../../../client/types.ts";
+import type { Event } from "../../../client/types.ts";
 
 /** A stretch of time of a step: an attempt, or what lies between two. Times in ms since 1970. */
 export interface Span {
@@ -13,8 +13,12 @@ export interface Span {
   to: number | undefined;
 }
 
-/** What the events of a run say about when its steps were at work, waited, and were to be tried again. In the order of their beginning. */
-export function spansOf(events: readonly Event[], run: Run): Span[] {
+/**
+ * What the events of a run say about when its steps were at work, waited, and were to be tried again. In the order of their beginning.
+ *
+ * @param waits the steps that have no handler: sleeps, waits for signals and child runs
+ */
+export function spansOf(events: readonly Event[], waits: ReadonlySet<string>): Span[] {
   const spans: Span[] = [];
   const open = new Map<string, Span>();
   const close = (key: string, to: number, outcome: Span["outcome"]) => {
@@ -40,28 +44,13 @@ export function spansOf(events: readonly Event[], run: Run): Span[] {
     if (type === "step.started") {
       // One that was taken over has had no end of its own.
       close(key, now, open.get(key)?.kind === "attempt" ? "interrupted" : "completed");
-      begin("attempt");
+      begin(waits.has(step) ? "wait" : "attempt");
     } else if (type === "step.retrying") {
       close(key, now, "failed");
       begin("retry");
     } else if (type === "step.completed" || type === "step.failed") {
-      if (!open.has(key) && item === undefined) addWait(spans, run, step, now);
       close(key, now, type === "step.completed" ? "completed" : "failed");
     }
   }
-  for (const [step, { status, startedAt }] of Object.entries(run.steps))
-    if (status === "waiting" && startedAt !== undefined && !open.has(`${step} `))
-      spans.push({ ...wait(step), from: Date.parse(startedAt), to: undefined });
   return spans.sort((a, b) => a.from - b.from);
-}
-
-/** A sleep, or the wait for a signal, has no attempts: what is known is when it began and ended. */
-function addWait(spans: Span[], run: Run, step: string, to: number): void {
-  const { startedAt } = run.steps[step] ?? {};
-  if (startedAt === undefined) return;
-  spans.push({ ...wait(step), outcome: "completed", from: Math.min(to, Date.parse(startedAt)), to });
-}
-
-function wait(step: string): Omit<Span, "from" | "to"> {
-  return { step, item: undefined, kind: "wait", attempt: undefined, outcome: undefined };
 }

@@ -1,20 +1,29 @@
 import type { Event, Run } from "../../../client/types.ts";
 import { duration } from "../format.ts";
 import { Empty } from "../ui/parts.tsx";
+import type { GraphStep } from "./layout.ts";
 import { type Span, spansOf } from "./spans.ts";
 
 /** So many stretches of one step are drawn: of a map of thousands the first tell enough. */
 const MOST_OF_STEP = 300;
+const WAITS = new Set(["sleep", "wait", "child"]);
+
+interface Props {
+  events: readonly Event[];
+  run: Run;
+  steps: readonly GraphStep[];
+  now: number;
+}
 
 /** When each step was at work, waited, or was to be tried again. */
-export function Timeline({ events, run, now }: { events: readonly Event[]; run: Run; now: number }) {
-  const spans = spansOf(events, run);
+export function Timeline({ events, run, steps, now }: Props) {
+  const spans = spansOf(events, new Set(steps.filter(({ kind }) => WAITS.has(kind ?? "")).map(({ name }) => name)));
   if (spans.length === 0) return <Empty title="No step has begun yet." />;
   const from = Math.min(Date.parse(run.createdAt), spans[0]!.from);
   const last = Math.max(from + 1, ...spans.map(({ from, to }) => to ?? from));
   const to = run.endedAt === undefined ? Math.max(now, last) : Math.max(Date.parse(run.endedAt), last);
-  const steps = [...new Set([...Object.keys(run.steps), ...spans.map(({ step }) => step)])];
-  const begun = steps.filter((step) => spans.some((span) => span.step === step));
+  const names = [...new Set([...Object.keys(run.steps), ...spans.map(({ step }) => step)])];
+  const begun = names.filter((step) => spans.some((span) => span.step === step));
   const place = (span: Span) => ({
     left: `${(100 * (span.from - from)) / (to - from)}%`,
     width: `${Math.max(0.3, (100 * ((span.to ?? to) - span.from)) / (to - from))}%`,

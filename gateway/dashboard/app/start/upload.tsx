@@ -11,7 +11,7 @@ const NONE = "";
 
 /** A document that is uploaded in parts, and a run that is started with it. */
 export function UploadForm({ onStarted }: { onStarted(run: string | undefined): void }) {
-  const { data } = useAsked<{ data: { name: string }[] }>("/v1/workflows");
+  const { data, error: unlisted } = useAsked<{ data: { name: string }[] }>("/v1/workflows");
   const names = data?.data.map(({ name }) => name) ?? [];
   const [chosen, setChosen] = useState<string>();
   const [file, setFile] = useState<File>();
@@ -20,6 +20,8 @@ export function UploadForm({ onStarted }: { onStarted(run: string | undefined): 
   const [error, setError] = useState<unknown>();
   const under = useRef<AbortController | undefined>(undefined);
   const workflow = chosen ?? (names.includes(USUAL) ? USUAL : NONE);
+  /** Before, it is not known what is to be started. */
+  const isKnown = data !== undefined || unlisted !== undefined;
   useEffect(() => () => under.current?.abort(), []);
 
   async function upload(event: SubmitEvent): Promise<void> {
@@ -72,7 +74,7 @@ export function UploadForm({ onStarted }: { onStarted(run: string | undefined): 
         </p>
       )}
       <div class="buttons">
-        <button type="submit" class="primary" disabled={sent !== undefined}>
+        <button type="submit" class="primary" disabled={sent !== undefined || !isKnown}>
           {sent === undefined ? "Upload" : "Uploading…"}
         </button>
         {sent === undefined ? null : (
