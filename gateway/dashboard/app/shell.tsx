@@ -1,5 +1,5 @@
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Configuration } from "./pages/configuration.tsx";
 import { DeadLetters } from "./pages/dead-letters.tsx";
 import { NotThere } from "./pages/not-there.tsx";
@@ -38,9 +38,13 @@ export function Shell() {
   const known = PAGES.find((each) => each.path === path);
   const title = id === undefined ? known?.title : `${known?.title} · ${id}`;
 
+  const isFirst = useRef(true);
   useEffect(() => {
     document.title = title === undefined ? "Millrace" : `${title} · Millrace`;
     scrollTo(0, 0);
+    // Who cannot see that the page is another one hears it.
+    if (!isFirst.current) document.getElementById("main")!.focus({ preventScroll: true });
+    isFirst.current = false;
   }, [title]);
 
   const isIn = access.value === "in";

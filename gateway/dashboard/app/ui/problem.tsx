@@ -27,6 +27,12 @@ export function Problem({ error, what, again }: { error: unknown; what?: string;
   );
 }
 
+/** What may be done about it, by the status. */
+const MORE: Record<number, string> = {
+  403: " Sign in with a key that has it, or ask whoever gave you this one.",
+  404: " It may be for operators, whom this gateway serves on a port of their own.",
+};
+
 function told(error: unknown): {
   title: string;
   detail: string;
@@ -34,7 +40,7 @@ function told(error: unknown): {
 } {
   if (error instanceof ClientError) {
     const { title, detail, errors = [], status } = error.problem;
-    const more = status === 403 ? " Sign in with a key that has it, or ask whoever gave you this one." : "";
+    const more = MORE[status === 404 && error.problem.type !== "about:blank" ? 0 : status] ?? "";
     return {
       title: status === 403 ? "This key may not do that" : title || `Status ${status}`,
       detail: detail + more,
