@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import type { Scope } from "../../engine/index.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { gatewayWorkflows } from "../support/gateway-workflows.ts";
 
@@ -75,4 +76,18 @@ test("its own pages may open sockets, and those of others may not", async () => 
   expect(await opened(gateway.url)).toBe(101);
   expect(await opened(gateway.url.replace("127.0.0.1", "localhost"))).toBe(403);
   expect(await opened("https://other.example")).toBe(403);
+});
+
+test("a key may ask whose it is, and what it may do", async () => {
+  const asked = async (of: { tenant: string; scopes: Scope[] } | undefined, more = {}) => {
+    const secret = of && (await gateway.millrace.access.keys.create({ name: "test", ...of })).secret;
+    const headers = { ...(secret && { Authorization: `Bearer ${secret}` }), ...more };
+    return gateway.call("GET", "/v1/caller", undefined, headers);
+  };
+  const mine = await asked({ tenant: "acme", scopes: ["usage:read", "runs:read"] });
+  expect(mine).toMatchObject({ status: 200, body: { tenant: "acme", scopes: ["runs:read", "usage:read"] } });
+  const admin = await asked({ tenant: "acme", scopes: ["admin"] }, { "Millrace-Tenant": "beta" });
+  expect(admin.body.tenant).toBe("beta");
+  expect(admin.body.scopes).toContain("webhooks:write");
+  expect((await asked(undefined)).status).toBe(401);
 });

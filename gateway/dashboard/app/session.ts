@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import type { Scope } from "../../../engine/index.ts";
 import { Http } from "../../client/http.ts";
 import { type Client, ClientError, createClient } from "../../client/index.ts";
 
@@ -12,6 +13,14 @@ export const access = signal<Access>("asking");
 export const refusal = signal<unknown>(undefined);
 /** The key that it came in with; none where everybody is let in. Gone with the tab. */
 export const key = signal(sessionStorage.getItem(STORED) ?? undefined);
+
+/** Whose everything is that is made here, and what may be done. */
+export const caller = signal<{ tenant: string; scopes: readonly string[] } | undefined>(undefined);
+
+/** Whether this may be done here. */
+export function may(scope: Scope): boolean {
+  return caller.value?.scopes.includes(scope) === true;
+}
 
 let http = new Http(ORIGIN, key.peek(), fetch.bind(globalThis));
 let client = newClient();
@@ -31,16 +40,15 @@ export const gateway = {
   },
 };
 
-/** Finds out whether the gateway lets this page in: any answer but 401 says so, also that its key may not list runs. */
+/** Finds out whether the gateway lets this page in, and what to. */
 export async function enter(): Promise<void> {
   access.value = "asking";
   try {
-    await http.json("/v1/runs?limit=1", { tries: 2 });
+    caller.value = await http.json("/v1/caller", { tries: 2 });
     access.value = "in";
   } catch (error) {
     const status = error instanceof ClientError ? error.status : undefined;
-    if (status === 403) access.value = "in";
-    else if (status === 401) leave(key.peek() === undefined ? undefined : error);
+    if (status === 401) leave(key.peek() === undefined ? undefined : error);
     else {
       refusal.value = error;
       access.value = "away";

@@ -1,5 +1,6 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import type { Scope } from "../../../engine/index.ts";
 import { Configuration } from "./pages/configuration.tsx";
 import { DeadLetters } from "./pages/dead-letters.tsx";
 import { NotThere } from "./pages/not-there.tsx";
@@ -11,25 +12,27 @@ import { SignIn } from "./pages/sign-in.tsx";
 import { Start } from "./pages/start.tsx";
 import { UsagePage } from "./pages/usage.tsx";
 import { hrefOf, route } from "./router.ts";
-import { access, enter, key, leave, refusal } from "./session.ts";
+import { access, caller, enter, key, leave, may, refusal } from "./session.ts";
 import { THEMES, theme } from "./theme.ts";
 import { Loading } from "./ui/parts.tsx";
 import { Problem } from "./ui/problem.tsx";
 
 interface Page {
   path: string;
+  /** Who may not is not offered it. */
+  needs: Scope;
   title: string;
   page: ComponentType;
 }
 
 const PAGES: readonly Page[] = [
-  { path: "runs", title: "Runs", page: Runs },
-  { path: "start", title: "Start", page: Start },
-  { path: "queues", title: "Queues", page: Queues },
-  { path: "dead-letters", title: "Dead letters", page: DeadLetters },
-  { path: "schedules", title: "Schedules", page: Schedules },
-  { path: "configuration", title: "Configuration", page: Configuration },
-  { path: "usage", title: "Usage", page: UsagePage },
+  { path: "runs", needs: "runs:read", title: "Runs", page: Runs },
+  { path: "start", needs: "runs:write", title: "Start", page: Start },
+  { path: "queues", needs: "queues:read", title: "Queues", page: Queues },
+  { path: "dead-letters", needs: "dead-letters:read", title: "Dead letters", page: DeadLetters },
+  { path: "schedules", needs: "schedules:read", title: "Schedules", page: Schedules },
+  { path: "configuration", needs: "config:read", title: "Configuration", page: Configuration },
+  { path: "usage", needs: "usage:read", title: "Usage", page: UsagePage },
 ];
 
 /** What surrounds every page. */
@@ -58,6 +61,7 @@ export function Shell() {
           <Logo /> Millrace
         </a>
         <ThemeSwitch />
+        {key.value === undefined || !isIn ? null : <span class="dim tenant">{caller.value?.tenant}</span>}
         {key.value === undefined ? null : (
           <button type="button" class="small" onClick={() => leave()}>
             Sign out
@@ -67,7 +71,7 @@ export function Shell() {
       {isIn ? (
         <nav aria-label="Pages">
           <ul>
-            {PAGES.map((each) => (
+            {PAGES.filter(({ needs }) => may(needs)).map((each) => (
               <li key={each.path}>
                 <a href={hrefOf(each.path)} {...(each === known ? { "aria-current": "page" as const } : {})}>
                   {each.title}

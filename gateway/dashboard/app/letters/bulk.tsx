@@ -19,10 +19,17 @@ export function Bulk({ filter, onStarted }: { filter: Record<string, string>; on
   const these = names.length === 0 ? "all" : "these";
   return (
     <>
-      <Confirm label={`Replay ${these}`} title={`Replay ${these}?`} verb="Replay" onDo={() => act("replay")}>
+      <Confirm
+        needs="dead-letters:write"
+        label={`Replay ${these}`}
+        title={`Replay ${these}?`}
+        verb="Replay"
+        onDo={() => act("replay")}
+      >
         <p>{which} are let go on from the step that failed, also those that this page does not show.</p>
       </Confirm>
       <Confirm
+        needs="dead-letters:write"
         label={`Discard ${these}`}
         title={`Discard ${these}?`}
         verb="Discard"

@@ -30,6 +30,7 @@ export function Letter({ id }: { id: string }) {
         <Replay letter={id} onReplayed={() => go(hrefOf("runs", run))} />
         <Confirm
           label="Discard"
+          needs="dead-letters:write"
           title="Discard this dead letter?"
           verb="Discard"
           isDangerous

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { ConfigEntry } from "../../../../engine/index.ts";
 import { send, useAsked } from "../ask.ts";
 import { pretty } from "../format.ts";
+import { may } from "../session.ts";
 import { Confirm, Dialog, parsed } from "../ui/dialog.tsx";
 import { Pager, pathOf, usePages } from "../ui/pager.tsx";
 import { Empty, Field, Head, Loading, Table, Time, useNow } from "../ui/parts.tsx";
@@ -24,9 +25,11 @@ export function Configuration() {
         title="Configuration"
         lead="What every process is told at once, the same for all tenants. Handlers and flags read it."
       >
-        <button type="button" class="primary" onClick={() => setEdited({})}>
-          New entry
-        </button>
+        {may("config:write") ? (
+          <button type="button" class="primary" onClick={() => setEdited({})}>
+            New entry
+          </button>
+        ) : null}
       </Head>
       {edited === undefined ? null : <EntryForm entry={edited} onClose={() => setEdited(undefined)} onSet={again} />}
       <form class="filters" aria-label="Filter the configuration" onSubmit={(event) => event.preventDefault()}>
@@ -71,10 +74,13 @@ export function Configuration() {
               </td>
               <td>
                 <span class="actions tight">
-                  <button type="button" class="small" onClick={() => setEdited(entry)}>
-                    Change
-                  </button>
+                  {may("config:write") ? (
+                    <button type="button" class="small" onClick={() => setEdited(entry)}>
+                      Change
+                    </button>
+                  ) : null}
                   <Confirm
+                    needs="config:write"
                     small
                     label="Delete"
                     title={`Delete ${entry.key}?`}

@@ -93,6 +93,7 @@ function Row({ queue, again }: { queue: QueueView; again(): void }) {
       </td>
       <td>
         <Confirm
+          needs="admin"
           small
           label={paused ? "Resume" : "Pause"}
           title={paused ? `Let ${step} go on?` : `Pause ${step}?`}

@@ -3,6 +3,7 @@ import type { RunSummary } from "../../../../engine/index.ts";
 import { useAsked } from "../ask.ts";
 import { follow, type LiveEvent } from "../live.ts";
 import { hrefOf, replace, route } from "../router.ts";
+import { may } from "../session.ts";
 import { Connection } from "../ui/connection.tsx";
 import { Pager, pathOf, usePages } from "../ui/pager.tsx";
 import { Empty, Head, Loading, RunLink, Table, Time, Took, useNow } from "../ui/parts.tsx";
@@ -37,9 +38,7 @@ export function Runs() {
     <>
       <Head title="Runs" lead="What was started, the newest first.">
         <Connection {...live} />
-        <a class="button primary" href={hrefOf("start")}>
-          Start a run
-        </a>
+        <StartLink />
       </Head>
       <Filters filter={filter} onChange={filterBy} />
       <Problem error={error} what="The runs cannot be shown" again={again} />
@@ -191,9 +190,16 @@ function Nothing({ isFiltered, clear }: { isFiltered: boolean; clear(): void }) 
   return (
     <Empty title="There are no runs yet.">
       <p>Upload a document, ask a model something, or start any workflow.</p>
-      <a class="button primary" href={hrefOf("start")}>
-        Start a run
-      </a>
+      <StartLink />
     </Empty>
+  );
+}
+
+function StartLink() {
+  if (!may("runs:write")) return null;
+  return (
+    <a class="button primary" href={hrefOf("start")}>
+      Start a run
+    </a>
   );
 }

@@ -4,6 +4,7 @@ import { send, useAsked } from "../ask.ts";
 import { duration, fullTime } from "../format.ts";
 import { go, hrefOf } from "../router.ts";
 import { ScheduleForm } from "../schedules/form.tsx";
+import { may } from "../session.ts";
 import { Confirm } from "../ui/dialog.tsx";
 import { Pager, pathOf, usePages } from "../ui/pager.tsx";
 import { Empty, Head, Loading, RunLink, Table, Time, useNow } from "../ui/parts.tsx";
@@ -23,9 +24,11 @@ export function Schedules() {
   return (
     <>
       <Head title="Schedules" lead="Runs that start by the clock.">
-        <button type="button" class="primary" onClick={() => setMaking(true)}>
-          New schedule
-        </button>
+        {may("schedules:write") ? (
+          <button type="button" class="primary" onClick={() => setMaking(true)}>
+            New schedule
+          </button>
+        ) : null}
       </Head>
       {isMaking ? <ScheduleForm onClose={() => setMaking(false)} onMade={again} /> : null}
       <Problem error={error} what="The schedules cannot be shown" again={again} />
@@ -76,6 +79,7 @@ function Row({ schedule, now, again }: { schedule: ScheduleSummary; now: number;
       <td>
         <span class="actions tight">
           <Confirm
+            needs="schedules:write"
             small
             label="Run now"
             title={`Start a run of ${name} now?`}
@@ -86,6 +90,7 @@ function Row({ schedule, now, again }: { schedule: ScheduleSummary; now: number;
           </Confirm>
           {status === "ended" ? null : (
             <Confirm
+              needs="schedules:write"
               small
               label={verb === "pause" ? "Pause" : "Resume"}
               title={verb === "pause" ? `Pause ${name}?` : `Let ${name} go on?`}
@@ -103,6 +108,7 @@ function Row({ schedule, now, again }: { schedule: ScheduleSummary; now: number;
             </Confirm>
           )}
           <Confirm
+            needs="schedules:write"
             small
             label="Delete"
             title={`Delete ${name}?`}

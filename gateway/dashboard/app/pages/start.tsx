@@ -1,19 +1,22 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import type { Scope } from "../../../../engine/index.ts";
 import { send, useAsked } from "../ask.ts";
 import { Preview } from "../run/preview.tsx";
-import { gateway } from "../session.ts";
+import { gateway, may } from "../session.ts";
 import { UploadForm } from "../start/upload.tsx";
 import { parsed } from "../ui/dialog.tsx";
-import { Field, Head } from "../ui/parts.tsx";
+import { Empty, Field, Head } from "../ui/parts.tsx";
 import { Problem } from "../ui/problem.tsx";
 
 const WAYS = { document: "A document", prompt: "A prompt", workflow: "Any workflow" } as const;
 type Way = keyof typeof WAYS;
+const NEEDS: Record<Way, Scope> = { document: "documents:write", prompt: "runs:write", workflow: "runs:write" };
 
 /** Something to work on, and what becomes of it. */
 export function Start() {
-  const [way, setWay] = useState<Way>("document");
+  const ways = (Object.keys(WAYS) as Way[]).filter((each) => may(NEEDS[each]));
+  const [way, setWay] = useState<Way | undefined>(ways[0]);
   const [run, setRun] = useState<string>();
   const choose = (next: Way) => {
     setWay(next);
@@ -22,9 +25,10 @@ export function Start() {
   return (
     <>
       <Head title="Start" lead="Hand something over, and watch what becomes of it." />
+      {ways.length === 0 ? <Empty title="Your key may not start anything." /> : null}
       <fieldset class="choice">
         <legend>With</legend>
-        {(Object.keys(WAYS) as Way[]).map((each) => (
+        {ways.map((each) => (
           <label key={each}>
             <input type="radio" name="way" checked={each === way} onChange={() => choose(each)} />
             {WAYS[each]}

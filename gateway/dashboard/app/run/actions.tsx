@@ -12,6 +12,7 @@ export function RunActions({ run, events, onReplayed }: { run: Run; events: read
     return run.undoing !== undefined ? null : (
       <Confirm
         label="Cancel"
+        needs="runs:write"
         title="Cancel this run?"
         verb="Cancel the run"
         isDangerous
@@ -40,6 +41,7 @@ export function Replay({ letter, small = false, onReplayed }: { letter: string; 
   return (
     <Confirm
       label="Replay"
+      needs="dead-letters:write"
       small={small}
       title="Replay the step that failed?"
       verb="Replay"
@@ -73,6 +75,7 @@ function Rerun({ run }: { run: Run }) {
   return (
     <Confirm
       label="Run again"
+      needs="runs:write"
       title="Run again from a step"
       verb="Start the new run"
       onDo={async () => {

@@ -30,6 +30,7 @@ function SignalButton({ run, name }: { run: string; name: string }) {
   return (
     <Confirm
       label="Send the signal"
+      needs="signals:write"
       title={`Signal ${name}`}
       verb="Send"
       onDo={async () => gateway.client.run(run).signal(name, text.trim() === "" ? null : parsed(text))}

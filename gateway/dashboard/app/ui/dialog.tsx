@@ -1,5 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { Scope } from "../../../../engine/index.ts";
+import { may } from "../session.ts";
 import { Problem } from "./problem.tsx";
 
 interface DialogProps {
@@ -55,14 +57,17 @@ export function Dialog({ title, verb, isDangerous = false, children, onDo, onClo
 
 interface ConfirmProps extends Omit<DialogProps, "onClose"> {
   label: string;
+  /** Who may not do that is not offered it. */
+  needs: Scope;
   small?: boolean;
   /** Told each time that it is opened. */
   onOpen?(): void;
 }
 
 /** A button that asks first. */
-export function Confirm({ label, small = false, onOpen, ...dialog }: ConfirmProps) {
+export function Confirm({ label, needs, small = false, onOpen, ...dialog }: ConfirmProps) {
   const [isOpen, setOpen] = useState(false);
+  if (!may(needs)) return null;
   return (
     <>
       <button
