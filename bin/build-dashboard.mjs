@@ -1,4 +1,5 @@
 // Bundles the dashboard into one module that every runtime can import: gateway/dashboard/built/assets.js.
+// With --check it only says whether that is of the sources as they are.
 // Plain JavaScript, because `npm ci` runs it on whichever Node there is.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -33,13 +34,18 @@ async function build({ build }) {
   const template = await readFile(join(app, "index.html"), "utf8");
   const html = template.replaceAll(/%(js|css|svg)%/g, (_, kind) => `/assets/${named(`.${kind}`)}`);
   const page = asset(html, "text/html; charset=utf-8");
+  const text = `export const page = ${JSON.stringify(page)};\nexport const files = ${JSON.stringify(files)};\n`;
+  if (process.argv.includes("--check")) return check(text);
   await mkdir(dirname(built), { recursive: true });
-  await writeFile(
-    built,
-    `export const page = ${JSON.stringify(page)};\nexport const files = ${JSON.stringify(files)};\n`,
-  );
+  await writeFile(built, text);
   const bytes = [page, ...Object.values(files)].reduce((sum, { text }) => sum + gzipSync(text).byteLength, 0);
   console.log(`The dashboard is built: ${(bytes / 1_024).toFixed(1)} KB gzipped.`);
+}
+
+async function check(text) {
+  if ((await readFile(built, "utf8").catch(() => "")) === text) return;
+  console.error("The dashboard is not built of its sources as they are: npm run build:dashboard");
+  process.exitCode = 1;
 }
 
 function asset(text, type) {

@@ -2,12 +2,18 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
 import { dashboard } from "../../gateway/dashboard/serve.ts";
+import { startProgram } from "../support/process.ts";
 import { ROOT } from "../support/run.ts";
 
 const MOST_KB = 120;
 const APP = "gateway/dashboard/app";
 /** What is in the bundle beside the dashboard's own sources and the client library. */
 const PACKAGES = ["@dagrejs/dagre", "@preact/signals", "@preact/signals-core", "preact", "uplot"];
+
+test("the dashboard that is served is built of its sources as they are", async () => {
+  const check = startProgram(process.execPath, [`${ROOT}bin/build-dashboard.mjs`, "--check"]);
+  expect((await check.exited).code, check.output()).toBe(0);
+});
 
 test("the dashboard is small, and has nothing in it but itself, the client and what it names", async () => {
   const { metafile } = await build({

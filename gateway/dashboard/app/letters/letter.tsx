@@ -70,7 +70,7 @@ export function Letter({ id }: { id: string }) {
         {input === undefined ? <p class="hint">It is no longer known.</p> : <Json label="Input" value={input} open />}
       </section>
       <section class="card" aria-labelledby="history">
-        <h2 id="history">Failed attempts, the last 10</h2>
+        <h2 id="history">Failed attempts</h2>
         <ol class="history">
           {history.map(({ attempt: number, at: when, error: failure, retryAt }) => (
             <li key={`${number} ${when}`}>

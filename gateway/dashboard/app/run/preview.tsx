@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { hrefOf } from "../router.ts";
+import { go, hrefOf } from "../router.ts";
 import { gateway } from "../session.ts";
 import { Connection } from "../ui/connection.tsx";
 import { Json } from "../ui/parts.tsx";
@@ -31,7 +31,9 @@ export function Preview({ id }: { id: string }) {
         </div>
       </div>
       <Problem error={error} what="The run cannot be watched" />
-      {run === undefined ? null : <RunGraph steps={steps} run={run} chosen={undefined} onChoose={() => {}} />}
+      {run === undefined ? null : (
+        <RunGraph steps={steps} run={run} chosen={undefined} onChoose={() => go(hrefOf("runs", id))} />
+      )}
       {run?.error === undefined ? null : <FailedWith error={run.error} />}
       <Texts texts={texts} isOver={hasEnded} />
       {typeof text === "string" && Object.keys(texts).length === 0 ? <p class="stream">{text}</p> : null}

@@ -96,13 +96,13 @@ function Items({ run, name }: { run: Run; name: string }) {
       <h4>Items</h4>
       <Problem error={error} what="The items cannot be shown" />
       <Table label={`Items of ${name}`} columns={["Item", "Status", "Attempts", "Came to"]}>
-        {data?.data.map(({ item, status, attempt = 0, output, error: failure }) => (
+        {data?.data.map(({ item, status, attempt, output, error: failure }) => (
           <tr key={item}>
             <th scope="row">{item}</th>
             <td>
               <Status of={status} />
             </td>
-            <td class="number">{attempt}</td>
+            <td class="number">{attempt ?? "–"}</td>
             <td class="long">
               {failure === undefined ? <code>{pretty(output).slice(0, 300)}</code> : failure.message}
             </td>
