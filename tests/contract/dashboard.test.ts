@@ -28,7 +28,7 @@ test("the page is there for who has no key, asks nobody else, and runs no script
 
 test("its files are kept by browsers for good, since their names change with them", async () => {
   const paths = await named();
-  expect(paths.map((path) => path.split(".").at(-1)).sort()).toEqual(["css", "js", "svg"]);
+  expect(paths.map((path) => path.split(".").at(-1)).sort()).toEqual(["css", "js", "svg", "txt"]);
   for (const path of paths) {
     const file = await ask(path);
     expect(file.status).toBe(200);

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { QueueView } from "../../../../engine/index.ts";
 import { getText } from "../ask.ts";
 import { follow } from "../live.ts";
+import { key } from "../session.ts";
 
 /** So many samples are kept: ten minutes of them. */
 const MOST = 300;
@@ -20,6 +21,10 @@ export interface Sample {
 
 /** What was seen since the page was opened first: it is not lost by looking at another one. */
 let kept: readonly Sample[] = [];
+// Another key sees other runs.
+key.subscribe(() => {
+  kept = [];
+});
 
 /** Counts what steps come to as it is told, and keeps a sample each time that the queues were asked. */
 export function useHistory(queues: readonly QueueView[] | undefined, workers: number): readonly Sample[] {
