@@ -47,7 +47,9 @@ async function watched<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 export interface Asked<T> {
+  /** What was answered last: so long as it is stale, to another path. */
   data: T | undefined;
+  isStale: boolean;
   error: unknown;
   /** Asks again; what is there stays until the answer comes. */
   again(): void;
@@ -71,12 +73,12 @@ export function useAsked<T>(path: string | undefined, everyMs?: number): Asked<T
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async () => {
       try {
-        const data =
-          document.hidden && last.current.data !== undefined ? last.current.data : await get<T>(path, abort.signal);
+        const known = document.hidden && last.current.of === path ? last.current.data : undefined;
+        const data = known ?? (await get<T>(path, abort.signal));
         if (!abort.signal.aborted) setState({ of: path, data: data as T });
       } catch (error) {
         if (abort.signal.aborted) return;
-        setState((before) => ({ ...(before.of === path ? before : { of: path }), error }));
+        setState((before) => (before.of === path ? { ...before, error } : { of: path, error }));
         if (!isPassing(error)) return;
       }
       if (everyMs !== undefined && !abort.signal.aborted) timer = setTimeout(ask, everyMs);
@@ -88,6 +90,7 @@ export function useAsked<T>(path: string | undefined, everyMs?: number): Asked<T
     };
   }, [path, everyMs, turn]);
 
-  const { data, error } = state.of === path ? state : { data: undefined, error: undefined };
-  return { data, error, again: () => setTurn((before) => before + 1) };
+  const isStale = state.of !== path;
+  const again = () => setTurn((before) => before + 1);
+  return { data: state.data, error: isStale ? undefined : state.error, isStale, again };
 }

@@ -60,6 +60,7 @@ export function Shell() {
         <a class="brand" href={hrefOf("runs")}>
           <Logo /> Millrace
         </a>
+        <a href="/docs">API</a>
         <ThemeSwitch />
         {key.value === undefined || !isIn ? null : <span class="dim tenant">{caller.value?.tenant}</span>}
         {key.value === undefined ? null : (

@@ -16,7 +16,7 @@ export function Configuration() {
   const [prefix, setPrefix] = useState("");
   const pages = usePages();
   const path = pathOf("/v1/config", { prefix, limit: PAGE }, pages);
-  const { data: page, error, again } = useAsked<{ data: ConfigEntry[]; next?: string }>(path, AGAIN_MS);
+  const { data: page, error, isStale, again } = useAsked<{ data: ConfigEntry[]; next?: string }>(path, AGAIN_MS);
   const [edited, setEdited] = useState<Partial<ConfigEntry>>();
   const now = useNow(5_000);
   return (
@@ -99,7 +99,7 @@ export function Configuration() {
           ))}
         </Table>
       )}
-      <Pager of="the configuration" pages={pages} next={page?.next} />
+      <Pager of="the configuration" pages={pages} next={page?.next} isBusy={isStale} />
     </>
   );
 }

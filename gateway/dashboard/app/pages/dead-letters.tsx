@@ -27,7 +27,7 @@ function List() {
   const isFiltered = Object.values(filter).some((value) => value !== "");
   const pages = usePages();
   const path = pathOf("/v1/dead-letters", { ...filter, limit: PAGE }, pages);
-  const { data: page, error, again } = useAsked<{ data: DeadLetterView[]; next?: string }>(path, AGAIN_MS);
+  const { data: page, error, isStale, again } = useAsked<{ data: DeadLetterView[]; next?: string }>(path, AGAIN_MS);
   const [operation, setOperation] = useState<string>();
   const now = useNow(5_000);
   const filterBy = (change: Partial<typeof filter>) => {
@@ -99,7 +99,7 @@ function List() {
           ))}
         </Table>
       )}
-      <Pager of="dead letters" pages={pages} next={page?.next} />
+      <Pager of="dead letters" pages={pages} next={page?.next} isBusy={isStale} />
     </>
   );
 }

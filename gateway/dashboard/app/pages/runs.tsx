@@ -26,7 +26,7 @@ export function Runs() {
   const given = Object.entries(filter).filter(([, value]) => value !== "");
   const pages = usePages();
   const path = pathOf("/v1/runs", { ...filter, limit: PAGE }, pages);
-  const { data: page, error, again } = useAsked<{ data: RunSummary[]; next?: string }>(path);
+  const { data: page, error, isStale, again } = useAsked<{ data: RunSummary[]; next?: string }>(path);
   const { live, changes } = useLive(filter.workflow, pages.number === 1, again, page?.data);
   const now = useNow();
 
@@ -55,7 +55,7 @@ export function Runs() {
           ))}
         </Table>
       )}
-      <Pager of="runs" pages={pages} next={page?.next} />
+      <Pager of="runs" pages={pages} next={page?.next} isBusy={isStale} />
     </>
   );
 }

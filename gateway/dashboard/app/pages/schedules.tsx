@@ -18,7 +18,7 @@ const AGAIN_MS = 5_000;
 export function Schedules() {
   const pages = usePages();
   const path = pathOf("/v1/schedules", { limit: PAGE }, pages);
-  const { data: page, error, again } = useAsked<{ data: ScheduleSummary[]; next?: string }>(path, AGAIN_MS);
+  const { data: page, error, isStale, again } = useAsked<{ data: ScheduleSummary[]; next?: string }>(path, AGAIN_MS);
   const [isMaking, setMaking] = useState(false);
   const now = useNow();
   return (
@@ -45,7 +45,7 @@ export function Schedules() {
           ))}
         </Table>
       )}
-      <Pager of="schedules" pages={pages} next={page?.next} />
+      <Pager of="schedules" pages={pages} next={page?.next} isBusy={isStale} />
     </>
   );
 }

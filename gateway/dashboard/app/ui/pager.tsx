@@ -30,15 +30,23 @@ export function pathOf(
   return `${path}?${new URLSearchParams(given)}`;
 }
 
-export function Pager({ of, pages, next }: { of: string; pages: Pages; next: string | undefined }) {
+interface Props {
+  of: string;
+  pages: Pages;
+  next: string | undefined;
+  /** What is shown is not this page yet: until it is, the buttons do nothing, and keep the focus. */
+  isBusy: boolean;
+}
+
+export function Pager({ of, pages, next, isBusy }: Props) {
   if (pages.number === 1 && next === undefined) return null;
   return (
     <nav class="pager" aria-label={`Pages of ${of}`}>
-      <button type="button" onClick={pages.newer} disabled={pages.number === 1}>
+      <button type="button" onClick={() => isBusy || pages.newer()} disabled={pages.number === 1}>
         ← Newer
       </button>
       <span>Page {pages.number}</span>
-      <button type="button" onClick={() => pages.older(next!)} disabled={next === undefined}>
+      <button type="button" onClick={() => isBusy || pages.older(next!)} disabled={next === undefined}>
         Older →
       </button>
     </nav>
