@@ -74,12 +74,16 @@ export function Chart({ title, series, data, format, isBars = false, isWhole = f
   );
 }
 
-function aligned(data: Props["data"]): uPlot.AlignedData {
-  return data.map((each) => [...each]) as uPlot.AlignedData;
-}
-
 /** The least that is shown of time, in seconds: what has just begun is at the right. */
 const LEAST_S = 120;
+
+/** One point alone says nothing of how long a time is shown: there is one before, with no values. */
+function aligned(data: Props["data"]): uPlot.AlignedData {
+  const [at = [], ...values] = data;
+  if (at.length !== 1) return data.map((each) => [...each]) as uPlot.AlignedData;
+  return [[at[0]! - LEAST_S, at[0]!], ...values.map((each) => [null, ...each])] as uPlot.AlignedData;
+}
+
 const HALF_DAY_S = 43_200;
 const WHOLE = [1, 2, 5]
   .flatMap((digit) => Array.from({ length: 12 }, (_, power) => digit * 10 ** power))

@@ -18,7 +18,8 @@ export function Queues() {
   const { data, error, again } = useAsked<{ data: QueueView[] }>("/v1/queues", EVERY_MS);
   const workers = useAsked<{ data: WorkerView[] }>("/v1/workers", EVERY_MS);
   const alive = workers.data?.data.filter((each) => each.alive).length ?? 0;
-  const samples = useHistory(data?.data, alive);
+  const isKnown = workers.data !== undefined || workers.error !== undefined;
+  const samples = useHistory(isKnown ? data?.data : undefined, alive);
   const workflow = route.value.query.get("workflow") ?? "";
   const names = [...new Set(data?.data.map((queue) => queue.workflow) ?? [])].sort();
   const shown = data?.data.filter((queue) => workflow === "" || queue.workflow === workflow) ?? [];
@@ -40,7 +41,7 @@ export function Queues() {
       </Head>
       <Problem error={error} what="The queues cannot be shown" again={again} />
       {data === undefined ? error === undefined ? <Loading /> : null : <Charts samples={samples} workflow={workflow} />}
-      {data !== undefined && alive === 0 ? (
+      {workers.data !== undefined && alive === 0 ? (
         <div class="notice">
           <p>
             No worker is alive: nothing is worked on. Start one with <code>millrace worker</code>.

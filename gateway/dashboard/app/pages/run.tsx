@@ -76,7 +76,7 @@ export function Run({ id }: { id: string }) {
         <h2 id="values">Input and output</h2>
         <Json label="Input" value={run.input} />
         {run.output === undefined ? (
-          <p class="hint">There is no output yet.</p>
+          <p class="hint">{hasEnded ? "There is no output." : "There is no output yet."}</p>
         ) : (
           <Json label="Output" value={run.output} open />
         )}
