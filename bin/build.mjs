@@ -1,7 +1,16 @@
 // node bin/build.mjs          makes the package of the sources in dist/; `npm pack ./dist` packs it
 // node bin/build.mjs DIR      in a folder that is not there yet
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -20,6 +29,13 @@ const compiled = spawnSync(process.execPath, [tsc, "--project", "tsconfig.build.
   stdio: "inherit",
 });
 if (compiled.status !== 0) process.exit(1);
+
+// What it shows to people is bundled, not compiled.
+const dashboard = "gateway/dashboard/built/assets.js";
+const bundled = spawnSync(process.execPath, [join(root, "bin/build-dashboard.mjs")], { stdio: "inherit" });
+if (bundled.status !== 0) process.exit(1);
+mkdirSync(join(dist, dirname(dashboard)), { recursive: true });
+copyFileSync(join(root, dashboard), join(dist, dashboard));
 
 for (const path of filesOf(dist)) {
   const text = readFileSync(path, "utf8");

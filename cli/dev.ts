@@ -93,6 +93,7 @@ function greeting(url: string, redis: PrivateRedis | undefined, millrace: Millra
     "",
     "Try:",
   ];
+  lines.push(`  ${url}/     in a browser, to see all of it`);
   if (has("document-analysis")) lines.push(`  curl -F file=@some.pdf '${url}/v1/documents?workflow=document-analysis'`);
   if (has("inference"))
     lines.push(

@@ -42,6 +42,7 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   "versions list": "millrace versions list greet",
   "versions migrate": "millrace versions migrate greet --from 1 --to 2 --dry-run",
   "versions retire": "millrace versions retire greet 1",
+  init: "millrace init hello --runtime node",
   "keys create": "KEY=$(millrace keys create --name ci --scopes runs:read,runs:write --days 90)",
   "keys list": "millrace keys list --tenant acme",
   "keys show": "millrace keys show $ID",

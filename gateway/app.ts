@@ -18,6 +18,7 @@ import type { RemoteModels } from "./openai/models.ts";
 import { ProblemError, problemOf, problemResponse } from "./problem.ts";
 import { apiOperations } from "./routes/api.ts";
 import { configOperations } from "./routes/config.ts";
+import { dashboardOperations } from "./routes/dashboard.ts";
 import { deadLetterOperations } from "./routes/dead-letters.ts";
 import { documentOperations } from "./routes/documents.ts";
 import { eventOperations } from "./routes/events.ts";
@@ -130,6 +131,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   keyOperations(operations, gateway);
   ticketOperations(operations, gateway);
   apiOperations(operations);
+  dashboardOperations(operations);
   app.route("/", operations.app);
 
   app.notFound((c) => answerTo(c, new ProblemError(404, undefined, `There is nothing at ${c.req.path}.`)));

@@ -20,6 +20,7 @@ import {
   versionFinding,
 } from "./server.ts";
 
+/** What `checkup` looks at, and what is to be expected of it. */
 export interface CheckupOptions {
   /** As `connect` takes it, like the next two. */
   url: string;

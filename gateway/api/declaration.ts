@@ -50,8 +50,8 @@ export interface Declaration<
   tag: keyof typeof TAGS;
   summary: string;
   description?: string;
-  /** What the caller must be allowed to do; `public` for anybody at all. */
-  scope: Scope | "public";
+  /** What the caller must be allowed to do; `known` for whoever is let in at all, `public` for anybody. */
+  scope: Scope | "known" | "public";
   /** Whether it is for operators: a gateway with a port for them has it on no other. */
   admin?: boolean;
   /** Whether a ticket does in place of a key: one of runs that may be watched, or also be sent signals. */

@@ -87,7 +87,7 @@ export function openApi(operations: readonly Operation[], { version }: { version
 
 function operationObject(path: string, declaration: Declaration): Record<string, unknown> {
   const { id, tag, summary, description, scope, ticket, idempotent, traced, answers, errors } = declaration;
-  const key = { key: scope === "public" ? [] : [scope] };
+  const key = { key: scope === "public" || scope === "known" ? [] : [scope] };
   const body = requestBody(declaration);
   return {
     operationId: id,

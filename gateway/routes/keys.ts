@@ -6,7 +6,7 @@ import type { Gateway } from "../context.ts";
 import { idParam } from "../ids.ts";
 import { ProblemError } from "../problem.ts";
 import { date, pageQuery } from "../schemas.ts";
-import { keyView, keyWithSecret } from "../views/access.ts";
+import { callerView, keyView, keyWithSecret } from "../views/access.ts";
 import { id, page } from "../views/common.ts";
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
@@ -30,6 +30,22 @@ export function keyOperations(operations: Operations, { millrace }: Gateway): vo
   const one = { 200: { description: "The key, without its secret.", schema: keyView } };
 
   operations
+    .on(
+      "get",
+      "/v1/caller",
+      {
+        id: "getCaller",
+        tag: "Access",
+        summary: "See whose your key is, and what it may do",
+        description: "Every key and token may ask this; where nobody needs one, it says what everybody may do.",
+        scope: "known",
+        answers: {
+          200: { description: "The tenant, and every scope, those too that another one brings.", schema: callerView },
+        },
+      },
+      ({ caller, tenant, reply }) =>
+        reply(200, { tenant, scopes: SCOPES.filter((scope) => caller.may(scope)) }, { "Cache-Control": "no-store" }),
+    )
     .on(
       "post",
       "/v1/keys",

@@ -23,4 +23,7 @@ export const keyView = v.strictObject(key);
 /** An API key with its new secret. */
 export const keyWithSecret = v.strictObject({ ...key, secret: v.string() });
 
+/** Who asks: whose everything is that they make, and what they may do. */
+export const callerView = v.strictObject({ tenant: id, scopes: v.array(v.picklist(SCOPES)) });
+
 export const issuedTicket = v.strictObject({ ticket: v.string(), expiresAt: time });

@@ -112,6 +112,8 @@ beforeAll(async () => {
     for (const verb of ["get", "change", "delete"]) paths[`${verb}${of}`] = { id };
   paths.testWebhook = paths.listDeliveries = paths.rotateWebhookSecret = { id: webhook };
   paths.rotateInboundSecret = { id: hook };
+  const { body: dashboard } = await gateway.call("GET", "/");
+  paths.getDashboardFile = { name: /\/assets\/([\w.-]+)/.exec(dashboard)?.[1] ?? "none" };
   paths.redeliver = { id: webhook, delivery: told };
   there.delivery = [told];
   const begin = { method: "POST", headers: { "Tus-Resumable": "1.0.0", "Upload-Length": "5" } };

@@ -41,6 +41,20 @@ for (const runtime of RUNTIMES)
       expect(port).toBeGreaterThan(0);
     });
 
+    test("serves the dashboard, packed for who takes that", async () => {
+      const page = await fetch(`${url}/`);
+      expect(page.headers.get("content-encoding")).toBe("gzip");
+      const [, script] = /src="([^"]+)"/.exec(await page.text())!;
+      const texts = [];
+      for (const encoding of ["gzip", "identity"]) {
+        const file = await fetch(url + script, { headers: { "Accept-Encoding": encoding } });
+        expect(file.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+        texts.push(await file.text());
+      }
+      expect(texts[0]).toBe(texts[1]);
+      expect(texts[0]!.length).toBeGreaterThan(10_000);
+    });
+
     test("says so when the port is taken", async () => {
       const second = startFile(runtime, program, { args: [redisUrl, namespace, dir, String(port)] });
       expect(await second.line(/did not start/)).toMatch(/EADDRINUSE|AddrInUse/);

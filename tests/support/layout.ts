@@ -51,6 +51,8 @@ const SERVER_DOORS = [
 ];
 /** The engine's door for tests of workflows. */
 const TEST_DOOR = "engine/testing/index.ts";
+/** What browsers run, and nobody else. */
+const DASHBOARD = "gateway/dashboard/app";
 /** What strangers send is parsed by a process of its own. */
 const PARSER = "workflows/document-analysis/pdf/process";
 const MAX_LINES = 300;
@@ -92,6 +94,8 @@ function refusal(file: SourceFile, each: Import): string | undefined {
   if (!(to in BELOW) && to !== "tests") return packageRefusal(file, each.target);
   if (from !== to && !BELOW[from]?.includes(to)) return `${from} does not use ${to}`;
   if (from === "engine") return insideEngine(file, each);
+  if (isIn(file, DASHBOARD)) return forBrowsers(each);
+  if (each.target.startsWith(`${DASHBOARD}/`)) return "the dashboard is for browsers";
   if (to === "engine") return doorRefusal(file, each.target);
   if (from === "gateway" && to === "workflows" && each.target.includes("/steps/"))
     return "gateway uses graphs and schemas only, never a handler";
@@ -117,6 +121,14 @@ function doorRefusal(file: SourceFile, target: string): string | undefined {
   return SERVER_DOORS.includes(target)
     ? "only gateway/entry and cli use the server's doors"
     : "the engine is used through engine/index.ts alone";
+}
+
+/** A page has the client library, and of all else the types. */
+function forBrowsers({ target, typeOnly }: Import): string | undefined {
+  if (target.startsWith(`${DASHBOARD}/`) || target.startsWith("gateway/client/")) return undefined;
+  return typeOnly && target === INDEX
+    ? undefined
+    : "the dashboard uses gateway/client, and of the engine's index the types";
 }
 
 function insideEngine(file: SourceFile, { target, typeOnly }: Import): string | undefined {

@@ -51,6 +51,10 @@ describe("imports go down only", () => {
     ["cli/dev.ts", 'import "../engine/testing/index.ts"', "only tests and examples use the test kit"],
     ["workflows/index.ts", 'import "../engine/testing/index.ts"', "only tests and examples use the test kit"],
     ["workflows/examples/a.ts", 'import "../../engine/testing/kit.ts"', "through engine/index.ts alone"],
+    ["gateway/dashboard/app/a.tsx", 'import "../../app.ts"', "the dashboard uses gateway/client"],
+    ["gateway/dashboard/app/a.tsx", 'import "../../../engine/index.ts"', "the dashboard uses gateway/client"],
+    ["gateway/dashboard/app/a.tsx", 'import type { A } from "../../../workflows/index.ts"', "the dashboard uses"],
+    ["gateway/app.ts", 'import "./dashboard/app/main.tsx"', "the dashboard is for browsers"],
     ["workflows/index.ts", 'import "millrace"', "does not import itself by its name"],
   ])("%s: %s", (path, text, reason) => {
     expect(one(path, text)).toEqual([expect.stringContaining(reason)]);
@@ -63,6 +67,10 @@ describe("imports go down only", () => {
     [
       "gateway/app.ts",
       'import "../engine/index.ts"; import "../workflows/index.ts"; import "./problems.ts"; import "hono"',
+    ],
+    [
+      "gateway/dashboard/app/a.tsx",
+      'import "./b.tsx"; import "../../client/index.ts"; import "preact"; import type { A } from "../../../engine/index.ts"',
     ],
     ["workflows/a/workflow.ts", 'import "../../engine/index.ts"; const lazy = () => import("./steps/b.ts")'],
     ["workflows/examples/a.ts", 'import "../../engine/testing/index.ts"; import "../../engine/index.ts"'],

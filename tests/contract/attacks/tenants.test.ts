@@ -32,7 +32,7 @@ const BODIES: Record<string, unknown> = {
  * What is of no tenant: workflows and their pauses, the configuration, models and subscriptions are for operators and the same to
  * all; a name of one's own is made by PUT; tenants are paused by who may do everything.
  */
-const OF_NO_TENANT = /^\/v1\/(?:workflows|queues|config|models|subscriptions|tenants|hooks)\//;
+const OF_NO_TENANT = /^\/(?:assets|v1\/(?:workflows|queues|config|models|subscriptions|tenants|hooks))\//;
 
 beforeAll(async () => {
   const delivery = webhookDelivery({ millrace: () => gateway.millrace, policy: LOOPBACK });
