@@ -43,7 +43,7 @@ const [, , namespace] = process.argv;
 const millrace = await connect({ url: process.env.REDIS_URL, namespace, workflows: [] });
 const upgradeWebSocket = () => (c) => c.text("No sockets here.", 426);
 const app = createApp({ millrace, door: keyDoor(millrace.access), upgradeWebSocket });
-console.log((await app.request("/livez")).status, (await app.request("/v1/runs")).status);
+console.log((await app.request("/livez")).status, (await app.request("/v1/runs")).status, (await app.request("/")).status);
 await millrace.close();
 `;
 
@@ -162,7 +162,7 @@ describe.each(RUNTIMES)("under %s", (runtime) => {
 
     test("has what a gateway of one's own is made of", async () => {
       const program = run(runtime, "gateway.mjs", `gateway-${runtime}`);
-      expect([await program.exited, program.output()]).toEqual([ENDED, "200 401\n"]);
+      expect([await program.exited, program.output()]).toEqual([ENDED, "200 401 200\n"]);
     });
 
     test("reads a PDF in a process of its own", async () => {
