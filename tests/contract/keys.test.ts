@@ -220,20 +220,6 @@ describe("a ticket", () => {
     expect((await fetch(`${gateway.url}/v1/dead-letters?ticket=${await ticket({ runs: [run] })}`)).status).toBe(401);
   });
 
-  test("lists the runs of a workflow that it is for, and no others", async () => {
-    const { headers } = await keyOf("acme", "runs:read", "runs:write");
-    const run = await start(headers, "greet");
-    const list = async (query: string, body: object) => {
-      const { ticket } = (await as(headers)("POST", "/v1/tickets", body)).body;
-      return gateway.call("GET", `/v1/runs?${query}ticket=${ticket}`);
-    };
-    const { status, body } = await list("workflow=greet&limit=1&", { workflows: ["greet", "held"] });
-    expect([status, body.data]).toEqual([200, [expect.objectContaining({ id: run, workflow: "greet" })]]);
-    for (const query of ["", "workflow=approval&"])
-      expect(await list(query, { workflows: ["greet"] })).toMatchObject({ status: 403, body: { status: 403 } });
-    expect(await list("workflow=greet&", { runs: [run] })).toMatchObject({ status: 403 });
-  });
-
   test("on a socket of many runs shows those it is for alone", async () => {
     const { headers } = await keyOf("acme", "runs:read", "runs:write");
     const [run, other] = [await start(headers, "greet"), await start(headers, "greet")];

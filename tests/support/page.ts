@@ -6,3 +6,6 @@ import { Window } from "happy-dom";
  */
 const page = new Window({ url: "http://localhost/" });
 Object.assign(globalThis, { window: page, document: page.document });
+
+const { configure } = await import("@testing-library/react");
+configure({ asyncUtilTimeout: 10_000 });

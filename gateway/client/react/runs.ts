@@ -1,13 +1,11 @@
 import { useCallback, useSyncExternalStore } from "react";
 import type { Client, ListState, RunFilter, RunState, Typed, Untyped } from "../index.ts";
 import type { Watched } from "../store.ts";
-import { Shared, type Watchable } from "./shared.ts";
+import { NO_RUN, NO_RUNS, Shared, type Watchable } from "./shared.ts";
 
 /** A state of the client's, or that there is nothing to show. */
 export type Shown<S extends Watched> = Omit<S, "connection"> & { connection: S["connection"] | "idle" };
 
-const NO_RUN: RunState = { run: undefined, emitted: {}, connection: "connecting", error: undefined };
-const NO_RUNS: ListState = { runs: undefined, next: undefined, connection: "connecting", error: undefined };
 const IDLE_RUN: Shown<RunState> = { ...NO_RUN, connection: "idle" };
 const IDLE_RUNS: Shown<ListState> = { ...NO_RUNS, connection: "idle" };
 

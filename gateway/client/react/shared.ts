@@ -1,4 +1,4 @@
-import type { Client, RunFilter, Store } from "../index.ts";
+import type { Client, ListState, RunFilter, RunState, Store } from "../index.ts";
 import type { Watched } from "../store.ts";
 
 /** What components show of a gateway. */
@@ -10,7 +10,10 @@ interface Entry {
   leave(): void;
 }
 
-const NOT_YET: Watched = { connection: "connecting", error: undefined };
+/** How a run stands before anything is known of it. */
+export const NO_RUN: RunState = { run: undefined, emitted: {}, connection: "connecting", error: undefined };
+/** How a list stands before anything is known of it. */
+export const NO_RUNS: ListState = { runs: undefined, next: undefined, connection: "connecting", error: undefined };
 const ofClients = new WeakMap<Client, Shared>();
 
 /** The stores that the components of one client share: each is there for as long as a component shows it. */
@@ -64,7 +67,7 @@ export class Shared {
       return "run" in what ? this.#client.run(what.run).store() : this.#client.listStore(what.list);
     } catch (error) {
       // What is no id, say, is no reason to take the page down.
-      const state: Watched = { ...NOT_YET, connection: "ended", error };
+      const state: Watched = { ...("run" in what ? NO_RUN : NO_RUNS), connection: "ended", error };
       return { subscribe: () => () => {}, getSnapshot: () => state };
     }
   }

@@ -44,8 +44,8 @@ test("the README's page starts a run, shows it and lists it, and uploads a file"
   const file = new File(["some text"], "a.txt", { type: "text/plain" });
   Object.defineProperty(input, "files", { value: [file] });
   fireEvent.change(input);
-  await expect.poll(() => gateway.blobFiles()).not.toEqual([]);
-  expect(document.querySelector("progress, [role=alert]")).toBeNull();
+  const [, id] = /^It is document ([0-9a-f]+)\.$/.exec((await screen.findByText(/^It is document/)).textContent!)!;
+  expect(await (await fetch(`${gateway.url}/v1/documents/${id}`)).text()).toBe("some text");
   cleanup();
   await expect.poll(() => openConnections(gateway)).toBe(0);
 });

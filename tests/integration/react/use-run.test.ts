@@ -77,7 +77,7 @@ test("and why it failed, or cannot be shown", async () => {
   await run.cancel();
   await screen.findByText(/ ended cancelled/);
   rerender(h(Story, { client, id: "nothing" }));
-  await screen.findByText("nothing ended ClientError: There is no run nothing.");
+  await screen.findByText('nothing ended ClientError: There is no run "nothing".');
   rerender(h(Story, { client, id: "no id" }));
   await screen.findByText(/^no id ended TypeError: The id of a run/);
 });

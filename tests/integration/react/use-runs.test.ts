@@ -1,5 +1,5 @@
 import "../../support/page.ts";
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import { createElement as h, type ReactNode, StrictMode } from "react";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Client, RunFilter } from "../../../gateway/client/index.ts";
@@ -39,9 +39,9 @@ test("a list shows a run that begins, changes and leaves its filter", async () =
     ]),
   );
   expect(screen.getAllByText("connecting, nothing yet")).toHaveLength(2);
-  expect(await screen.findAllByText("live")).toHaveLength(2);
+  await waitFor(() => expect(screen.getAllByText("live")).toHaveLength(2));
   const { id } = await held(client, "one");
-  expect(await screen.findAllByText(`live, ${id} running`)).toHaveLength(2);
+  await waitFor(() => expect(screen.getAllByText(`live, ${id} running`)).toHaveLength(2));
   gates.open(id);
   await screen.findByText(`live, ${id} completed`);
   await screen.findByText("live");
