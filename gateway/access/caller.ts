@@ -62,6 +62,12 @@ export function demandRun(caller: Caller, run: { id: string; workflow: string })
   if (!caller.mayWatch(run)) throw new NotFoundError("run", run.id);
 }
 
+/** @throws ProblemError 403 if not every run of the workflow, or of the tenant, is for this caller */
+export function demandList(caller: Caller, workflow: string | undefined): void {
+  if (caller.seesAll || (workflow !== undefined && caller.mayWatch({ id: "", workflow }))) return;
+  throw new ProblemError(403, "ticket", "This ticket lists no other runs than those of a workflow that it is for.");
+}
+
 /** Starts a run for a caller, and counts it. @throws ProblemError 429 if the caller has started as many as it may */
 export async function startFor<T extends { created: boolean; workflow: string }>(
   { metrics }: Gateway,

@@ -1,24 +1,38 @@
-import type { Event, Run, Step } from "./types.ts";
+import type { ErrorRecord, Event, Run, RunStatus, Step } from "./types.ts";
 
 type Steps = Record<string, Step<unknown>>;
 /** What the data of events may say, which only some of them do. */
 type Said = Partial<Pick<Step<unknown>, "progress" | "message" | "error">>;
 
+/** How a run stands after an event of itself. */
+export function statusOf({ type }: Event): RunStatus {
+  return type === "run.started" ? "running" : (type.slice("run.".length) as RunStatus);
+}
+
+/** What an event of a run itself, and of none of its steps, changes of it. One that goes on after its end has not ended. */
+export function standingAfter<R extends { endedAt?: string; error?: ErrorRecord; status: RunStatus }>(
+  run: R,
+  event: Event,
+): R {
+  const { at, seq } = event;
+  const status = statusOf(event);
+  const { error } = (event.data ?? {}) as Said;
+  const { endedAt: _, error: _before, ...rest } = run;
+  const isEnd = status === "completed" || status === "failed" || status === "cancelled";
+  return {
+    ...rest,
+    ...{ status, seq },
+    ...(isEnd && { endedAt: at }),
+    ...(status === "failed" && error !== undefined && { error }),
+  } as unknown as R;
+}
+
 /** The run after an event. What a step or the run came to is in no event: it is read once the run has ended. */
 export function afterEvent(run: Run, event: Event): Run {
   const { type, step, item, attempt, at, seq } = event;
+  if (type.startsWith("run.")) return standingAfter(run, event);
+  const verb = type.slice("step.".length);
   const data = (event.data ?? {}) as Said;
-  const [of, verb] = type.split(".") as ["run" | "step", string];
-  if (of === "run") {
-    const status = verb === "started" ? "running" : (verb as Run["status"]);
-    const isEnd = status === "completed" || status === "failed" || status === "cancelled";
-    return {
-      ...run,
-      ...{ status, seq },
-      ...(isEnd && { endedAt: at }),
-      ...(verb === "failed" && data.error !== undefined && { error: data.error }),
-    };
-  }
   if (step === undefined) return { ...run, seq };
   const steps = run.steps as Steps;
   const before: Step<unknown> = steps[step] ?? { status: "pending", attempt: 0 };

@@ -9,6 +9,9 @@ const ANSWER_MS = 60_000;
 /** Nobody is kept waiting longer for the next try, whatever an answer says. */
 const LONGEST_WAIT_MS = 60_000;
 
+/** How requests are made: as the platform's `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
 /** Where to ask: known, or asked for before each try where it holds once. */
 export type Path = string | (() => Promise<string>);
 
@@ -27,9 +30,9 @@ export interface Ask {
 export class Http {
   readonly url: string;
   readonly #headers: Record<string, string> = {};
-  readonly #fetch: typeof fetch;
+  readonly #fetch: Fetch;
 
-  constructor(url: string, key: string | undefined, fetcher: typeof fetch) {
+  constructor(url: string, key: string | undefined, fetcher: Fetch) {
     this.url = url.replace(/\/+$/, "");
     if (key !== undefined) this.#headers = { Authorization: `Bearer ${key}` };
     this.#fetch = fetcher;

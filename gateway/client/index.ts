@@ -1,15 +1,31 @@
 import { RunError } from "./errors.ts";
-import { Http } from "./http.ts";
+import { type Fetch, Http } from "./http.ts";
 import { type Admission, SocketLine, StreamLine } from "./lines.ts";
+import { type ListStore, listStore } from "./list-store.ts";
 import { Live } from "./live.ts";
 import { messagesOf } from "./queue.ts";
 import { newKey } from "./retry.ts";
-import { type RunStore, runStore } from "./store.ts";
-import type { InputOf, Message, OutputOf, Run, Typed, Untyped, Uploaded } from "./types.ts";
+import { type RunStore, runStore } from "./run-store.ts";
+import type {
+  InputOf,
+  Message,
+  OutputOf,
+  Page,
+  Run,
+  RunFilter,
+  RunSummary,
+  TicketFor,
+  Topic,
+  Typed,
+  Untyped,
+  Uploaded,
+} from "./types.ts";
 import { type UploadOptions, upload } from "./upload.ts";
 
 export { ClientError, RunError } from "./errors.ts";
-export type { RunState, RunStore } from "./store.ts";
+export type { ListState, ListStore } from "./list-store.ts";
+export type { RunState, RunStore } from "./run-store.ts";
+export type { Store } from "./store.ts";
 export type * from "./types.ts";
 export type { UploadOptions } from "./upload.ts";
 
@@ -22,11 +38,11 @@ export interface ClientOptions {
   url?: string;
   /** An API key or a token, for programs. A page is given tickets, and never a key. */
   key?: string;
-  /** Asks the page's own server for a ticket for these runs: one for each connection, and for each request. */
-  ticket?(runs: readonly string[], signal: AbortSignal): Promise<string>;
+  /** Asks the page's own server for a ticket for this: one for each connection, and for each request. */
+  ticket?(of: TicketFor, signal: AbortSignal): Promise<string>;
   /** How runs are watched. `auto`: by WebSocket, and by Server-Sent Events where that does not get through. */
   transport?: "auto" | "websocket" | "sse";
-  fetch?: typeof fetch;
+  fetch?: Fetch;
   WebSocket?: typeof WebSocket;
 }
 
@@ -75,6 +91,10 @@ export interface Client {
   start<W extends Typed = Untyped>(workflow: string, input: InputOf<W>, options?: StartOptions): Promise<RunHandle<W>>;
   /** A run that there is: `client.run<typeof greet>(id)`. */
   run<W extends Typed = Untyped>(id: string): RunHandle<W>;
+  /** A page of runs, the newest first. */
+  list(filter?: RunFilter, options?: { signal?: AbortSignal }): Promise<Page<RunSummary>>;
+  /** A page of runs as a store that stays current. */
+  listStore(filter?: RunFilter): ListStore;
   upload(file: Blob, options?: UploadOptions): Promise<Uploaded>;
   /** Ends all that is watched. */
   close(): void;
@@ -87,27 +107,47 @@ export function createClient(options: ClientOptions = {}): Client {
   if (url === undefined) throw new TypeError("url is missing: say where the gateway is.");
   const http = new Http(url, key, options.fetch ?? fetch);
   const Socket = options.WebSocket ?? globalThis.WebSocket;
-  const asked: ClientOptions["ticket"] = ticket ?? (key === undefined ? undefined : ownTicket);
-  const admission: Admission | undefined =
-    asked && (async (runs, signal) => `?${new URLSearchParams({ ticket: await asked(runs, signal) })}`);
-  const live = new Live((preferred) => {
+  const admission = (give: ClientOptions["ticket"]): Admission | undefined =>
+    give && (async (topics, signal) => `?${new URLSearchParams({ ticket: await give(ticketFor(topics), signal) })}`);
+  const ofSockets = admission(ticket ?? (key === undefined ? undefined : ownTicket));
+  // Without a ticket of somebody else's the key itself goes along.
+  const ofStreams = admission(ticket);
+  const live = new Live((preferred, first) => {
     const bySocket = transport === "auto" ? Socket !== undefined && preferred : transport === "websocket";
-    return bySocket ? new SocketLine(http.url, admission, Socket) : new StreamLine(http, admission);
+    // No ticket is for all, but the key is.
+    const isAdmitted = ofSockets === undefined || !("all" in first);
+    return bySocket && isAdmitted
+      ? new SocketLine(http.url, ofSockets, Socket, first)
+      : new StreamLine(http, ofStreams, first);
   });
 
-  async function ownTicket(runs: readonly string[], signal: AbortSignal): Promise<string> {
+  async function ownTicket(of: TicketFor, signal: AbortSignal): Promise<string> {
     // Without a key: a ticket too many does no harm.
-    return (await http.json<{ ticket: string }>("/v1/tickets", { method: "POST", json: { runs }, signal })).ticket;
+    return (await http.json<{ ticket: string }>("/v1/tickets", { method: "POST", json: of, signal })).ticket;
+  }
+
+  /** A ticket holds for one request. */
+  async function admitted(path: string, of: TicketFor, signal = new AbortController().signal): Promise<string> {
+    if (ticket === undefined) return path;
+    return `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams({ ticket: await ticket(of, signal) })}`;
+  }
+
+  /** @throws TypeError for a list that no ticket is for */
+  function listed(filter: RunFilter): (signal?: AbortSignal) => Promise<Page<RunSummary>> {
+    const { workflow } = filter;
+    if (ticket !== undefined && workflow === undefined)
+      throw new TypeError("A ticket lists the runs of one workflow: say which.");
+    const asked = Object.entries(filter).filter(([, value]) => value !== undefined);
+    const path = `/v1/runs?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`;
+    return (signal) => http.json(() => admitted(path, { workflows: [workflow!] }, signal), { signal });
   }
 
   function run<W extends Typed>(id: string): RunHandle<W> {
     if (!ID.test(id)) throw new TypeError("The id of a run is 1 to 64 of A-Z a-z 0-9 _ -");
     const path = `/v1/runs/${encodeURIComponent(id)}`;
-    /** A ticket holds for one request. */
-    const admitted = async (to: string, signal = new AbortController().signal) =>
-      ticket === undefined ? to : `${to}?${new URLSearchParams({ ticket: await ticket([id], signal) })}`;
+    const of = { runs: [id] };
     const get = (given: { signal?: AbortSignal | undefined } = {}) =>
-      http.json<Run<W>>(() => admitted(path, given.signal), given);
+      http.json<Run<W>>(() => admitted(path, of, given.signal), given);
     const handle: RunHandle<W> = {
       ...{ id, get },
       async cancel() {
@@ -116,7 +156,7 @@ export function createClient(options: ClientOptions = {}): Client {
       async signal(name, data = null, { idempotencyKey = newKey() } = {}) {
         const headers = { "Idempotency-Key": idempotencyKey };
         const to = `${path}/signals/${encodeURIComponent(name)}`;
-        await http.json(() => admitted(to), { method: "POST", json: data, headers });
+        await http.json(() => admitted(to, of), { method: "POST", json: data, headers });
       },
       async *watch({ after = 0, signal } = {}) {
         if (!AFTER.test(String(after))) throw new TypeError("after is a number or a cursor of an event.");
@@ -147,9 +187,18 @@ export function createClient(options: ClientOptions = {}): Client {
       const { id } = await http.json<{ id: string }>(path, { method: "POST", json, headers, signal });
       return run(id);
     },
+    list: async (filter = {}, { signal } = {}) => listed(filter)(signal),
+    listStore: (filter = {}) => listStore(live, filter, listed(filter)),
     upload: (file, given = {}) => upload(http, file, given),
     close: () => live.close(),
   };
+}
+
+/** What a ticket for these is asked for, which are all of one kind. */
+function ticketFor(topics: readonly Topic[]): TicketFor {
+  const runs = topics.flatMap((topic) => ("run" in topic ? [topic.run] : []));
+  if (runs.length > 0) return { runs };
+  return { workflows: topics.flatMap((topic) => ("workflow" in topic ? [topic.workflow] : [])) };
 }
 
 /** Over HTTP times have no unit in their names. */

@@ -1,7 +1,7 @@
 import { ClientError } from "./errors.ts";
 import { errorOf, type Http } from "./http.ts";
 import { framesOf } from "./sse.ts";
-import type { Message, Problem } from "./types.ts";
+import type { Message, Problem, Topic } from "./types.ts";
 
 /** Until a connection is open, from when its ticket is asked for. */
 const OPEN_MS = 20_000;
@@ -9,15 +9,26 @@ const OPEN_MS = 20_000;
 const PING_MS = 15_000;
 /** A connection over which nothing has come for so long is dead. */
 const SILENT_MS = 40_000;
-/** A run that could not be watched for a passing reason is asked for again so much later. */
+/** What could not be watched for a passing reason is asked for again so much later. */
 const AGAIN_MS = 2_000;
 
-/** A run that is watched, and from where. */
+/** So many of each kind of topic go over one connection: what a ticket is for, and what one event stream can be of. */
+const ON_TICKET = { run: 100, workflow: 20, all: 0 };
+const ON_STREAM = { run: 50, workflow: 1, all: 1 };
+type Kind = keyof typeof ON_TICKET;
+
+/** What a gateway tells. What is of many runs says of which workflow it is, or that it is of all. */
+export type Told = (Message | { type: "cursor"; cursor: string } | { type: "reset"; runs: unknown }) & {
+  workflow?: string;
+  all?: true;
+};
+
+/** What is watched, and from where. */
 export interface Feed {
-  readonly run: string;
-  /** After which number or cursor the watcher that is furthest behind goes on. */
-  after(): string;
-  take(message: Message): void;
+  readonly topic: Topic;
+  /** After which number or cursor the watcher that is furthest behind goes on; undefined: from now on. */
+  after(): string | undefined;
+  take(told: Told): void;
   /** Whether the gateway hears what happens. */
   heard(isLive: boolean): void;
   /** Nothing more will come. */
@@ -26,44 +37,72 @@ export interface Feed {
   fail(error: unknown): void;
 }
 
-/** One connection that carries the events of some runs, for as long as it lasts. */
+/** One connection that carries the events of some topics, for as long as it lasts. */
 export interface Line {
   readonly isSocket: boolean;
-  /** How many runs it can carry. */
+  /** How many topics it can carry. */
   readonly room: number;
-  /** Whether runs can be added to it once it is open. */
+  /** Whether topics can be added to it once it is open. */
   readonly takesMore: boolean;
+  /** Whether it can carry this together with what it was made for. */
+  fits(topic: Topic): boolean;
   /**
    * Resolves when it is closed, by whichever side.
    *
    * @throws ClientError if the gateway refuses; TypeError if it cannot be reached; AdmissionError
    */
   carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void>;
-  /** Begins a run, or begins it anew. */
+  /** Begins a topic, or begins it anew. */
   begin(feed: Feed): void;
-  leave(run: string): void;
+  leave(topic: Topic): void;
   close(): void;
 }
 
-/** The query with which a line shows for itself that it may watch these runs. */
-export type Admission = (runs: readonly string[], signal: AbortSignal) => Promise<string>;
+/** The query with which a line shows for itself that it may watch these, all of one kind. */
+export type Admission = (topics: readonly Topic[], signal: AbortSignal) => Promise<string>;
 
 /** There was no ticket to be had. */
 export class AdmissionError extends Error {}
 
+type About = { run?: string; workflow?: string; all?: true };
 type Said =
-  | Message
-  | { type: "error"; problem: Problem & { run?: string } }
-  | { type: "connected" | "disconnected" | "pong" };
+  | Told
+  | { type: "error"; problem: Problem & About }
+  | { type: "connected" }
+  | { type: "disconnected" }
+  | { type: "pong" };
+
+/** What a topic is called; undefined for what is about none. */
+export function nameOf({ run, workflow, all }: About): string | undefined {
+  if (run !== undefined) return `run ${run}`;
+  return workflow === undefined ? all && "all" : `workflow ${workflow}`;
+}
+
+function kindOf(topic: Topic): Kind {
+  return "run" in topic ? "run" : "workflow" in topic ? "workflow" : "all";
+}
+
+function isOf(topic: Topic, told: Told): boolean {
+  if ("run" in topic) return "run" in told && told.run === topic.run && told.workflow === undefined;
+  if ("run" in told) return told.workflow !== undefined && ("all" in topic || told.workflow === topic.workflow);
+  return nameOf(told) === nameOf(topic);
+}
 
 /** What every connection has: an end, and a watch over its silence. */
 abstract class AnyLine {
   readonly #admission: Admission | undefined;
+  /** What alone it carries; undefined: any. */
+  readonly #kind: Kind | undefined;
   readonly #gone = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(admission: Admission | undefined) {
+  constructor(admission: Admission | undefined, kind: Kind | undefined) {
     this.#admission = admission;
+    this.#kind = kind;
+  }
+
+  fits(topic: Topic): boolean {
+    return this.#kind === undefined || kindOf(topic) === this.#kind;
   }
 
   get signal(): AbortSignal {
@@ -76,9 +115,9 @@ abstract class AnyLine {
   }
 
   protected async admit(feeds: readonly Feed[]): Promise<string> {
-    const runs = feeds.map(({ run }) => run);
+    const topics = feeds.map(({ topic }) => topic);
     try {
-      return (await this.#admission?.(runs, this.signal)) ?? "";
+      return (await this.#admission?.(topics, this.signal)) ?? "";
     } catch (cause) {
       if (cause instanceof ClientError) throw cause;
       throw new AdmissionError("There was no ticket to be had.", { cause });
@@ -113,13 +152,13 @@ abstract class AnyLine {
     if (said.type === "connected" || said.type === "disconnected")
       for (const feed of feeds) feed.heard(said.type === "connected");
     else if (said.type === "error") this.#refused(said.problem, feeds);
-    else if ("run" in said) for (const feed of feeds) if (feed.run === said.run) feed.take(said);
+    else if (said.type !== "pong") for (const feed of feeds) if (isOf(feed.topic, said)) feed.take(said);
   }
 
-  #refused(problem: Problem & { run?: string }, feeds: ReadonlySet<Feed>): void {
+  #refused(problem: Problem & About, feeds: ReadonlySet<Feed>): void {
     const isPassing = problem.status >= 500 || problem.status === 429;
     for (const feed of feeds)
-      if (feed.run !== problem.run) continue;
+      if (nameOf(feed.topic) !== nameOf(problem)) continue;
       else if (!isPassing) feed.fail(new ClientError(problem));
       else
         setTimeout(() => {
@@ -139,13 +178,15 @@ export class SocketLine extends AnyLine implements Line {
   readonly #WebSocket: typeof WebSocket;
   #socket: WebSocket | undefined;
 
-  constructor(url: string, admission: Admission | undefined, Socket: typeof WebSocket) {
-    super(admission);
+  /** @param first what it is made for */
+  constructor(url: string, admission: Admission | undefined, Socket: typeof WebSocket, first: Topic) {
+    const kind = admission && kindOf(first);
+    super(admission, kind);
     this.#url = `${url.replace(/^http/, "ws")}/v1/live`;
     this.#WebSocket = Socket;
-    // A ticket is of a hundred runs at the most, and of no others than it was asked for.
-    this.room = admission === undefined ? 1_000 : 100;
-    this.takesMore = admission === undefined;
+    this.room = kind === undefined ? 1_000 : ON_TICKET[kind];
+    // A ticket is of nothing else than it was asked for.
+    this.takesMore = kind === undefined;
   }
 
   carry(feeds: ReadonlySet<Feed>, opened: () => void): Promise<void> {
@@ -181,16 +222,16 @@ export class SocketLine extends AnyLine implements Line {
 
   begin(feed: Feed): void {
     if (this.#socket === undefined) return;
-    this.leave(feed.run);
+    this.leave(feed.topic);
     this.#subscribe(feed);
   }
 
-  leave(run: string): void {
-    this.#say({ type: "unsubscribe", run });
+  leave(topic: Topic): void {
+    this.#say({ type: "unsubscribe", ...topic });
   }
 
   #subscribe(feed: Feed): void {
-    this.#say({ type: "subscribe", run: feed.run, after: feed.after() });
+    this.#say({ type: "subscribe", ...feed.topic, after: feed.after() });
   }
 
   #say(message: object): void {
@@ -201,12 +242,15 @@ export class SocketLine extends AnyLine implements Line {
 /** Over `/v1/live` as Server-Sent Events, where WebSockets do not get through. */
 export class StreamLine extends AnyLine implements Line {
   readonly isSocket = false;
-  readonly room = 50;
+  readonly room: number;
   readonly takesMore = false;
   readonly #http: Http;
 
-  constructor(http: Http, admission: Admission | undefined) {
-    super(admission);
+  /** @param first what it is made for */
+  constructor(http: Http, admission: Admission | undefined, first: Topic) {
+    const kind = kindOf(first);
+    super(admission, kind);
+    this.room = ON_STREAM[kind];
     this.#http = http;
   }
 
@@ -214,8 +258,9 @@ export class StreamLine extends AnyLine implements Line {
     return this.during(async () => {
       const carried = [...feeds];
       const query = new URLSearchParams(await this.admit(carried));
-      for (const { run } of carried) query.append("run", run);
-      query.set("after", carried.map((feed) => feed.after()).join(","));
+      for (const { topic } of carried)
+        for (const [name, value] of Object.entries(topic)) query.append(name, String(value));
+      query.set("after", carried.map((feed) => feed.after() ?? "").join(","));
       const headers = { Accept: "text/event-stream" };
       const response = await this.#http.open(`/v1/live?${query}`, { headers, signal: this.signal });
       if (!response.ok) throw await errorOf(response);

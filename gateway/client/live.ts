@@ -1,8 +1,9 @@
 import { ClientError } from "./errors.ts";
+import { type AnyFeed, ManyFeed, type OfMany, RunFeed, type Sink } from "./feeds.ts";
 import { isPassing } from "./http.ts";
-import { AdmissionError, type Feed, type Line } from "./lines.ts";
+import { AdmissionError, type Line, nameOf } from "./lines.ts";
 import { backoffMs, pause } from "./retry.ts";
-import type { Message } from "./types.ts";
+import type { Message, Topic } from "./types.ts";
 
 /** What is begun in the same moment shares a connection. */
 const GATHER_MS = 5;
@@ -12,107 +13,12 @@ const TRIES_OF_SOCKET = 2;
 const TRIES_OF_TICKET = 5;
 /** A connection that lasted so long was well, though it may have carried nothing. */
 const WELL_MS = 1_000;
-const ENDED = new Set(["run.completed", "run.failed", "run.cancelled"]);
-
-/** Whether the run has ended with this. */
-export function isLast(message: Message): boolean {
-  return message.type === "reset" ? message.snapshot.endedAt !== undefined : ENDED.has(message.type);
-}
-
-/** Who watches a run. */
-export interface Sink {
-  take(message: Message): void;
-  heard(isLive: boolean): void;
-  /** It has ended, or cannot be watched any more. */
-  end(error?: unknown): void;
-}
-
-/** Where a watcher is: it takes what follows, each once and in order, and lets all else go by. */
-class Watcher {
-  readonly sink: Sink;
-  #seq: number;
-  #after: string;
-
-  constructor(after: string, sink: Sink) {
-    this.sink = sink;
-    this.#after = after;
-    this.#seq = Number.parseInt(after, 10);
-  }
-
-  get seq(): number {
-    return this.#seq;
-  }
-
-  get after(): string {
-    return this.#after;
-  }
-
-  /** @returns whether the run has ended with it */
-  take(message: Message): boolean {
-    if (message.type === "reset") this.#after = String(message.seq);
-    else if (message.seq === this.#seq + 1) this.#after = message.cursor;
-    else return false;
-    this.#seq = message.seq;
-    this.sink.take(message);
-    return isLast(message);
-  }
-}
-
-/** All watchers of one run: it is subscribed to once, from where the last of them is. */
-class RunFeed implements Feed {
-  readonly run: string;
-  readonly watchers = new Set<Watcher>();
-  line: Line | undefined;
-  /** It was refused together with others: those with which it is asked for again. */
-  lot: object | undefined;
-  /** How much has come of it. */
-  taken = 0;
-  readonly #onEmpty: (feed: RunFeed) => void;
-
-  constructor(run: string, onEmpty: (feed: RunFeed) => void) {
-    this.run = run;
-    this.#onEmpty = onEmpty;
-  }
-
-  after(): string {
-    const last = [...this.watchers].sort((a, b) => a.seq - b.seq)[0];
-    return last?.after ?? "0";
-  }
-
-  take(message: Message): void {
-    this.taken += 1;
-    for (const watcher of this.watchers) if (watcher.take(message)) this.drop(watcher);
-  }
-
-  heard(isLive: boolean): void {
-    for (const { sink } of this.watchers) sink.heard(isLive);
-  }
-
-  end(): void {
-    for (const watcher of this.watchers) this.drop(watcher);
-  }
-
-  fail(error: unknown): void {
-    for (const watcher of this.watchers) this.drop(watcher, error);
-  }
-
-  drop(watcher: Watcher, error?: unknown): void {
-    if (!this.leave(watcher)) return;
-    watcher.sink.end(error);
-  }
-
-  leave(watcher: Watcher): boolean {
-    if (!this.watchers.delete(watcher)) return false;
-    if (this.watchers.size === 0) this.#onEmpty(this);
-    return true;
-  }
-}
 
 /** Shares as few connections as it can between all that is watched, and makes new ones when they break. */
 export class Live {
-  readonly #newLine: (bySocket: boolean) => Line;
-  readonly #feeds = new Map<string, RunFeed>();
-  readonly #lines = new Map<Line, Set<RunFeed>>();
+  readonly #newLine: (bySocket: boolean, first: Topic) => Line;
+  readonly #feeds = new Map<string, AnyFeed>();
+  readonly #lines = new Map<Line, Set<AnyFeed>>();
   readonly #open = new Set<Line>();
   /** Connections in a row that were no good. */
   #failures = 0;
@@ -122,32 +28,37 @@ export class Live {
   #gathering = false;
   #closed = false;
 
-  constructor(newLine: (bySocket: boolean) => Line) {
+  constructor(newLine: (bySocket: boolean, first: Topic) => Line) {
     this.#newLine = newLine;
   }
 
   /** @param after a number or cursor @returns ends the watch, of which nothing is told then */
-  watch(run: string, after: string, sink: Sink): () => void {
+  watch(run: string, after: string, sink: Sink<Message>): () => void {
+    return this.#join({ run }, RunFeed, sink, (feed) => feed.add(after, sink));
+  }
+
+  /** Watches many runs, from when it says `reset` first. @returns ends the watch, of which nothing is told then */
+  watchMany(topic: Exclude<Topic, { run: string }>, sink: Sink<OfMany>): () => void {
+    return this.#join(topic, ManyFeed, sink, (feed) => feed.add(sink));
+  }
+
+  #join<F extends RunFeed | ManyFeed>(
+    topic: Topic,
+    Kind: new (topic: Topic, onEmpty: (feed: AnyFeed) => void) => F,
+    sink: Sink<never>,
+    add: (feed: F) => () => void,
+  ): () => void {
     if (this.#closed) {
       queueMicrotask(() => sink.end());
       return () => {};
     }
-    const watcher = new Watcher(after, sink);
-    let feed = this.#feeds.get(run);
-    if (feed === undefined) {
-      feed = new RunFeed(run, (empty) => this.#forget(empty));
-      this.#feeds.set(run, feed);
-    }
-    feed.watchers.add(watcher);
-    const { line } = feed;
-    if (line === undefined) this.#gather(GATHER_MS);
-    else {
-      // One that begins further back has to be told what the others know.
-      line.begin(feed);
-      if (this.#open.has(line)) sink.heard(true);
-    }
-    const mine = feed;
-    return () => void mine.leave(watcher);
+    const name = nameOf(topic)!;
+    const feed = (this.#feeds.get(name) as F | undefined) ?? new Kind(topic, (empty) => this.#forget(empty));
+    this.#feeds.set(name, feed);
+    const leave = add(feed);
+    if (feed.line === undefined) this.#gather(GATHER_MS);
+    else if (this.#open.has(feed.line)) sink.heard(true);
+    return leave;
   }
 
   /** Ends every watch, for good. */
@@ -156,12 +67,12 @@ export class Live {
     for (const feed of [...this.#feeds.values()]) feed.end();
   }
 
-  #forget(feed: RunFeed): void {
-    this.#feeds.delete(feed.run);
+  #forget(feed: AnyFeed): void {
+    this.#feeds.delete(nameOf(feed.topic)!);
     for (const [line, carried] of this.#lines) {
       if (!carried.delete(feed)) continue;
       if (carried.size === 0) line.close();
-      else line.leave(feed.run);
+      else line.leave(feed.topic);
     }
   }
 
@@ -174,7 +85,7 @@ export class Live {
     });
   }
 
-  /** Gives every run that has no connection one. */
+  /** Gives every topic that has no connection one. */
   #assign(): void {
     const waiting = [...this.#feeds.values()].filter(({ line }) => line === undefined);
     for (const [line, carried] of this.#lines)
@@ -186,10 +97,11 @@ export class Live {
         if (this.#open.has(line)) feed.heard(true);
       }
     for (const lot of new Set(waiting.map((feed) => feed.lot))) {
-      const together = waiting.filter((feed) => feed.lot === lot);
+      let together = waiting.filter((feed) => feed.lot === lot);
       while (together.length > 0) {
-        const line = this.#newLine(this.#unopened < TRIES_OF_SOCKET);
-        const carried = new Set(together.splice(0, line.room));
+        const line = this.#newLine(this.#unopened < TRIES_OF_SOCKET, together[0]!.topic);
+        const carried = new Set(together.filter(({ topic }) => line.fits(topic)).slice(0, line.room));
+        together = together.filter((feed) => !carried.has(feed));
         const replaced = lot === undefined ? this.#replacedBy(line, carried) : [];
         for (const feed of carried) feed.line = line;
         this.#lines.set(line, carried);
@@ -198,19 +110,19 @@ export class Live {
     }
   }
 
-  /** Connections that take no more, and whose runs this one can carry as well once it is open. */
-  #replacedBy(line: Line, carried: Set<RunFeed>): Line[] {
+  /** Connections that take no more, and what of which this one can carry as well once it is open. */
+  #replacedBy(line: Line, carried: Set<AnyFeed>): Line[] {
     const replaced: Line[] = [];
     for (const [other, theirs] of this.#lines) {
       if (other.takesMore || !this.#open.has(other) || carried.size + theirs.size > line.room) continue;
-      if ([...theirs].some((feed) => feed.line !== other)) continue;
+      if ([...theirs].some((feed) => feed.line !== other || !line.fits(feed.topic))) continue;
       for (const feed of theirs) carried.add(feed);
       replaced.push(other);
     }
     return replaced;
   }
 
-  async #carry(line: Line, carried: Set<RunFeed>, replaced: readonly Line[]): Promise<void> {
+  async #carry(line: Line, carried: Set<AnyFeed>, replaced: readonly Line[]): Promise<void> {
     let failure: unknown;
     let openAt: number | undefined;
     const taken = () => [...carried].reduce((sum, feed) => sum + feed.taken, 0);
@@ -239,7 +151,7 @@ export class Live {
     this.#failures = isWell ? 0 : this.#failures + 1;
     if (openAt !== undefined && line.isSocket) this.#unopened = 0;
     else if (openAt === undefined && !isAnswer(failure)) this.#unopened = line.isSocket ? this.#unopened + 1 : 0;
-    const left: RunFeed[] = [];
+    const left: AnyFeed[] = [];
     for (const feed of carried) {
       if (feed.line !== line) continue;
       feed.line = replaced.find((other) => this.#lines.get(other)?.has(feed));
@@ -252,7 +164,7 @@ export class Live {
   }
 
   /** Fails what cannot be watched. @returns whether the rest is to be asked for at once */
-  #refuse(left: readonly RunFeed[], failure: unknown): boolean {
+  #refuse(left: readonly AnyFeed[], failure: unknown): boolean {
     if (failure instanceof AdmissionError || (failure instanceof ClientError && failure.status === 401)) {
       this.#unadmitted += 1;
       if (this.#unadmitted < TRIES_OF_TICKET) return false;

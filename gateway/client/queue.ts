@@ -1,4 +1,5 @@
-import { isLast, type Live } from "./live.ts";
+import { isLast } from "./feeds.ts";
+import type { Live } from "./live.ts";
 import type { Message } from "./types.ts";
 
 /** So much waits for who does not take it; then the watch is let go of, and begun again where it was. */

@@ -1,4 +1,13 @@
-import type { ErrorRecord, RunEvent, RunView, StepView, Stored } from "../../engine/index.ts";
+import type {
+  ErrorRecord,
+  Page,
+  RunEvent,
+  RunStatus,
+  RunSummary,
+  RunView,
+  StepView,
+  Stored,
+} from "../../engine/index.ts";
 
 /** A workflow's definition, of which a client wants the types alone: `client.run<typeof documentAnalysis>(…)`. */
 export interface Typed {
@@ -38,6 +47,23 @@ export interface Reset<W extends Typed = Untyped> {
 /** What a watcher of a run is given: what happened, or a new beginning. */
 export type Message<W extends Typed = Untyped> = Event<W> | Reset<W>;
 
+/** What is watched: a run to its end, the runs of a workflow, or all of the tenant. */
+export type Topic = { run: string } | { workflow: string } | { all: true };
+
+/** Which runs are listed, the newest first. */
+export interface RunFilter {
+  workflow?: string | undefined;
+  status?: RunStatus | undefined;
+  tag?: string | undefined;
+  /** 1 to 100. Default 20. */
+  limit?: number | undefined;
+  /** The `next` of an earlier page. */
+  cursor?: string | undefined;
+}
+
+/** What a ticket is asked for: the body of `POST /v1/tickets`. */
+export type TicketFor = { runs: readonly string[] } | { workflows: readonly string[] };
+
 /** Which document was made of an upload, and which run was started with it. */
 export interface Uploaded {
   document: string;
@@ -53,4 +79,4 @@ export interface Problem {
   errors?: { path: (string | number)[]; message: string }[];
 }
 
-export type { ErrorRecord };
+export type { ErrorRecord, Page, RunStatus, RunSummary };

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { hexDigest, RUN_STATUSES } from "../../engine/index.ts";
 import { accepted, runLinks } from "../accepted.ts";
-import { demandRun, startFor } from "../access/caller.ts";
+import { demandList, demandRun, startFor } from "../access/caller.ts";
 import type { Operations } from "../api/operations.ts";
 import { ifChanged, NOT_AGAIN, TAGGED, UNCHANGED } from "../conditional.ts";
 import type { Gateway } from "../context.ts";
@@ -76,11 +76,16 @@ export function runOperations(operations: Operations, gateway: Gateway): void {
       id: "listRuns",
       tag: "Runs",
       summary: "List runs, the newest first",
+      description: "With a ticket, those of a `workflow` that this is for.",
       scope: "runs:read",
+      ticket: "watch",
       query: listQuery,
       answers: { 200: { description: "A page of runs.", schema: page(runSummary) } },
     },
-    async ({ tenant, query, reply }) => reply(200, await millrace.runs.list({ tenant, ...query })),
+    async ({ caller, tenant, query, reply }) => {
+      demandList(caller, query.workflow);
+      return reply(200, await millrace.runs.list({ tenant, ...query }));
+    },
   );
 
   operations.on(

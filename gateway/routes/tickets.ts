@@ -29,7 +29,7 @@ export function ticketOperations(operations: Operations, { millrace }: Gateway):
       tag: "Access",
       summary: "Make a ticket for a page",
       description:
-        "It opens one socket or event stream, reads one run or sends one signal, as `?ticket=`: of these runs, or of all runs of these workflows. With `canSignal` that socket takes signals, too. `ttl` is in milliseconds, 60,000 unless you say otherwise.",
+        "It opens one socket or event stream, reads one run or sends one signal, as `?ticket=`: of these runs, or of all runs of these workflows, of one of which it also reads the list. With `canSignal` that socket takes signals, too. `ttl` is in milliseconds, 60,000 unless you say otherwise.",
       scope: "runs:read",
       idempotent: "by-reply",
       body: ticketBody,

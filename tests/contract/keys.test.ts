@@ -217,7 +217,7 @@ describe("a ticket", () => {
     const stream = await TestStream.open(events(other, await ticket({ workflows: ["greet"] })));
     await stream.ended;
     expect(stream.messages.at(-1)).toMatchObject({ type: "run.completed" });
-    expect((await fetch(`${gateway.url}/v1/runs?ticket=${await ticket({ runs: [run] })}`)).status).toBe(401);
+    expect((await fetch(`${gateway.url}/v1/dead-letters?ticket=${await ticket({ runs: [run] })}`)).status).toBe(401);
   });
 
   test("on a socket of many runs shows those it is for alone", async () => {

@@ -34,6 +34,8 @@ export interface TestGateway {
   watched(): Promise<string[]>;
   /** Calls it with a JSON body, or without one. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** Ends the server and all that is connected to it, and starts it again at its port. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -82,20 +84,22 @@ export async function startGateway(options: {
   const logged: TestGateway["logged"] = [];
   const keep = (message: string, properties?: Record<string, unknown>) => logged.push({ message, properties });
   const log: Log = { info: () => {}, warn: keep, error: keep };
-  const listening = await serve(
-    (upgradeWebSocket) =>
-      createApp({
-        millrace,
-        door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
-        webhooks: options.webhooks,
-        origins: options.origins ?? [],
-        upgradeWebSocket,
-        log,
-        limits: options.limits ?? {},
-        remoteModels: options.remoteModels,
-      }),
-    { host: "127.0.0.1", port: 0, pingMs },
-  );
+  const listen = (port: number) =>
+    serve(
+      (upgradeWebSocket) =>
+        createApp({
+          millrace,
+          door: door ?? (options.keys === true ? keyDoor(millrace.access, options) : openDoor),
+          webhooks: options.webhooks,
+          origins: options.origins ?? [],
+          upgradeWebSocket,
+          log,
+          limits: options.limits ?? {},
+          remoteModels: options.remoteModels,
+        }),
+      { host: "127.0.0.1", port, pingMs },
+    );
+  let listening = await listen(0);
   const url = `http://127.0.0.1:${listening.port}`;
   return {
     ...{ url, port: listening.port, millrace, logged },
@@ -111,6 +115,11 @@ export async function startGateway(options: {
         body: body === undefined ? undefined : JSON.stringify(body),
       });
       return answerOf(response);
+    },
+    async restart() {
+      const { port } = listening;
+      await listening.close();
+      listening = await listen(port);
     },
     async close() {
       await listening.close();
@@ -134,4 +143,11 @@ export async function eventually<T>(ask: () => Promise<T>, isRight: (answer: T) 
     if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Sockets and event streams that a gateway has open. */
+export async function openConnections(gateway: TestGateway, headers: Record<string, string> = {}): Promise<number> {
+  const { body } = await gateway.call("GET", "/metrics", undefined, headers);
+  const open = [...(body as string).matchAll(/^millrace_open_(?:sockets|event_streams) (\d+)$/gm)];
+  return open.reduce((all, [, count]) => all + Number(count), 0);
 }

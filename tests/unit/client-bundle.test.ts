@@ -13,3 +13,10 @@ test("the client library is small, and has nothing in it but itself", async () =
   expect(files).toContain("gateway/client/live.ts");
   expect(kilobytes).toBeLessThanOrEqual(MOST_KB);
 });
+
+test("the hooks have nothing in them but themselves, the client and React", async () => {
+  const { files, builtins } = inBundle(await bundleForEdge('export * from "./gateway/client/react/index.ts";'));
+  const others = files.filter((file) => !/^(gateway\/client|node_modules\/react)\//.test(file));
+  expect([others, builtins]).toEqual([["edge-entry.ts"], []]);
+  expect(files).toContain("gateway/client/react/shared.ts");
+});

@@ -28,12 +28,12 @@ function socketOf(opens: boolean) {
   return { WebSocket: Stub as unknown as typeof WebSocket, sent, hear };
 }
 
-const feed: Feed = { run: "r", after: () => "0", take() {}, heard() {}, end() {}, fail() {} };
+const feed: Feed = { topic: { run: "r" }, after: () => "0", take() {}, heard() {}, end() {}, fail() {} };
 
 function carried(opens: boolean) {
   vi.useFakeTimers();
   const { WebSocket, sent, hear } = socketOf(opens);
-  const line = new SocketLine("http://localhost", undefined, WebSocket);
+  const line = new SocketLine("http://localhost", undefined, WebSocket, feed.topic);
   let isOver = false;
   void line
     .carry(new Set([feed]), () => {})

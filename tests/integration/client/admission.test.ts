@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Scope } from "../../../engine/index.ts";
-import { type Client, createClient, type Message } from "../../../gateway/client/index.ts";
-import { startGateway, type TestGateway } from "../../support/gateway.ts";
+import { type Client, createClient, type Message, type TicketFor } from "../../../gateway/client/index.ts";
+import { openConnections, startGateway, type TestGateway } from "../../support/gateway.ts";
 import { gatewayWorkflows } from "../../support/gateway-workflows.ts";
-import { all } from "../../support/watched.ts";
+import { all, until } from "../../support/watched.ts";
 
 const { workflows, gates } = gatewayWorkflows();
 let gateway: TestGateway;
@@ -25,6 +25,20 @@ afterAll(async () => {
   other.close();
   await gateway.close();
 });
+
+const openSockets = () => openConnections(gateway, { Authorization: `Bearer ${admin}` });
+/** A client of a page that has no key, and what it has asked its server for. */
+function pageOf(transport: "websocket" | "sse" = "websocket") {
+  const asked: TicketFor[] = [];
+  const page = createClient({
+    ...{ url: gateway.url, transport },
+    async ticket(of) {
+      asked.push(of);
+      return (await gateway.call("POST", "/v1/tickets", of, { Authorization: `Bearer ${key}` })).body.ticket;
+    },
+  });
+  return { page, asked };
+}
 
 const isWhole = (seen: Message[]) => seen.every(({ seq }, i) => seq === i + 1) && seen.at(-1)?.type === "run.completed";
 
@@ -49,19 +63,12 @@ test.each(["websocket", "sse"] as const)(
 );
 
 test("a page asks its server for tickets, for just what it watches", async () => {
-  const asked: (readonly string[])[] = [];
-  const page = createClient({
-    url: gateway.url,
-    async ticket(runs) {
-      asked.push(runs);
-      return (await gateway.call("POST", "/v1/tickets", { runs }, { Authorization: `Bearer ${key}` })).body.ticket;
-    },
-  });
+  const { page, asked } = pageOf();
   const runs = await Promise.all([1, 2, 3].map(() => acme.start("held", {})));
   const watches = runs.map(({ id }) => all(page.run(id).watch()));
   for (const { id } of runs) gates.open(id);
   for (const seen of await Promise.all(watches)) expect(isWhole(seen)).toBe(true);
-  expect(asked).toEqual([runs.map(({ id }) => id)]);
+  expect(asked).toEqual([{ runs: runs.map(({ id }) => id) }]);
 
   const store = page.run(runs[0]!.id).store();
   await new Promise<void>((resolve) => {
@@ -126,9 +133,37 @@ test("a key that is not known is refused, to who asks and to who watches", async
   await expect(all(nobody.run(id).watch())).rejects.toMatchObject({ status: 401 });
 });
 
-/** Sockets and streams that the gateway has open. */
-async function openSockets(): Promise<number> {
-  const { body } = await gateway.call("GET", "/metrics", undefined, { Authorization: `Bearer ${admin}` });
-  const open = [...(body as string).matchAll(/^millrace_open_(?:sockets|event_streams) (\d+)$/gm)];
-  return open.reduce((all, [, count]) => all + Number(count), 0);
-}
+describe.each(["websocket", "sse"] as const)("by %s, a list", (transport) => {
+  test("of a page is of one workflow, whose runs its tickets are for", async () => {
+    const { page, asked } = pageOf(transport);
+    await acme.start("greet", { name: "Ada" });
+    const held = await acme.start("held", {});
+    const { data } = await page.list({ workflow: "held", limit: 1 });
+    expect(data).toEqual([expect.objectContaining({ id: held.id, workflow: "held" })]);
+    expect(asked).toEqual([{ workflows: ["held"] }]);
+    await expect(page.list()).rejects.toThrow("say which");
+    expect(() => page.listStore({ tag: "a" })).toThrow(TypeError);
+
+    const store = page.listStore({ workflow: "held", status: "running" });
+    const watched = all(page.run(held.id).watch());
+    const leave = await until(store, ({ runs }) => runs?.some(({ id }) => id === held.id) === true);
+    gates.open(held.id);
+    leave();
+    (await until(store, ({ runs }) => runs?.length === 0))();
+    expect(isWhole(await watched)).toBe(true);
+    for (const of of asked) expect([{ workflows: ["held"] }, { runs: [held.id] }]).toContainEqual(of);
+  });
+
+  test("is of all of the tenant with a key, and of no other's", async () => {
+    const own = createClient({ url: gateway.url, key, transport });
+    const store = own.listStore({ status: "running" });
+    const leave = await until(store, ({ runs, connection }) => runs !== undefined && connection === "live");
+    const [mine, theirs] = await Promise.all([acme.start("held", {}), other.start("held", {})]);
+    const leaveToo = await until(store, ({ runs }) => runs!.length > 0);
+    expect(store.getSnapshot().runs!.map(({ id }) => id)).toEqual([mine.id]);
+    for (const { id } of [mine, theirs]) gates.open(id);
+    leave();
+    leaveToo();
+    await expect.poll(openSockets).toBe(0);
+  });
+});

@@ -19,8 +19,11 @@ beforeAll(async () => {
   gateway = await startGateway({ workflows: [greet] });
   dir = await temporaryDir();
   const readme = await readMarkdown("README.md");
-  for (const file of ["greet.ts", "client.ts", "page.ts"])
-    await writeFile(`${dir}/${file}`, block(readme, `ts ${file}`).replace("localhost:8787", new URL(gateway.url).host));
+  for (const file of ["ts greet.ts", "ts client.ts", "ts page.ts", "tsx app.tsx"])
+    await writeFile(
+      `${dir}/${file.split(" ")[1]}`,
+      block(readme, file).replace("localhost:8787", new URL(gateway.url).host),
+    );
 });
 afterAll(() => gateway.close());
 

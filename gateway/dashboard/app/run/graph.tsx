@@ -40,7 +40,8 @@ export function RunGraph({ steps, run, chosen, onChoose }: Props) {
         ))}
         {picture.boxes.map(({ name, x, y }) => (
           <StepBox
-            {...{ key: name, name, x, y, isChosen: name === chosen, onChoose }}
+            key={name}
+            {...{ name, x, y, isChosen: name === chosen, onChoose }}
             kind={steps.find((each) => each.name === name)?.kind}
             step={run.steps[name] ?? { status: "pending", attempt: 0 }}
           />
