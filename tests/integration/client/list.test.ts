@@ -60,6 +60,11 @@ describe.each(["websocket", "sse"] as const)("a live list by %s", (transport) =>
     const own = createClient({ url: gateway.url, transport });
     const [store, running] = [own.listStore({ workflow, tag }), own.listStore({ workflow, tag, status: "running" })];
     const leave = [await until(store, isLive), await until(running, isLive)];
+    const others = new Set<string>();
+    const look = () => {
+      for (const { status } of running.getSnapshot().runs!) if (status !== "running") others.add(status);
+    };
+    leave.push(running.subscribe(look));
     expect([store, running].map((each) => each.getSnapshot().runs)).toEqual([[], []]);
 
     const one = await held(tag);
@@ -74,6 +79,7 @@ describe.each(["websocket", "sse"] as const)("a live list by %s", (transport) =>
     leave.push(await until(running, shows()), await until(store, ({ runs }) => runs![0]!.status === "cancelled"));
 
     for (const each of leave) each();
+    expect(others).toEqual(new Set());
     await expect.poll(() => openConnections(gateway)).toBe(0);
   });
 
