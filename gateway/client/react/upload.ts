@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { type Client, ClientError, type Uploaded, type UploadOptions } from "../index.ts";
 
+/** How the file that was given last is coming along. */
 export interface UploadState {
   state: "idle" | "uploading" | "completed" | "failed" | "cancelled";
   /** In bytes. */
@@ -17,6 +18,7 @@ export interface UploadState {
 
 type Given = Omit<UploadOptions, "signal">;
 
+/** The same, and what may be done with it. */
 export interface UseUpload extends UploadState {
   /** Sends a file, in place of one that is under way. @returns what was made of it; undefined if it is not all there: `state` says why */
   upload(file: Blob, options?: Given): Promise<Uploaded | undefined>;
