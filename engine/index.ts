@@ -12,6 +12,7 @@ export {
   type OpenedBlob,
   readBlob,
 } from "./blobs/blob-store.ts";
+export { parseBlobsUrl } from "./blobs/place.ts";
 export type { Collection, Kept } from "./collections.ts";
 export type { ConfigApi, ConfigEntry } from "./config.ts";
 export { CONFIG_KEY_PATTERN, type ConfigReader, type FlagOptions } from "./config-reader.ts";
