@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 import { edgeBuild } from "../../gateway/edge/build.ts";
-import { type StartedProcess, startProgram } from "./process.ts";
+import { type Ended, type StartedProcess, startProgram } from "./process.ts";
 import { ROOT, temporaryDir } from "./run.ts";
 import { workerdPath } from "./runtime-path.ts";
 
@@ -13,7 +13,7 @@ export interface StartedWorkerd {
   readonly port: number;
   readonly process: StartedProcess;
   /** Ends it at once: it waits for sockets that are open, however long they are. */
-  stop(): Promise<void>;
+  stop(): Promise<Ended>;
 }
 
 const bundles = new Map<string, Promise<string>>();
@@ -22,7 +22,7 @@ const bundles = new Map<string, Promise<string>>();
  * Serves a Worker on a free port of this machine, with texts as its bindings and its Durable Object, `MillraceGateway`.
  *
  * @param file its TypeScript, as a path from the checkout's root
- * @param own what stands for the binding of the object, for Workers that lack it
+ * @param object what the binding of its object is called
  */
 export async function startWorkerd(
   file: string,
@@ -40,7 +40,7 @@ export async function startWorkerd(
   const stop = async () => {
     process.kill("SIGTERM");
     process.kill("SIGKILL");
-    await process.exited;
+    return process.exited;
   };
   return { url: `http://127.0.0.1:${port}`, port, process, stop };
 }
