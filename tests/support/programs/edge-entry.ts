@@ -12,7 +12,8 @@ const { MillraceGateway, worker } = edgeGateway({
       ...deps,
       door: openDoor,
       upgradeWebSocket: failingSockets(deps.upgradeWebSocket),
-      limits: { uploadBytes: 2_000_000 },
+      // It finds out that the reader of a stream has gone when it writes to it.
+      limits: { uploadBytes: 2_000_000, heartbeatMs: 200 },
       log: failingLog,
     }),
 });
