@@ -6,7 +6,7 @@ import { SettingError } from "../settings.ts";
 const log = getLogger(["millrace", "gateway"]);
 
 /** Of these the message is about a binding, and repeats no secret. */
-const OF_SETTINGS = new Set(["bad_redis_url", "bad_blobs_url", "bad_option"]);
+const OF_SETTINGS = new Set(["bad_redis_url", "bad_blobs_url", "bad_option", "model_server"]);
 
 /** What is answered while there is no gateway: a binding that cannot be is named, and all else is in the log. */
 export function refusal(error: unknown): Response {
