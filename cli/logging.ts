@@ -1,6 +1,7 @@
 import { configure, getAnsiColorFormatter, getJsonLinesFormatter, getTextFormatter } from "@logtape/logtape";
-import { redacted } from "./redaction.ts";
-import type { LogFormat, LogLevel } from "./settings.ts";
+import { redacted } from "../gateway/redaction.ts";
+import type { LogLevel } from "../gateway/settings.ts";
+import type { LogFormat } from "./settings.ts";
 
 /**
  * Sends what the parts of Millrace log to standard error, without secrets, which leaves standard output to the command's own

@@ -12,6 +12,7 @@ export {
   type OpenedBlob,
   readBlob,
 } from "./blobs/blob-store.ts";
+export { parseBlobsUrl } from "./blobs/place.ts";
 export { type CheckupOptions, checkup } from "./checkup/checkup.ts";
 export type { CheckName, Finding } from "./checkup/finding.ts";
 export type { Collection, Kept } from "./collections.ts";

@@ -1,8 +1,14 @@
 import { defineWebSocketHelper, type UpgradeWebSocket, WSContext, type WSEvents, type WSReadyState } from "hono/ws";
 import { badHandshake } from "./live/upgrade.ts";
+import { bareResponse } from "./problem.ts";
 
 /** A runtime's function that makes a socket of a request, whose response then has to be the answer to it. */
-export type Upgrade = (request: Request, options: object) => { response: Response; socket: WebSocket };
+export type Upgrade = (request: Request, options: UpgradeOptions) => { response: Response; socket: WebSocket };
+
+export interface UpgradeOptions {
+  /** The first subprotocol that the client offers. */
+  protocol?: string;
+}
 
 export interface LateUpgrades {
   upgradeWebSocket: UpgradeWebSocket;
@@ -15,7 +21,7 @@ export interface LateUpgrades {
  * nothing of the app can fail any more.
  */
 export function lateUpgrades(upgrade: Upgrade): LateUpgrades {
-  const wanted = new WeakMap<Request, { events: WSEvents; options: object }>();
+  const wanted = new WeakMap<Request, { events: WSEvents; options: UpgradeOptions }>();
   return {
     upgradeWebSocket: defineWebSocketHelper((c, events, options: object = {}) => {
       const protocol = c.req.header("sec-websocket-protocol")?.split(",")[0]?.trim();
@@ -31,7 +37,8 @@ export function lateUpgrades(upgrade: Upgrade): LateUpgrades {
         listen(made.socket, socket.events);
         return made.response;
       } catch (error) {
-        return problemOfHandshake(error);
+        // The runtime refuses a handshake that the app has not: the app is done with it.
+        return bareResponse(badHandshake(error));
       }
     },
   };
@@ -48,14 +55,10 @@ function listen(socket: WebSocket, events: WSEvents): void {
     send: (data) => socket.readyState === WebSocket.OPEN && socket.send(data),
     close: (code, reason) => socket.close(code, reason),
   });
-  socket.onopen = (event) => events.onOpen?.(event, context);
-  socket.onmessage = (event) => events.onMessage?.(event, context);
-  socket.onclose = (event) => events.onClose?.(event, context);
-  socket.onerror = (event) => events.onError?.(event, context);
-}
-
-/** A handshake that the runtime refuses although the app has not: the app is done with it. */
-function problemOfHandshake(cause: unknown): Response {
-  const problem = badHandshake(cause).toProblem();
-  return Response.json(problem, { status: 400, headers: { "Content-Type": "application/problem+json" } });
+  socket.addEventListener("message", (event) => events.onMessage?.(event, context));
+  socket.addEventListener("close", (event) => events.onClose?.(event, context));
+  socket.addEventListener("error", (event) => events.onError?.(event, context));
+  // Some runtimes give it when it is open already, and then do not say so.
+  if (socket.readyState === WebSocket.OPEN) events.onOpen?.(new Event("open"), context);
+  else socket.addEventListener("open", (event) => events.onOpen?.(event, context));
 }

@@ -148,3 +148,9 @@ export function problemResponse(c: Context, error: ProblemError): Response {
     ...error.headers,
   });
 }
+
+/** The same where there is no app to answer by. */
+export function bareResponse(error: ProblemError): Response {
+  const headers = { "Content-Type": "application/problem+json", "Cache-Control": "no-store", ...error.headers };
+  return Response.json(error.toProblem(), { status: error.status, headers });
+}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missing, RUNTIMES, startFile } from "../support/process.ts";
+import { freshNamespace, redisUrl } from "../support/redis.ts";
 import {
   type AzureServer,
   container,
@@ -8,6 +9,7 @@ import {
   startAzure,
   startS3,
 } from "../support/servers/objects.ts";
+import { startWorkerd } from "../support/workerd.ts";
 
 let s3: S3Server;
 let azure: AzureServer;
@@ -36,4 +38,18 @@ describe.each(RUNTIMES)("blobs in S3 and in Azure, under %s", (runtime) => {
     },
     120_000,
   );
+});
+
+test.skipIf(missing("workerd")).each([
+  ["S3", () => `s3://${s3.bucket}/workerd?endpoint=${s3.endpoint}&forcePathStyle=true`],
+  ["Redis", () => "redis:"],
+])("blobs in %s, under workerd, come and go", async (_, where) => {
+  const gateway = await startWorkerd("tests/support/programs/edge-blobs.ts", {
+    ...{ REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: where() },
+    AWS_ACCESS_KEY_ID: s3.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3.credentials.secretAccessKey,
+  });
+  const answer = await fetch(gateway.url);
+  expect(await answer.text()).toMatch(/^well: (s3|redis):$/);
+  await gateway.stop();
 });

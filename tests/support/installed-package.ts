@@ -8,7 +8,7 @@ const execute = promisify(execFile);
 
 export interface InstalledPackage {
   tarball: string;
-  /** A project that has installed it, and beside it Node's types. */
+  /** A project that has installed it, and beside it React and Node's types. */
   dir: string;
   remove(): Promise<void>;
 }
@@ -42,14 +42,16 @@ async function packedIn(home: string): Promise<string> {
 
 async function makeProject(dir: string): Promise<void> {
   const { devDependencies } = JSON.parse(await readFile(`${ROOT}package.json`, "utf8"));
-  const types = { "@types/node": devDependencies["@types/node"] };
-  const project = { name: "project", private: true, type: "module", devDependencies: types };
+  const beside = Object.fromEntries(BESIDE.map((name) => [name, devDependencies[name]]));
+  const project = { name: "project", private: true, type: "module", devDependencies: beside };
   await mkdir(dir);
   await writeFile(`${dir}/package.json`, JSON.stringify(project));
   await copyPackages(dir);
 }
 
-const OF_TYPES = ["node_modules/@types/node", "node_modules/undici-types"];
+const BESIDE = ["@types/node", "@types/react", "react"];
+/** What these ask for. */
+const BEHIND = ["undici-types", "csstype"];
 
 /** What npm finds there it does not ask the registry for; what nothing asks for it takes away. */
 async function copyPackages(dir: string): Promise<void> {
@@ -59,7 +61,7 @@ async function copyPackages(dir: string): Promise<void> {
   // Without the links to its commands a package counts as broken.
   await cp(`${ROOT}node_modules/.bin`, `${dir}/node_modules/.bin`, { recursive: true, verbatimSymlinks: true });
   for (const [path, { dev, optional, devOptional }] of Object.entries(installed.packages))
-    if ((!dev && !optional && !devOptional) || OF_TYPES.includes(path)) {
+    if ((!dev && !optional && !devOptional) || [...BESIDE, ...BEHIND].includes(path.slice("node_modules/".length))) {
       const from = `${ROOT}${path}`;
       await cp(from, `${dir}/${path}`, { recursive: true, filter: (each) => !each.startsWith(`${from}/node_modules`) });
     }

@@ -46,6 +46,7 @@ const SERVER_DOORS = [
   "engine/blobs/s3.ts",
   "engine/blobs/azure.ts",
   "engine/redis-blobs.ts",
+  "engine/edge-blobs.ts",
   "engine/open-blobs.ts",
   "engine/redis/private/index.ts",
 ];

@@ -1,14 +1,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { ROOT } from "./run.ts";
-import { type Runtime, runtimePaths } from "./runtime-path.ts";
+import { type Runtime, runtimePaths, workerdPath } from "./runtime-path.ts";
 
 export type { Runtime };
 
 export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"];
 
+/** What a gateway runs on: on workerd it is alone there, and its workers are on Node. */
+export type GatewayRuntime = Runtime | "workerd";
+export const GATEWAY_RUNTIMES: readonly GatewayRuntime[] = [...RUNTIMES, "workerd"];
+
 /** Why a runtime cannot be tried here; undefined if it can. For `skipIf`. */
-export function missing(runtime: Runtime): string | undefined {
-  return runtimePaths[runtime] === undefined ? `${runtime} is not installed for this system` : undefined;
+export function missing(runtime: GatewayRuntime): string | undefined {
+  return (runtime === "workerd" ? workerdPath : runtimePaths[runtime]) === undefined
+    ? `${runtime} is not installed for this system`
+    : undefined;
 }
 
 export interface Ended {

@@ -1,11 +1,18 @@
 import { openAsBlob } from "node:fs";
 import { adminKey } from "./admin-key.ts";
 import { type Answer, answerOf } from "./gateway.ts";
-import { type Runtime, type StartedProcess, startFile } from "./process.ts";
+import { type Ended, type GatewayRuntime, type Runtime, type StartedProcess, startFile } from "./process.ts";
 import { freshNamespace, redisUrl } from "./redis.ts";
 import { temporaryDir } from "./run.ts";
+import { SHIPPED_WORKER, startWorkerd } from "./workerd.ts";
 
-/** Millrace as its users have it: one `millrace gateway` and one `millrace worker` with the shipped workflows. */
+interface Started {
+  url: string;
+  process: StartedProcess;
+  stop(): Promise<Ended>;
+}
+
+/** Millrace as its users have it: one `millrace gateway`, or the Worker, and one `millrace worker` with the shipped workflows. */
 export class Product implements AsyncDisposable {
   readonly url: string;
   readonly gateway: StartedProcess;
@@ -15,17 +22,19 @@ export class Product implements AsyncDisposable {
   /** What other commands take to work with it: where Redis and the blob store are. */
   readonly env: Readonly<Record<string, string>>;
 
+  readonly #started: Started;
+
   private constructor(
-    url: string,
-    gateway: StartedProcess,
+    gateway: Started,
     worker: StartedProcess,
     key: { Authorization: string },
     env: Record<string, string>,
   ) {
-    this.url = url;
+    this.#started = gateway;
+    this.url = gateway.url;
     this.key = key;
     this.env = env;
-    this.gateway = gateway;
+    this.gateway = gateway.process;
     this.worker = worker;
   }
 
@@ -34,16 +43,18 @@ export class Product implements AsyncDisposable {
    *
    * @param workerEnv what the worker is given beyond that
    */
-  static async start(runtime: Runtime, workerEnv: Record<string, string> = {}): Promise<Product> {
-    const own = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: await temporaryDir() };
+  static async start(runtime: GatewayRuntime, workerEnv: Record<string, string> = {}): Promise<Product> {
+    const atEdge = runtime === "workerd";
+    const blobs = atEdge ? "redis:" : await temporaryDir();
+    const own = { REDIS_URL: redisUrl, MILLRACE_NAMESPACE: freshNamespace(), MILLRACE_BLOBS: blobs };
     // What a developer's own environment says of a model server is no part of a test.
     const env = { ...own, OPENAI_BASE_URL: undefined, OPENAI_API_KEY: undefined, OPENAI_MODEL: undefined };
-    const gateway = startFile(runtime, "cli/main.ts", { args: ["gateway", "--port", "0"], env });
-    const worker = startFile(runtime, "cli/main.ts", { args: ["worker"], env: { ...env, ...workerEnv } });
-    const line = await gateway.line(/^listening on /);
+    const args = ["worker"];
+    const worker = startFile(atEdge ? "node" : runtime, "cli/main.ts", { args, env: { ...env, ...workerEnv } });
+    const gateway = atEdge ? await startWorkerd(SHIPPED_WORKER, own) : await listening(runtime, env);
     await worker.line(/^worker \S+ serves /);
     const key = await adminKey(own.MILLRACE_NAMESPACE, redisUrl);
-    return new Product(line.slice("listening on ".length), gateway, worker, key, own);
+    return new Product(gateway, worker, key, own);
   }
 
   /** Uploads a document for analysis, as a browser's form or curl's `-F file=@PATH` does. */
@@ -82,13 +93,19 @@ export class Product implements AsyncDisposable {
     return (await this.get(`/v1/runs/${run}`)).body;
   }
 
-  /** Both exit codes, after SIGTERM. */
+  /** Both exit codes, after SIGTERM; null for workerd, which is killed. */
   async stop(): Promise<(number | null)[]> {
-    const ended = await Promise.all([this.gateway.stop(), this.worker.stop()]);
+    const ended = await Promise.all([this.#started.stop(), this.worker.stop()]);
     return ended.map(({ code }) => code);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+async function listening(runtime: Runtime, env: Record<string, string | undefined>): Promise<Started> {
+  const process = startFile(runtime, "cli/main.ts", { args: ["gateway", "--port", "0"], env });
+  const line = await process.line(/^listening on /);
+  return { url: line.slice("listening on ".length), process, stop: () => process.stop() };
 }

@@ -11,3 +11,6 @@ export const runtimePaths: Record<Runtime, string | undefined> = {
   bun: installed("@oven/bun-linux-x64/bin/bun"),
   deno: installed("@deno/linux-x64-glibc/deno"),
 };
+
+/** It runs no program of ours, but a bundle of one. */
+export const workerdPath = installed("@cloudflare/workerd-linux-64/bin/workerd");

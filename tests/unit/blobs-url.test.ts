@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { azureBlobs } from "../../engine/blobs/azure.ts";
+import { parseBlobsUrl } from "../../engine/blobs/place.ts";
 import { s3Blobs } from "../../engine/blobs/s3.ts";
-import { openBlobs, parseBlobsUrl } from "../../engine/open-blobs.ts";
+import { openBlobs } from "../../engine/open-blobs.ts";
 
 describe("a blob store's URL", () => {
   test.each([

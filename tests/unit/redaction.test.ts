@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { redacted } from "../../cli/redaction.ts";
+import { redacted } from "../../gateway/redaction.ts";
 
 const KEY = `mr_${"0".repeat(32)}_${"a".repeat(52)}`;
 const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";

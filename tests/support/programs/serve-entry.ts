@@ -1,9 +1,9 @@
 // A program for tests to start under each runtime: a gateway behind that runtime's entry, and a worker beside it.
-import { defineWebSocketHelper } from "hono/ws";
 import { FsBlobStore } from "../../../engine/blobs/fs.ts";
 import { connect, createWorker } from "../../../engine/index.ts";
 import { openDoor } from "../../../gateway/access/open-door.ts";
 import { createApp } from "../../../gateway/app.ts";
+import { failingLog, failingSockets } from "../failing.ts";
 import { gatewayWorkflows } from "../gateway-workflows.ts";
 
 const [url = "", namespace = "", dir = "", port = "0"] = process.argv.slice(2);
@@ -14,25 +14,10 @@ const { workflows } = gatewayWorkflows();
 const millrace = await connect({ url, namespace, workflows, blobs: new FsBlobStore(dir) });
 const worker = createWorker(millrace, { drainMs: 100 });
 await worker.start();
-/** Fails in the app for requests of this id, once they are answered. */
-const log = {
-  info(_: string, properties: Record<string, unknown> = {}) {
-    if (properties.requestId === "fails") throw new Error("on purpose");
-  },
-  warn() {},
-  error() {},
-};
 const makeApp = (upgradeWebSocket: Parameters<typeof createApp>[0]["upgradeWebSocket"]) => {
-  /** Fails for the message `fail`. */
-  const failing = defineWebSocketHelper((c, events, options) => {
-    const onMessage: typeof events.onMessage = (event, ws) => {
-      if (event.data === "fail") throw new Error("on purpose");
-      events.onMessage?.(event, ws);
-    };
-    return upgradeWebSocket(c, { ...events, onMessage }, options);
-  });
   const limits = { uploadBytes: 2_000_000 };
-  return createApp({ millrace, door: openDoor, upgradeWebSocket: failing, limits, log });
+  const failing = failingSockets(upgradeWebSocket);
+  return createApp({ millrace, door: openDoor, upgradeWebSocket: failing, limits, log: failingLog });
 };
 try {
   const listening = await serve(makeApp, { host: "127.0.0.1", port: Number(port) });
