@@ -34,7 +34,10 @@ const handlers: Plugin = {
 /** What can do nothing on workerd, by its module, and what stands for it. */
 const IDLE: [module: RegExp, instead: string][] = [
   // It prints what ioredis does where the variable DEBUG names it.
-  [/node_modules[\\/]debug[\\/]/, "module.exports = () => Object.assign(() => {}, { enabled: false });"],
+  [
+    /node_modules[\\/]debug[\\/]/,
+    "const idle = () => Object.assign(() => {}, { enabled: false }); idle.default = idle; module.exports = idle;",
+  ],
   // Certificates of authorities, of which workerd trusts none but those that it is given itself.
   [/ioredis[\\/]built[\\/]constants[\\/]TLSProfiles/, "exports.default = {};"],
 ];

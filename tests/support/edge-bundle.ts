@@ -12,7 +12,7 @@ export interface Bundle {
 /** Bundles a program as workerd would load it; the files stay in memory. Without `minify` it is much quicker. */
 export async function bundleForEdge(source: string, minify = false): Promise<Bundle> {
   const result = await build({
-    stdin: { contents: source, resolveDir: ROOT, sourcefile: "worker.ts", loader: "ts" },
+    stdin: { contents: source, resolveDir: ROOT, sourcefile: "edge-entry.ts", loader: "ts" },
     ...edgeBuild,
     minify,
     metafile: true,

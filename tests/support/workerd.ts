@@ -49,7 +49,7 @@ export async function startWorkerd(
 }
 
 async function bundleOf(file: string): Promise<string> {
-  const options = { ...edgeBuild, minify: false, write: false, logLevel: "silent" } as const;
+  const options = { ...edgeBuild, write: false, logLevel: "silent" } as const;
   const { outputFiles } = await build({ ...options, entryPoints: [`${ROOT}${file}`], outfile: "worker.js" });
   return outputFiles[0]!.text;
 }
