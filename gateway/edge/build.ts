@@ -31,6 +31,24 @@ const handlers: Plugin = {
   },
 };
 
+/** What can do nothing on workerd, by its module, and what stands for it. */
+const IDLE: [module: RegExp, instead: string][] = [
+  // It prints what ioredis does where the variable DEBUG names it.
+  [
+    /node_modules[\\/]debug[\\/]/,
+    "const idle = () => Object.assign(() => {}, { enabled: false }); idle.default = idle; module.exports = idle;",
+  ],
+  // Certificates of authorities, of which workerd trusts none but those that it is given itself.
+  [/ioredis[\\/]built[\\/]constants[\\/]TLSProfiles/, "exports.default = {};"],
+];
+
+const idle: Plugin = {
+  name: "idle",
+  setup(build) {
+    for (const [filter, contents] of IDLE) build.onLoad({ filter }, () => ({ contents, loader: "js" }));
+  },
+};
+
 /** With which options esbuild makes one file of a Worker that exports `edgeGateway`'s; `entryPoints` and `outfile` are to be added. */
 export const edgeBuild = {
   bundle: true,
@@ -40,5 +58,5 @@ export const edgeBuild = {
   conditions: ["workerd", "worker", "import", "module"],
   mainFields: ["module", "main"],
   minify: true,
-  plugins: [builtins, handlers],
+  plugins: [builtins, handlers, idle],
 } satisfies BuildOptions;

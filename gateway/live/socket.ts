@@ -169,7 +169,7 @@ export class LiveSocket {
   }
 }
 
-/** What waits in the socket: a property by the standard, a method on Bun, unknown to workerd. */
+/** What waits in the socket: a property by the standard, a method on Bun. */
 function bufferedBytes(raw: unknown): number {
   if (typeof raw !== "object" || raw === null) return 0;
   if ("bufferedAmount" in raw) return Number(raw.bufferedAmount);

@@ -8,6 +8,9 @@ import { workerdPath } from "./runtime-path.ts";
 /** The Worker of `deploy/workers/`, with the shipped workflows. */
 export const SHIPPED_WORKER = "deploy/workers/worker.ts";
 
+/** From which on it has what Redis' client needs. */
+export const COMPATIBILITY_DATE = "2026-05-01";
+
 export interface StartedWorkerd {
   readonly url: string;
   readonly port: number;
@@ -46,7 +49,7 @@ export async function startWorkerd(
 }
 
 async function bundleOf(file: string): Promise<string> {
-  const options = { ...edgeBuild, minify: false, write: false, logLevel: "silent" } as const;
+  const options = { ...edgeBuild, write: false, logLevel: "silent" } as const;
   const { outputFiles } = await build({ ...options, entryPoints: [`${ROOT}${file}`], outfile: "worker.js" });
   return outputFiles[0]!.text;
 }
@@ -65,7 +68,7 @@ const config :Workerd.Config = (
 );
 const gateway :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
-  compatibilityDate = "2026-05-01",
+  compatibilityDate = "${COMPATIBILITY_DATE}",
   compatibilityFlags = ["nodejs_compat"],
   bindings = [(name = "${object}", durableObjectNamespace = "MillraceGateway"), ${texts.join(", ")}],
   durableObjectNamespaces = [(className = "MillraceGateway", uniqueKey = "gateway")],
