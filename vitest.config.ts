@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: "tests/support/global-setup.ts",
     setupFiles: "tests/support/setup.ts",
     // Most of a test is waiting, so the default of one file less than there are cores would idle.
-    maxWorkers: 3,
+    maxWorkers: 2,
     expect: { poll: { timeout: 10_000 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -3,6 +3,8 @@ import { ifChanged } from "../conditional.ts";
 import type { Asset } from "./built/assets.js";
 
 let loading: Promise<typeof import("./built/assets.js") | undefined> | undefined;
+/** workerd packs itself what is said to be packed, and so would do it twice; before it, others pack what it gives. */
+const isUnpacked = globalThis.navigator?.userAgent === "Cloudflare-Workers";
 const packed = new Map<Asset, Promise<Uint8Array<ArrayBuffer>>>();
 
 /** What `npm ci`, or `npm run build:dashboard`, has made of the sources here; undefined where they did not. Read when it is first asked for. */
@@ -13,7 +15,7 @@ export function dashboard(): Promise<typeof import("./built/assets.js") | undefi
 
 /** A file as the reply, packed for who takes that; 304 for who has it already. */
 export async function assetResponse(c: Context, asset: Asset, headers: Record<string, string>): Promise<Response> {
-  const isPacked = /\bgzip\b/.test(c.req.header("accept-encoding") ?? "");
+  const isPacked = !isUnpacked && /\bgzip\b/.test(c.req.header("accept-encoding") ?? "");
   for (const [name, value] of Object.entries({ ...headers, Vary: "Accept-Encoding" })) c.header(name, value);
   const body = isPacked ? await gzipped(asset) : asset.text;
   const encoding: Record<string, string> = isPacked ? { "Content-Encoding": "gzip" } : {};

@@ -29,6 +29,12 @@ export interface EdgeBindings {
   [name: string]: unknown;
 }
 
+/** What the module of a Worker exports: the class of its Durable Object by that name, and `worker` as its default. */
+export interface EdgeGateway {
+  MillraceGateway: new (state: unknown, bindings: EdgeBindings) => { fetch(request: Request): Promise<Response> };
+  worker: { fetch(request: Request, bindings: EdgeBindings): Promise<Response> };
+}
+
 /**
  * Connects as the bindings say, and gives what answers requests.
  *

@@ -1,6 +1,6 @@
 import { refusal } from "../edge/refusal.ts";
 import { SettingError } from "../settings.ts";
-import { type EdgeBindings, type EdgeOptions, startEdge } from "./edge-start.ts";
+import { type EdgeBindings, type EdgeGateway, type EdgeOptions, startEdge } from "./edge-start.ts";
 
 /** The one object of a deployment: a connection that was made for one request of a Worker cannot be used in another. */
 const NAME = "gateway";
@@ -10,7 +10,7 @@ const NAME = "gateway";
  * `MillraceGateway`, by the binding `MILLRACE_GATEWAY`. That one has the connections to Redis, which it opens with the first request,
  * by bindings that are called what a gateway's environment variables are.
  */
-export function edgeGateway(options: EdgeOptions) {
+export function edgeGateway(options: EdgeOptions): EdgeGateway {
   class MillraceGateway {
     readonly #env: EdgeBindings;
     #serving: ReturnType<typeof startEdge> | undefined;

@@ -22,7 +22,8 @@ export async function installPackage(): Promise<InstalledPackage> {
   const remove = () => rm(home, { recursive: true, force: true });
   try {
     const dir = `${home}/project`;
-    const [tarball] = await Promise.all([packedIn(home), makeProject(dir)]);
+    const tarball = await packedIn(home);
+    await makeProject(dir);
     const quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
     await execute("npm", ["install", "--offline", ...quiet, tarball], { cwd: dir });
     return { tarball, dir, remove };

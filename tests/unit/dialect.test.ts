@@ -20,7 +20,9 @@ test("work streams are never trimmed: what was not delivered would be gone witho
 test("no key has a time to live: under `volatile-*` it would be evicted when memory is full", () => {
   // A blob that is being written expires if that breaks off, and is counted before it is made to stay.
   const counted = ["store/redis-objects.ts"];
-  expect(having(/['"](P?EXPIRE(AT)?|P?SETEX|GETEX|EX|PX|EXAT|PXAT)['"]/)).toEqual(counted);
+  // What a look at the server tries its commands on is nobody's.
+  const tried = ["checkup/rights.ts"];
+  expect(having(/['"](P?EXPIRE(AT)?|P?SETEX|GETEX|EX|PX|EXAT|PXAT)['"]/).sort()).toEqual([...tried, ...counted]);
 });
 
 test("groups begin at 0: those that begin at the end skip what was there before", () => {

@@ -36,8 +36,8 @@ const PACKAGES: Record<string, string> = {
   uuid: "ids",
   valibot: "what requests are held to",
 };
-/** Minified and gzipped, of everything. It has about 293: Redis' client 45, the engine 82 and its scripts 35, the gateway 57. */
-const MOST_KILOBYTES = 300;
+/** Minified and gzipped, of everything: of about 375 the dashboard's files are 82, Redis' client 45, the engine 82 and its scripts 35, the gateway 57. */
+const MOST_KILOBYTES = 385;
 
 describe("the Worker with the shipped workflows, bundled for workerd", () => {
   let bundle: Bundle;

@@ -57,6 +57,8 @@ const OTHER_CLOCKS: Record<string, string> = {
   "engine/records.ts": "how long ago a worker beat: the server's time",
   "engine/queues.ts": "how old an entry is: the server's time",
   "engine/redis/credentials.ts": "how long a token lives yet",
+  "engine/checkup/live.ts": "how far apart this machine's clock and the server's are",
+  "engine/checkup/rights.ts": "whether it may be asked",
   "engine/redis/private/start.ts": "how long a server may take to start",
   "engine/blobs/fs.ts": "when a document came",
   "engine/blobs/object-blobs.ts": "when a document came",

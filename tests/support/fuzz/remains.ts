@@ -91,8 +91,9 @@ export class Remains {
   }
 }
 
-/** Whether a key is of an upload that was deleted, which is told of it for a minute, or a stream of which all was dropped. */
+/** Whether a key is of an upload that was deleted, which is told of it for a minute, a stream of which all was dropped, or counts nothing. */
 async function isOnItsWay(redis: ReturnType<typeof rawRedis>, key: string): Promise<boolean> {
+  if (/:delayed$/.test(key)) return (await redis.hvals(key)).every((count) => count === "0");
   if (/:upload:/.test(key)) return (await redis.hget(key, "state")) === "gone";
   return /:dead:/.test(key) && (await redis.xlen(key)) === 0;
 }
