@@ -83,7 +83,8 @@ describe.skipIf(noDocuments)("a document that cannot be read fails at once and s
     for (let round = 0; round < 40; round += 4)
       await Promise.all([0, 1, 2, 3].map((each) => breakAndRead(round + each)));
     expect(refused).toBeGreaterThan(0);
-  });
+    // Each of the forty is read by a process of its own.
+  }, 90_000);
 
   test.each([
     ["a text called .pdf", PDF, "This is only text.", "document_type", "its content is text"],

@@ -18,8 +18,9 @@ test("nothing trims a stream: what was not delivered yet would be gone, and the 
 
 test("only logs are trimmed, by the one function that counts what it drops, and what is noted of ends", async () => {
   const trims = (await sources()).filter(([, text]) => /['"](LTRIM|ZREMRANGEBY\w+)['"]/.test(text));
-  expect(trims.map(([name]) => name)).toEqual(["scripts/parts/prelude.ts"]);
-  const [[, text]] = trims as [[string, string]];
+  // A look at the server tries its commands on a key that is for this alone.
+  const [[name, text], ...others] = trims.filter(([name]) => name !== "checkup/rights.ts") as [[string, string]];
+  expect([name, others]).toEqual(["scripts/parts/prelude.ts", []]);
   expect(text.match(/'LTRIM', (\w+)/g)).toEqual(["'LTRIM', log_key", "'LTRIM', ends_key", "'LTRIM', ends_key"]);
 });
 
