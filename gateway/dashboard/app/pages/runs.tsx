@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RunSummary } from "../../../../engine/index.ts";
+import { statusOf } from "../../../client/fold.ts";
 import { useAsked } from "../ask.ts";
 import { follow, type LiveEvent } from "../live.ts";
 import { hrefOf, replace, route } from "../router.ts";
@@ -127,11 +128,10 @@ function useLive(workflow: string, isFirst: boolean, again: () => void, rows: re
   return { live, changes };
 }
 
-function changeBy({ type, at }: LiveEvent): Partial<RunSummary> | undefined {
-  const [of, verb] = type.split(".");
-  if (of !== "run") return undefined;
-  const status = (verb === "started" ? "running" : verb) as RunSummary["status"];
-  return { status, ...(["completed", "failed", "cancelled"].includes(status) && { endedAt: at }) };
+function changeBy(event: LiveEvent): Partial<RunSummary> | undefined {
+  if (!event.type.startsWith("run.")) return undefined;
+  const status = statusOf(event);
+  return { status, ...(["completed", "failed", "cancelled"].includes(status) && { endedAt: event.at }) };
 }
 
 function Filters({

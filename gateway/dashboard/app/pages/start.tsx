@@ -6,7 +6,7 @@ import { Preview } from "../run/preview.tsx";
 import { gateway, may } from "../session.ts";
 import { UploadForm } from "../start/upload.tsx";
 import { parsed } from "../ui/dialog.tsx";
-import { Empty, Field, Head } from "../ui/parts.tsx";
+import { Empty, Field, Head, JsonField } from "../ui/parts.tsx";
 import { Problem } from "../ui/problem.tsx";
 
 const WAYS = { document: "A document", prompt: "A prompt", workflow: "Any workflow" } as const;
@@ -134,17 +134,13 @@ function WorkflowForm({ onStarted }: { onStarted(run: string | undefined): void 
           )}
         </Field>
       </div>
-      <Field label="Input, as JSON" hint="The workflow checks it by its schema.">
-        {(props) => (
-          <textarea
-            {...props}
-            rows={7}
-            spellcheck={false}
-            value={input}
-            onInput={(event) => setInput(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <JsonField
+        label="Input, as JSON"
+        hint="The workflow checks it by its schema."
+        rows={7}
+        value={input}
+        onChange={setInput}
+      />
     </StartForm>
   );
 }

@@ -4,7 +4,7 @@ import { send } from "../ask.ts";
 import { go, hrefOf } from "../router.ts";
 import { gateway } from "../session.ts";
 import { Confirm, parsed } from "../ui/dialog.tsx";
-import { Field } from "../ui/parts.tsx";
+import { Field, JsonField } from "../ui/parts.tsx";
 
 /** What may be done with a run, as it stands. */
 export function RunActions({ run, events, onReplayed }: { run: Run; events: readonly Event[]; onReplayed(): void }) {
@@ -52,17 +52,13 @@ export function Replay({ letter, small = false, onReplayed }: { letter: string; 
       }}
     >
       <p>The run goes on from there, with its attempts counted anew.</p>
-      <Field label="Another input for the step, as JSON" hint="Leave it empty to give it what it was given before.">
-        {(props) => (
-          <textarea
-            {...props}
-            rows={4}
-            spellcheck={false}
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <JsonField
+        label="Another input for the step, as JSON"
+        hint="Leave it empty to give it what it was given before."
+        rows={4}
+        value={text}
+        onChange={setText}
+      />
     </Confirm>
   );
 }
@@ -95,17 +91,13 @@ function Rerun({ run }: { run: Run }) {
           </select>
         )}
       </Field>
-      <Field label="Another input, as JSON" hint="Leave it empty to keep what there was.">
-        {(props) => (
-          <textarea
-            {...props}
-            rows={4}
-            spellcheck={false}
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <JsonField
+        label="Another input, as JSON"
+        hint="Leave it empty to keep what there was."
+        rows={4}
+        value={text}
+        onChange={setText}
+      />
       <label class="check">
         <input type="checkbox" checked={newest} onChange={(event) => setNewest(event.currentTarget.checked)} /> On the
         newest version of the workflow

@@ -3,7 +3,7 @@ import type { Run } from "../../../client/types.ts";
 import { fullTime } from "../format.ts";
 import { gateway } from "../session.ts";
 import { Confirm, parsed } from "../ui/dialog.tsx";
-import { Field } from "../ui/parts.tsx";
+import { JsonField } from "../ui/parts.tsx";
 
 /** What the run waits for that somebody may say here. */
 export function Signals({ run }: { run: Run }) {
@@ -35,17 +35,13 @@ function SignalButton({ run, name }: { run: string; name: string }) {
       verb="Send"
       onDo={async () => gateway.client.run(run).signal(name, text.trim() === "" ? null : parsed(text))}
     >
-      <Field label="What it brings, as JSON" hint="The step checks it by its schema, and fails if it does not fit.">
-        {(props) => (
-          <textarea
-            {...props}
-            rows={6}
-            spellcheck={false}
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <JsonField
+        label="What it brings, as JSON"
+        hint="The step checks it by its schema, and fails if it does not fit."
+        rows={6}
+        value={text}
+        onChange={setText}
+      />
     </Confirm>
   );
 }

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { send, useAsked } from "../ask.ts";
 import { Dialog, parsed } from "../ui/dialog.tsx";
-import { Field } from "../ui/parts.tsx";
+import { Field, JsonField } from "../ui/parts.tsx";
 
 const KINDS = { cron: "a cron expression", every: "every so many seconds", at: "once, at a time" } as const;
 type Kind = keyof typeof KINDS;
@@ -78,17 +78,7 @@ export function ScheduleForm({ onClose, onMade }: { onClose(): void; onMade(): v
           )}
         </Field>
       )}
-      <Field label="Input, as JSON">
-        {(props) => (
-          <textarea
-            {...props}
-            rows={4}
-            spellcheck={false}
-            value={input}
-            onInput={(event) => setInput(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <JsonField label="Input, as JSON" rows={4} value={input} onChange={setInput} />
     </Dialog>
   );
 }

@@ -127,6 +127,31 @@ export function Field({ label, hint, children }: FieldProps) {
   );
 }
 
+interface JsonFieldProps {
+  label: string;
+  hint?: string;
+  rows: number;
+  value: string;
+  onChange(text: string): void;
+}
+
+/** A named input for JSON. */
+export function JsonField({ label, hint, rows, value, onChange }: JsonFieldProps) {
+  return (
+    <Field label={label} hint={hint}>
+      {(props) => (
+        <textarea
+          {...props}
+          rows={rows}
+          spellcheck={false}
+          value={value}
+          onInput={(event) => onChange(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
 /** A value as JSON, folded if it is long. */
 export function Json({ value, label, open = false }: { value: unknown; label: string; open?: boolean }) {
   const text = pretty(value);
